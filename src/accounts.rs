@@ -1,0 +1,137 @@
+//! Clients: our own account's, and a member account's after assuming its remediation role.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_iam::config::{Credentials, Region};
+use aws_sdk_ssm::config::SharedCredentialsProvider;
+
+use crate::action::Failure;
+use crate::aws_error;
+use crate::calls::CallLog;
+use crate::config::Config;
+use crate::finding::Finding;
+
+/// The settings every client shares: credentials, region, connection pool, retries, timeouts.
+pub async fn sdk_config() -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(4))
+        .operation_timeout(Duration::from_secs(12))
+        .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(4)
+        .with_initial_backoff(Duration::from_millis(200))
+        .with_max_backoff(Duration::from_secs(2));
+    aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .load()
+        .await
+}
+
+/// The clients of our own account, for one response.
+pub struct Home {
+    pub sts: aws_sdk_sts::Client,
+    pub sns: aws_sdk_sns::Client,
+    pub ssm: aws_sdk_ssm::Client,
+    pub incidents: aws_sdk_ssmincidents::Client,
+    sdk: SdkConfig,
+    calls: CallLog,
+}
+
+/// The clients of a member account.
+#[derive(Clone)]
+pub struct Member {
+    pub iam: aws_sdk_iam::Client,
+    pub ssm: aws_sdk_ssm::Client,
+}
+
+impl Home {
+    pub fn new(sdk: &SdkConfig, calls: &CallLog) -> Self {
+        Self {
+            sts: aws_sdk_sts::Client::from_conf(
+                aws_sdk_sts::config::Builder::from(sdk)
+                    .interceptor(calls.clone())
+                    .build(),
+            ),
+            sns: aws_sdk_sns::Client::from_conf(
+                aws_sdk_sns::config::Builder::from(sdk)
+                    .interceptor(calls.clone())
+                    .build(),
+            ),
+            ssm: aws_sdk_ssm::Client::from_conf(
+                aws_sdk_ssm::config::Builder::from(sdk)
+                    .interceptor(calls.clone())
+                    .build(),
+            ),
+            incidents: aws_sdk_ssmincidents::Client::from_conf(
+                aws_sdk_ssmincidents::config::Builder::from(sdk)
+                    .interceptor(calls.clone())
+                    .build(),
+            ),
+            sdk: sdk.clone(),
+            calls: calls.clone(),
+        }
+    }
+
+    /// Findings are updated in the region they were found in.
+    pub fn security_hub(&self, region: &crate::finding::Region) -> aws_sdk_securityhub::Client {
+        let config = aws_sdk_securityhub::config::Builder::from(&self.sdk)
+            .region(Region::new(region.to_string()))
+            .interceptor(self.calls.clone());
+        aws_sdk_securityhub::Client::from_conf(config.build())
+    }
+
+    /// Assumes the remediation role of the account that owns the identity, with the external ID.
+    /// The session is used for this one finding.
+    pub async fn assume(&self, config: &Config, finding: &Finding) -> Result<Member, Failure> {
+        let role = config.remediation_role_arn(&finding.account, &finding.partition);
+        let request = self
+            .sts
+            .assume_role()
+            .role_arn(&role)
+            .role_session_name("iam-responder")
+            .duration_seconds(900);
+        let output = request
+            .external_id(config.external_id.expose())
+            .send()
+            .await
+            .map_err(|it| {
+                let failure = aws_error::failure(&it);
+                Failure {
+                    message: format!("can't assume {role}: {}", failure.message),
+                    ..failure
+                }
+            })?;
+        let session = output
+            .credentials
+            .ok_or_else(|| aws_error::incomplete("AssumeRole gave no credentials"))?;
+        let credentials = Credentials::new(
+            session.access_key_id,
+            session.secret_access_key,
+            Some(session.session_token),
+            session.expiration.try_into().ok(),
+            "SecurityRemediationRole",
+        );
+        let sdk = self
+            .sdk
+            .to_builder()
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Ok(Member {
+            iam: aws_sdk_iam::Client::from_conf(
+                aws_sdk_iam::config::Builder::from(&sdk)
+                    .interceptor(self.calls.clone())
+                    .build(),
+            ),
+            ssm: aws_sdk_ssm::Client::from_conf(
+                aws_sdk_ssm::config::Builder::from(&sdk)
+                    .interceptor(self.calls.clone())
+                    .build(),
+            ),
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! Everything that can be done, one variant each: words, the IAM permission, and the way back.
+//!
+//! The list is closed and every match is exhaustive: a new action is one variant, and the compiler
+//! lists what else to write. A plan is a value that one can print, compare, apply and undo.
+
+use std::fmt;
+
+use aws_smithy_types::DateTime;
+
+use crate::finding::{AccessKeyId, PrincipalName, Region};
+use crate::identity::IdentityKind;
+
+/// The inline policy's name is AWS's own, the one its console writes for "Revoke active sessions".
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html>
+pub const REVOCATION_POLICY: &str = "AWSRevokeOlderSessions";
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    AttachDenyAll {
+        user: PrincipalName,
+        policy: String,
+    },
+    /// Where no managed policy can be attached any more: the boundary is a slot of its own.
+    SetDenyAllBoundary {
+        user: PrincipalName,
+        policy: String,
+    },
+    DeactivateAccessKey {
+        user: PrincipalName,
+        key: AccessKeyId,
+    },
+    DetachPolicy {
+        user: PrincipalName,
+        policy: String,
+    },
+    LeaveGroup {
+        user: PrincipalName,
+        group: String,
+    },
+    RevokeSessions {
+        role: PrincipalName,
+        issued_before: DateTime,
+    },
+    Tag {
+        kind: IdentityKind,
+        name: PrincipalName,
+        tags: Vec<(String, String)>,
+    },
+    StartRotation {
+        document: String,
+        user: PrincipalName,
+    },
+    StartIncident {
+        response_plan: String,
+    },
+    OpenOpsItem,
+    UpdateFinding {
+        id: String,
+        product_arn: String,
+        region: Region,
+    },
+    PublishAlert {
+        topic: String,
+    },
+}
+
+/// How a person takes an action back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    By(String),
+    Never(&'static str),
+}
+
+impl Action {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AttachDenyAll { .. } => "AttachDenyAll",
+            Self::SetDenyAllBoundary { .. } => "SetDenyAllBoundary",
+            Self::DeactivateAccessKey { .. } => "DeactivateAccessKey",
+            Self::DetachPolicy { .. } => "DetachPolicy",
+            Self::LeaveGroup { .. } => "LeaveGroup",
+            Self::RevokeSessions { .. } => "RevokeSessions",
+            Self::Tag { .. } => "Tag",
+            Self::StartRotation { .. } => "StartRotation",
+            Self::StartIncident { .. } => "StartIncident",
+            Self::OpenOpsItem => "OpenOpsItem",
+            Self::UpdateFinding { .. } => "UpdateFinding",
+            Self::PublishAlert { .. } => "PublishAlert",
+        }
+    }
+
+    pub fn target(&self) -> String {
+        match self {
+            Self::AttachDenyAll { user, .. } | Self::SetDenyAllBoundary { user, .. } => format!("user/{user}"),
+            Self::DeactivateAccessKey { key, .. } => key.to_string(),
+            Self::DetachPolicy { policy, .. } => policy.clone(),
+            Self::LeaveGroup { group, .. } => format!("group/{group}"),
+            Self::RevokeSessions { role, .. } => format!("role/{role}"),
+            Self::Tag { kind, name, .. } => format!("{}/{name}", kind.word()),
+            Self::StartRotation { document, .. } => document.clone(),
+            Self::StartIncident { response_plan } => response_plan.clone(),
+            Self::OpenOpsItem => "ops-center".to_owned(),
+            Self::UpdateFinding { id, .. } => id.clone(),
+            Self::PublishAlert { topic } => topic.clone(),
+        }
+    }
+
+    /// What the role that does it must be allowed to do. `template.yaml` and `member-role.yaml` are
+    /// compared with this by a test, both ways.
+    pub fn permission(&self) -> &'static str {
+        match self {
+            Self::AttachDenyAll { .. } => "iam:AttachUserPolicy",
+            Self::SetDenyAllBoundary { .. } => "iam:PutUserPermissionsBoundary",
+            Self::DeactivateAccessKey { .. } => "iam:UpdateAccessKey",
+            Self::DetachPolicy { .. } => "iam:DetachUserPolicy",
+            Self::LeaveGroup { .. } => "iam:RemoveUserFromGroup",
+            Self::RevokeSessions { .. } => "iam:PutRolePolicy",
+            Self::Tag {
+                kind: IdentityKind::User,
+                ..
+            } => "iam:TagUser",
+            Self::Tag {
+                kind: IdentityKind::Role,
+                ..
+            } => "iam:TagRole",
+            Self::StartRotation { .. } => "ssm:StartAutomationExecution",
+            Self::StartIncident { .. } => "ssm-incidents:StartIncident",
+            Self::OpenOpsItem => "ssm:CreateOpsItem",
+            Self::UpdateFinding { .. } => "securityhub:BatchUpdateFindings",
+            Self::PublishAlert { .. } => "sns:Publish",
+        }
+    }
+
+    /// The command that takes it back, or why nothing does. A leaked key is never activated again.
+    pub fn undo(&self) -> Undo {
+        match self {
+            Self::AttachDenyAll { user, policy } => Undo::By(format!(
+                "aws iam detach-user-policy --user-name {user} --policy-arn {policy}"
+            )),
+            Self::SetDenyAllBoundary { user, .. } => Undo::By(format!(
+                "aws iam delete-user-permissions-boundary --user-name {user} (or put the former boundary back)"
+            )),
+            Self::DeactivateAccessKey { .. } => Undo::Never("a leaked key stays inactive: create a new one"),
+            Self::DetachPolicy { user, policy } => Undo::By(format!(
+                "aws iam attach-user-policy --user-name {user} --policy-arn {policy}"
+            )),
+            Self::LeaveGroup { user, group } => Undo::By(format!(
+                "aws iam add-user-to-group --user-name {user} --group-name {group}"
+            )),
+            Self::RevokeSessions { role, .. } => Undo::By(format!(
+                "aws iam delete-role-policy --role-name {role} --policy-name {REVOCATION_POLICY}"
+            )),
+            Self::Tag { kind, name, tags } => {
+                let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
+                let kind = kind.word();
+                Undo::By(format!(
+                    "aws iam untag-{kind} --{kind}-name {name} --tag-keys {}",
+                    keys.join(" ")
+                ))
+            }
+            Self::StartRotation { .. } => Undo::Never("a runbook that ran has run"),
+            Self::StartIncident { .. } | Self::OpenOpsItem => Undo::Never("close it when the work is done"),
+            Self::UpdateFinding { .. } => Undo::Never("set the workflow status back in Security Hub"),
+            Self::PublishAlert { .. } => Undo::Never("a message can't be unsent"),
+        }
+    }
+
+    /// Whether the identity is freer without it. Tags and notices hold nobody back.
+    pub fn contains(&self) -> bool {
+        match self {
+            Self::AttachDenyAll { .. }
+            | Self::SetDenyAllBoundary { .. }
+            | Self::DeactivateAccessKey { .. }
+            | Self::DetachPolicy { .. }
+            | Self::LeaveGroup { .. }
+            | Self::RevokeSessions { .. } => true,
+            Self::Tag { .. }
+            | Self::StartRotation { .. }
+            | Self::StartIncident { .. }
+            | Self::OpenOpsItem
+            | Self::UpdateFinding { .. }
+            | Self::PublishAlert { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AttachDenyAll { user, policy } => write!(f, "attach {policy} to user {user}"),
+            Self::SetDenyAllBoundary { user, policy } => {
+                write!(f, "set {policy} as the permissions boundary of user {user}")
+            }
+            Self::DeactivateAccessKey { user, key } => write!(f, "deactivate access key {key} of user {user}"),
+            Self::DetachPolicy { user, policy } => write!(f, "detach policy {policy} from user {user}"),
+            Self::LeaveGroup { user, group } => write!(f, "remove user {user} from group {group}"),
+            Self::RevokeSessions { role, issued_before } => {
+                write!(f, "revoke the sessions of role {role} issued before {issued_before}")
+            }
+            Self::Tag { kind, name, tags } => {
+                let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
+                write!(f, "tag {} {name} with {}", kind.word(), keys.join(", "))
+            }
+            Self::StartRotation { document, user } => write!(f, "start runbook {document} for user {user}"),
+            Self::StartIncident { response_plan } => write!(f, "start an incident with {response_plan}"),
+            Self::OpenOpsItem => write!(f, "open an OpsItem in OpsCenter"),
+            Self::UpdateFinding { id, .. } => write!(f, "update finding {id} in Security Hub"),
+            Self::PublishAlert { topic } => write!(f, "publish an alert to {topic}"),
+        }
+    }
+}
+
+/// What became of an action.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// `observe` mode: it would be done.
+    Planned,
+    Applied {
+        detail: String,
+    },
+    /// It was so already.
+    AlreadyDone {
+        detail: String,
+    },
+    Skipped {
+        reason: String,
+    },
+    Failed(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// AWS's error code, or `Timeout` and the like where no answer came.
+    pub code: String,
+    pub message: String,
+    pub retryable: bool,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() {
+            f.write_str(&self.code)
+        } else {
+            write!(f, "{}: {}", self.code, self.message)
+        }
+    }
+}
+
+impl Failure {
+    /// A quota stands in the way; another road may be open.
+    pub fn is_quota(&self) -> bool {
+        self.code == "LimitExceeded"
+    }
+}
+
+impl Outcome {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Applied { .. } => "applied",
+            Self::AlreadyDone { .. } => "already-done",
+            Self::Skipped { .. } => "skipped",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Planned => String::new(),
+            Self::Applied { detail } | Self::AlreadyDone { detail } => detail.clone(),
+            Self::Skipped { reason } => reason.clone(),
+            Self::Failed(failure) => failure.to_string(),
+        }
+    }
+}
+
+/// An action and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    pub action: Action,
+    pub outcome: Outcome,
+}

@@ -1,0 +1,153 @@
+//! The only writer: an action becomes one AWS call, and its answer an outcome.
+//!
+//! "Already so" is success. Every call names its user: IAM acts on the caller when the name is left
+//! out.
+
+use aws_sdk_iam::operation::RequestId;
+use aws_sdk_iam::types::{StatusType, Tag};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use serde_json::json;
+
+use crate::accounts::Member;
+use crate::action::{Action, Outcome, REVOCATION_POLICY};
+use crate::aws_error::{self, failure, retry_conflicts};
+use crate::identity::IdentityKind;
+
+/// Applies one change to an identity. Notices are not changes: they are `escalate`'s.
+pub async fn apply(member: &Member, action: &Action) -> Outcome {
+    let iam = &member.iam;
+    match action {
+        Action::AttachDenyAll { user, policy } => done(
+            retry_conflicts(|| {
+                iam.attach_user_policy()
+                    .user_name(user.as_str())
+                    .policy_arn(policy)
+                    .send()
+            })
+            .await,
+        ),
+        Action::SetDenyAllBoundary { user, policy } => done(
+            retry_conflicts(|| {
+                iam.put_user_permissions_boundary()
+                    .user_name(user.as_str())
+                    .permissions_boundary(policy)
+                    .send()
+            })
+            .await,
+        ),
+        Action::DeactivateAccessKey { user, key } => gone_is_done(
+            retry_conflicts(|| {
+                let request = iam
+                    .update_access_key()
+                    .user_name(user.as_str())
+                    .access_key_id(key.as_str());
+                request.status(StatusType::Inactive).send()
+            })
+            .await,
+        ),
+        Action::DetachPolicy { user, policy } => gone_is_done(
+            retry_conflicts(|| {
+                iam.detach_user_policy()
+                    .user_name(user.as_str())
+                    .policy_arn(policy)
+                    .send()
+            })
+            .await,
+        ),
+        Action::LeaveGroup { user, group } => gone_is_done(
+            retry_conflicts(|| {
+                iam.remove_user_from_group()
+                    .user_name(user.as_str())
+                    .group_name(group)
+                    .send()
+            })
+            .await,
+        ),
+        Action::RevokeSessions { role, issued_before } => {
+            let document = revocation(&issued_before.to_string());
+            let put = || {
+                let request = iam
+                    .put_role_policy()
+                    .role_name(role.as_str())
+                    .policy_name(REVOCATION_POLICY);
+                request.policy_document(&document).send()
+            };
+            done(retry_conflicts(put).await)
+        }
+        Action::Tag { kind, name, tags } => {
+            let tags = tags
+                .iter()
+                .map(|(key, value)| Tag::builder().key(key).value(value).build());
+            let tags = match tags.collect::<Result<Vec<_>, _>>() {
+                Ok(tags) => Some(tags),
+                Err(_) => {
+                    return Outcome::Skipped {
+                        reason: "a tag could not be built".to_owned(),
+                    };
+                }
+            };
+            match kind {
+                IdentityKind::User => optional(
+                    retry_conflicts(|| iam.tag_user().user_name(name.as_str()).set_tags(tags.clone()).send()).await,
+                ),
+                IdentityKind::Role => optional(
+                    retry_conflicts(|| iam.tag_role().role_name(name.as_str()).set_tags(tags.clone()).send()).await,
+                ),
+            }
+        }
+        Action::StartRotation { .. }
+        | Action::StartIncident { .. }
+        | Action::OpenOpsItem
+        | Action::UpdateFinding { .. }
+        | Action::PublishAlert { .. } => Outcome::Skipped {
+            reason: "a notice is not a change to an identity".to_owned(),
+        },
+    }
+}
+
+/// What AWS's console writes for "Revoke active sessions".
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html>
+fn revocation(issued_before: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Deny",
+            "Action": ["*"],
+            "Resource": ["*"],
+            "Condition": {"DateLessThan": {"aws:TokenIssueTime": issued_before}},
+        }],
+    })
+    .to_string()
+}
+
+fn done<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Outcome {
+    match result {
+        Ok(output) => Outcome::Applied {
+            detail: format!("request {}", output.request_id().unwrap_or("unknown")),
+        },
+        Err(error) => Outcome::Failed(failure(&error)),
+    }
+}
+
+/// For what takes something away: when it is gone, it is gone. That the identity itself is still
+/// the same one is checked by the next read.
+fn gone_is_done<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Outcome {
+    match result {
+        Err(error) if aws_error::is(&error, "NoSuchEntity") => Outcome::AlreadyDone {
+            detail: "it is gone".to_owned(),
+        },
+        other => done(other),
+    }
+}
+
+/// For tags: fifty of them are a note and no failure to contain.
+fn optional<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Outcome {
+    match done(result) {
+        Outcome::Failed(failure) if failure.is_quota() => Outcome::Skipped {
+            reason: failure.to_string(),
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,105 @@
+//! What IAM says: the identity behind a finding's claim, and the state it is in.
+//!
+//! Plain data, filled by `observe`, read by playbooks, guard and report.
+
+use aws_smithy_types::DateTime;
+use serde::Serialize;
+
+use crate::finding::{AccessKeyId, PrincipalName, UniqueId};
+
+/// A principal that was found in the account that owns it, by its immutable ID.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identity {
+    pub kind: IdentityKind,
+    pub name: PrincipalName,
+    pub id: UniqueId,
+    pub arn: String,
+    pub path: String,
+    pub created: Option<DateTime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityKind {
+    User,
+    Role,
+}
+
+impl IdentityKind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Role => "role",
+        }
+    }
+}
+
+/// Something that could not be read, and why. What depends on it is not known, which is never the
+/// same as "not there".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub what: &'static str,
+    pub why: String,
+    /// Whether another try could read it.
+    pub retryable: bool,
+}
+
+pub type Read<T> = Result<T, Unreadable>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessKey {
+    pub id: AccessKeyId,
+    pub active: bool,
+}
+
+/// The tags and the permissions boundary come with the identity itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    pub boundary: Option<String>,
+    pub tags: Vec<(String, String)>,
+}
+
+/// The state of an identity, as far as it could be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub profile: Read<Profile>,
+    pub keys: Read<Vec<AccessKey>>,
+    /// ARNs of attached managed policies.
+    pub attached: Read<Vec<String>>,
+    pub inline: Read<Vec<String>>,
+    pub groups: Read<Vec<String>>,
+    /// Sessions issued before this moment are refused everything (roles only).
+    pub revoked_before: Read<Option<DateTime>>,
+}
+
+impl Observed {
+    pub fn unreadable(&self) -> Vec<&Unreadable> {
+        let each = [
+            self.profile.as_ref().err(),
+            self.keys.as_ref().err(),
+            self.attached.as_ref().err(),
+            self.inline.as_ref().err(),
+            self.groups.as_ref().err(),
+            self.revoked_before.as_ref().err(),
+        ];
+        each.into_iter().flatten().collect()
+    }
+
+    /// The user's access keys that still work, as far as they are known.
+    pub fn active_keys(&self) -> impl Iterator<Item = &AccessKeyId> {
+        self.keys.iter().flatten().filter(|it| it.active).map(|it| &it.id)
+    }
+
+    /// Whether the policy denies the identity, attached or as its boundary.
+    pub fn has_barrier(&self, deny_all: &str) -> bool {
+        let attached = self
+            .attached
+            .as_ref()
+            .is_ok_and(|it| it.iter().any(|arn| arn == deny_all));
+        let boundary = self
+            .profile
+            .as_ref()
+            .is_ok_and(|it| it.boundary.as_deref() == Some(deny_all));
+        attached || boundary
+    }
+}

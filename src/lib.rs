@@ -1,0 +1,35 @@
+//! Contains compromised or unauthorised IAM identities, and tells the truth about it.
+//!
+//! ```text
+//! payload ─decode─▶ Finding ─select─▶ &Playbook
+//!                      │
+//!    accounts          assume SecurityRemediationRole with the external ID
+//!    resolve           the immutable unique ID, checked against the finding and the protected list
+//!    strike            what stops the attacker: deny-all ∥ the named key inactive
+//!    reconcile         observe ─▶ plan ─▶ apply ─▶ read back ─▶ verdict
+//!    escalate          rotation runbook ∥ incident ∥ Security Hub ─▶ alert
+//!    report            the response, the log line, the texts people read
+//! ```
+//!
+//! Decoding, planning, guarding and reporting are pure. `observe` only reads; `apply` is the only
+//! code that changes an identity.
+
+pub mod accounts;
+pub mod action;
+pub mod apply;
+pub mod aws_error;
+pub mod calls;
+pub mod config;
+pub mod decode;
+pub mod escalate;
+pub mod finding;
+pub mod guard;
+pub mod identity;
+pub mod observe;
+pub mod playbooks;
+pub mod reconcile;
+pub mod report;
+mod respond;
+mod text;
+
+pub use respond::{Context, Error, handle};

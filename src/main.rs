@@ -1,0 +1,36 @@
+//! Configuration, clients, and the runtime; nothing else.
+
+use std::str::FromStr;
+
+use iam_responder::{Context, accounts, config::Config, handle};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::Instrument;
+use tracing::level_filters::LevelFilter;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
+        .ok()
+        .and_then(|it| LevelFilter::from_str(&it).ok());
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(true)
+        .with_target(false)
+        .with_max_level(level.unwrap_or(LevelFilter::INFO))
+        .init();
+    let context = Context {
+        config: Config::from_lookup(|name| std::env::var(name).ok()),
+        sdk: accounts::sdk_config().await,
+    };
+    let context = &context;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let span = tracing::info_span!("invocation", request_id = event.context.request_id);
+        handle(context, event.payload, event.context.deadline())
+            .instrument(span)
+            .await
+    }))
+    .await
+}

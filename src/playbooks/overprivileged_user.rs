@@ -1,0 +1,88 @@
+//! A user holds administrator access it should not have: keys off, policies and groups gone.
+//! What was there is in the report.
+
+use super::{Case, Escalation, Plan, Playbook, REMEDIATED, deactivate_keys, inline_note, is_user, tag};
+use crate::action::Action;
+use crate::finding::Threat;
+use crate::identity::Observed;
+
+pub(super) const PLAYBOOK: Playbook = Playbook {
+    id: "overprivileged-user",
+    title: "Overprivileged user",
+    threat: Threat::OverprivilegedUser,
+    strike,
+    plan,
+    escalation: &[Escalation::SecurityHub, Escalation::Alert],
+};
+
+/// The keys go first: a key that still works could put back what is detached.
+fn strike(case: &Case, observed: &Observed) -> Vec<Action> {
+    if is_user(case) {
+        deactivate_keys(case, observed)
+    } else {
+        Vec::new()
+    }
+}
+
+fn plan(case: &Case, observed: &Observed) -> Plan {
+    if !is_user(case) {
+        return Plan::default();
+    }
+    let user = &case.identity.name;
+    let deny_all = case.finding.partition.deny_all_policy();
+    let attached = observed.attached.iter().flatten();
+    // The quarantine of another playbook stays where it is.
+    let policies = attached.filter(|it| **it != deny_all).map(|it| Action::DetachPolicy {
+        user: user.clone(),
+        policy: it.clone(),
+    });
+    let groups = observed.groups.iter().flatten();
+    let groups = groups.map(|it| Action::LeaveGroup {
+        user: user.clone(),
+        group: it.clone(),
+    });
+    let actions = deactivate_keys(case, observed)
+        .into_iter()
+        .chain(policies)
+        .chain(groups);
+    Plan {
+        actions: actions.chain(tag(case, observed, REMEDIATED)).collect(),
+        notes: inline_note(observed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+    use crate::identity::IdentityKind;
+    use crate::playbooks::tests::{finding, identity, observed, words};
+
+    #[test]
+    fn keys_go_first_then_everything_attached() {
+        let (finding, identity) = (finding(Threat::OverprivilegedUser), identity(IdentityKind::User));
+        let case = Case {
+            finding: &finding,
+            identity: &identity,
+            now: DateTime::from_secs(2_000),
+        };
+        let mut observed = observed();
+        observed
+            .attached
+            .as_mut()
+            .unwrap()
+            .push("arn:aws:iam::aws:policy/AWSDenyAll".to_owned());
+        assert_eq!(strike(&case, &observed).len(), 2);
+        let plan = plan(&case, &observed);
+        assert_eq!(
+            words(&plan.actions)[2..],
+            [
+                "detach policy arn:aws:iam::aws:policy/AdministratorAccess from user alice",
+                "remove user alice from group developers",
+                "tag user alice with SecurityIncident, RemediationDate, FindingId",
+            ]
+        );
+        assert_eq!(plan.notes, ["inline policies are left in place: s3"]);
+    }
+}

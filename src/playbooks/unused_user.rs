@@ -1,0 +1,55 @@
+//! A user's credentials lie unused: its access keys are deactivated, and nothing else is touched.
+
+use super::{Case, Escalation, Plan, Playbook, REMEDIATED, deactivate_keys, is_user, tag};
+use crate::action::Action;
+use crate::finding::Threat;
+use crate::identity::Observed;
+
+pub(super) const PLAYBOOK: Playbook = Playbook {
+    id: "unused-user",
+    title: "Unused credentials",
+    threat: Threat::UnusedUser,
+    strike,
+    plan,
+    escalation: &[Escalation::SecurityHub, Escalation::Alert],
+};
+
+fn strike(case: &Case, observed: &Observed) -> Vec<Action> {
+    if is_user(case) {
+        deactivate_keys(case, observed)
+    } else {
+        Vec::new()
+    }
+}
+
+fn plan(case: &Case, observed: &Observed) -> Plan {
+    if !is_user(case) {
+        return Plan::default();
+    }
+    let keys = deactivate_keys(case, observed).into_iter();
+    Plan {
+        actions: keys.chain(tag(case, observed, REMEDIATED)).collect(),
+        notes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+    use crate::identity::IdentityKind;
+    use crate::playbooks::tests::{finding, identity, observed};
+
+    #[test]
+    fn only_keys_and_tags_are_touched() {
+        let (finding, identity) = (finding(Threat::UnusedUser), identity(IdentityKind::User));
+        let case = Case {
+            finding: &finding,
+            identity: &identity,
+            now: DateTime::from_secs(2_000),
+        };
+        let names: Vec<_> = plan(&case, &observed()).actions.iter().map(Action::name).collect();
+        assert_eq!(names, ["DeactivateAccessKey", "DeactivateAccessKey", "Tag"]);
+    }
+}

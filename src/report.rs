@@ -1,0 +1,337 @@
+//! What happened, as one value: the response of the invocation, the log line, and the texts that
+//! people read. Every text here is safe for its sink whatever the identity is called.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::action::{Done, Outcome, Undo};
+use crate::calls::RoundTrips;
+use crate::config::Mode;
+use crate::finding::{Finding, Principal};
+use crate::identity::{Identity, Observed};
+use crate::playbooks::Playbook;
+use crate::reconcile::Record;
+use crate::text;
+
+/// How it ended. Never better than what was read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// Applied, and read back once. Whether it holds against an attacker was not watched.
+    Applied,
+    NotContained,
+    /// Something that decides could not be read.
+    Unverified,
+    /// Protected, not containable, or not the identity that was meant: nothing was written.
+    Refused,
+    /// `observe` mode: nothing was written.
+    Observed,
+}
+
+impl Verdict {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Applied => "applied, read back once",
+            Self::NotContained => "NOT CONTAINED",
+            Self::Unverified => "applied, NOT VERIFIED",
+            Self::Refused => "refused, nothing was changed",
+            Self::Observed => "observed, nothing was changed",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "Applied",
+            Self::NotContained => "NotContained",
+            Self::Unverified => "Unverified",
+            Self::Refused => "Refused",
+            Self::Observed => "Observed",
+        }
+    }
+}
+
+/// The response of one invocation.
+#[derive(Debug, Default, Serialize)]
+pub struct Response {
+    pub reports: Vec<Report>,
+    pub ignored: Vec<Ignored>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Ignored {
+    pub reason: String,
+}
+
+/// One finding's response. `design` fixes the names: others read them.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub finding_id: String,
+    pub source: crate::finding::Source,
+    pub threat: crate::finding::Threat,
+    pub playbook: &'static str,
+    pub mode: Mode,
+    pub account: String,
+    pub principal: Value,
+    pub access_key: Option<String>,
+    pub verdict: Verdict,
+    pub reason: String,
+    pub actions: Vec<ActionReport>,
+    pub notes: Vec<String>,
+    pub open: Vec<String>,
+    /// What was attached, joined and active before, for whoever has to put it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    pub timings_ms: Timings,
+    pub round_trips: RoundTrips,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ActionReport {
+    pub action: &'static str,
+    pub target: String,
+    pub outcome: &'static str,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Timings {
+    /// From when the behaviour was seen to the start of the invocation; absent when not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour_to_start: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_barrier: Option<u64>,
+    pub verdict: u64,
+    pub total: u64,
+}
+
+pub fn millis(it: Duration) -> u64 {
+    u64::try_from(it.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Record {
+    pub fn report(
+        &self,
+        finding: &Finding,
+        playbook: &Playbook,
+        mode: Mode,
+        timings_ms: Timings,
+        round_trips: RoundTrips,
+    ) -> Report {
+        Report {
+            finding_id: text::line(&finding.id, 512),
+            source: finding.source,
+            threat: finding.threat,
+            playbook: playbook.id,
+            mode,
+            account: finding.account.to_string(),
+            principal: principal(finding, self.identity.as_ref()),
+            access_key: finding.access_key.as_ref().map(ToString::to_string),
+            verdict: self.verdict(),
+            reason: self.reason.clone().unwrap_or_default(),
+            actions: self.done.iter().map(action_report).collect(),
+            notes: self.notes.clone(),
+            open: self.open.clone(),
+            before: self.before.as_ref().map(before),
+            timings_ms,
+            round_trips,
+        }
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.unwrap_or(Verdict::NotContained)
+    }
+}
+
+fn action_report(done: &Done) -> ActionReport {
+    ActionReport {
+        action: done.action.name(),
+        target: text::line(&done.action.target(), 512),
+        outcome: done.outcome.word(),
+        detail: if done.outcome == Outcome::Planned {
+            format!("would {}", done.action)
+        } else {
+            done.outcome.detail()
+        },
+    }
+}
+
+fn principal(finding: &Finding, identity: Option<&Identity>) -> Value {
+    if let Some(it) = identity {
+        return json!({"type": it.kind, "name": it.name, "id": it.id});
+    }
+    match &finding.principal {
+        Principal::User { name, id } => json!({"type": "user", "name": name, "id": id}),
+        Principal::Role { name, id, .. } => json!({"type": "role", "name": name, "id": id}),
+        Principal::KeyOwner => json!({"type": "unknown", "name": null, "id": null}),
+        Principal::Root => json!({"type": "root", "name": "root", "id": null}),
+        Principal::NotContainable { .. } => json!({"type": "not-containable", "name": null, "id": null}),
+    }
+}
+
+fn before(observed: &Observed) -> Value {
+    fn read<T: Serialize>(it: &Result<T, crate::identity::Unreadable>) -> Value {
+        match it {
+            Ok(it) => json!(it),
+            Err(unreadable) => json!({"unreadable": unreadable.why}),
+        }
+    }
+    json!({
+        "access_keys": read(&observed.keys),
+        "attached_policies": read(&observed.attached),
+        "inline_policies": read(&observed.inline),
+        "groups": read(&observed.groups),
+        "permissions_boundary": read(&observed.profile.as_ref().map(|it| it.boundary.clone()).map_err(Clone::clone)),
+    })
+}
+
+/// `user alice (AIDA…) in account 111122223333`, with as much as is known.
+pub fn who(finding: &Finding, identity: Option<&Identity>) -> String {
+    let account = &finding.account;
+    match (identity, &finding.principal) {
+        (Some(it), _) => format!("{} {} ({}) in account {account}", it.kind.word(), it.name, it.id),
+        (None, Principal::User { name: Some(name), .. }) => format!("user {name} in account {account}"),
+        (None, Principal::User { id: Some(id), .. }) => format!("user {id} in account {account}"),
+        (None, Principal::Role { name: Some(name), .. }) => format!("role {name} in account {account}"),
+        (None, Principal::Root) => format!("the root user of account {account}"),
+        (None, _) => match &finding.access_key {
+            Some(key) => format!("the holder of {key} in account {account}"),
+            None => format!("an identity in account {account}"),
+        },
+    }
+}
+
+/// What the notices say; each sink cuts and cleans it for itself.
+pub struct Summary<'a> {
+    pub finding: &'a Finding,
+    pub playbook: &'a Playbook,
+    pub record: &'a Record,
+}
+
+impl Summary<'_> {
+    pub fn verdict(&self) -> Verdict {
+        self.record.verdict()
+    }
+
+    fn who(&self) -> String {
+        who(self.finding, self.record.identity.as_ref())
+    }
+
+    /// One line: severity, what happened, to whom, how it ended.
+    pub fn headline(&self) -> String {
+        let (severity, title) = (self.finding.severity.label(), self.playbook.title);
+        format!("[{severity}] {title}: {} - {}", self.who(), self.verdict().words())
+    }
+
+    /// Plain text for a phone at night: who, what was done, what is open, how to undo, where to look.
+    pub fn message(&self) -> String {
+        let mut lines = vec![self.headline(), String::new()];
+        lines.push(format!("Finding: {}", text::line(&self.finding.kind, 200)));
+        lines.push(format!("Said: {}", text::line(&self.finding.title, 300)));
+        if let Some(time) = &self.finding.occurred_at {
+            lines.push(format!("Seen: {time}"));
+        }
+        if let Some(reason) = &self.record.reason {
+            lines.push(format!(
+                "Verdict: {} - {}",
+                self.verdict().words(),
+                text::line(reason, 2_000)
+            ));
+        }
+        section(&mut lines, "What was done", self.record.done.iter().map(|it| step(it)));
+        section(&mut lines, "Still open", self.record.open.iter().cloned());
+        section(
+            &mut lines,
+            "Failed",
+            self.record
+                .failed
+                .iter()
+                .filter(|it| !self.record.open.contains(it))
+                .cloned(),
+        );
+        section(&mut lines, "Good to know", self.record.notes.iter().cloned());
+        section(
+            &mut lines,
+            "How to undo (as an administrator of the account)",
+            self.undo(),
+        );
+        section(&mut lines, "Where to look", self.links());
+        text::cut(&lines.join("\n"), 100_000)
+    }
+
+    fn undo(&self) -> impl Iterator<Item = String> {
+        let applied = self
+            .record
+            .done
+            .iter()
+            .filter(|it| matches!(it.outcome, Outcome::Applied { .. }) && it.action.contains());
+        applied.map(|it| match it.action.undo() {
+            Undo::By(command) => command,
+            Undo::Never(why) => format!("{}: {why}", it.action.target()),
+        })
+    }
+
+    fn links(&self) -> impl Iterator<Item = String> {
+        let identity = self.record.identity.iter().map(|it| it.arn.clone());
+        identity
+            .chain([self.finding.id.clone()])
+            .chain(self.finding.creator.clone())
+    }
+
+    /// At most `max` characters, for a note under a finding.
+    pub fn note(&self, max: usize) -> String {
+        let done = self
+            .record
+            .done
+            .iter()
+            .filter(|it| matches!(it.outcome, Outcome::Applied { .. }))
+            .count();
+        let reason = self.record.reason.as_deref().unwrap_or_default();
+        let failed = match self.record.failed.first() {
+            Some(first) => format!(
+                " Failed: {} ({} in all).",
+                text::line(first, 160),
+                self.record.failed.len()
+            ),
+            None => String::new(),
+        };
+        let note = format!(
+            "iam-responder, playbook {}: {} - {}. {done} changes made. {}.{failed}",
+            self.playbook.id,
+            self.who(),
+            self.verdict().words(),
+            text::line(reason, 200),
+        );
+        text::line(&note, max)
+    }
+}
+
+fn step(done: &Done) -> String {
+    let detail = done.outcome.detail();
+    let words = text::line(&done.action.to_string(), 400);
+    if detail.is_empty() {
+        format!("[{}] {words}", done.outcome.word())
+    } else {
+        format!("[{}] {words} ({})", done.outcome.word(), text::line(&detail, 300))
+    }
+}
+
+fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = String>) {
+    let items: Vec<_> = items.collect();
+    if items.is_empty() {
+        return;
+    }
+    lines.push(String::new());
+    lines.push(format!("{title}:"));
+    lines.extend(items.iter().map(|it| format!("- {}", text::line(it, 2_000))));
+}
+
+/// The attributes that subscribers of the topic filter by.
+pub fn attributes(summary: &Summary) -> [(&'static str, String); 4] {
+    [
+        ("severity", summary.finding.severity.label().to_owned()),
+        ("playbook", summary.playbook.id.to_owned()),
+        ("account", summary.finding.account.to_string()),
+        ("verdict", summary.verdict().name().to_owned()),
+    ]
+}

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use iam_responder::{Context, accounts, config::Config, handle};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-use tracing::Instrument;
 use tracing::level_filters::LevelFilter;
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,10 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     };
     let context = &context;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        let span = tracing::info_span!("invocation", request_id = event.context.request_id);
-        handle(context, event.payload, event.context.deadline())
-            .instrument(span)
-            .await
+        handle(context, event.payload, event.context.deadline()).await
     }))
     .await
 }

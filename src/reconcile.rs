@@ -185,6 +185,6 @@ fn judge(playbook: &Playbook, case: &Case, after: &Observed, record: &mut Record
         record.conclude(Verdict::Unverified, "not everything could be read back");
         record.failed.extend(record.open.clone());
     } else {
-        record.conclude(Verdict::Applied, "applied, and read back once");
+        record.conclude(Verdict::Applied, "everything that the playbook wants is in place");
     }
 }

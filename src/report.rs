@@ -217,6 +217,14 @@ impl Summary<'_> {
         who(self.finding, self.record.identity.as_ref())
     }
 
+    /// The shortest way to say whom this is about.
+    pub fn name(&self) -> String {
+        match &self.record.identity {
+            Some(it) => format!("{} {}", it.kind.word(), it.name),
+            None => self.finding.principal.claim_key().replace('/', " "),
+        }
+    }
+
     /// One line: severity, what happened, to whom, how it ended.
     pub fn headline(&self) -> String {
         let (severity, title) = (self.finding.severity.label(), self.playbook.title);

@@ -1,6 +1,8 @@
 //! Security Hub's findings in the AWS Security Finding Format.
 //! <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-cwe-event-formats.html>
 
+use serde_json::Value;
+
 use super::guardduty;
 use super::identity::{Claim, contradiction, merge, name_or_id, principal, text_name_or_id};
 use super::node::Node;
@@ -264,15 +266,16 @@ fn is_about_credentials(kind: &str) -> bool {
             .any(|part| part == "IAMUser" || part.starts_with("IAMUser-"))
 }
 
+/// Older events say it only in GuardDuty's additional information. No other product field counts:
+/// some of them repeat the attacker's user agent.
 fn is_sample(finding: &Node) -> bool {
-    let fields = finding.get("ProductFields");
-    let says_so = |value: &serde_json::Value| value.as_str().is_some_and(guardduty::says_sample);
+    let fields = finding.get("ProductFields").value().and_then(Value::as_object);
+    let says_so = |(key, value): (&String, &Value)| {
+        key.starts_with("aws/guardduty/service/additionalInfo") && value.as_str().is_some_and(guardduty::says_sample)
+    };
     finding.get("Sample").is_true()
         || finding.get("Title").text().is_some_and(|it| it.starts_with("[SAMPLE]"))
-        || fields
-            .value()
-            .and_then(|it| it.as_object())
-            .is_some_and(|it| it.values().any(says_so))
+        || fields.is_some_and(|it| it.iter().any(says_so))
 }
 
 /// The label wins: GuardDuty's low findings arrive as LOW with a normalized 40. GuardDuty's own

@@ -7,7 +7,6 @@ use super::Scene;
 use crate::action::{Action, Outcome};
 use crate::aws_error::failure;
 use crate::config::Config;
-use crate::finding::PrincipalName;
 use crate::report::{Summary, attributes};
 use crate::text;
 
@@ -45,10 +44,8 @@ pub(super) async fn publish(scene: &Scene<'_>, summary: &Summary<'_>, topic: &st
     }
 }
 
-/// The verdict first: a phone shows the beginning.
+/// The verdict before the name: a phone shows the beginning.
 fn subject(summary: &Summary) -> String {
-    let name = summary.record.identity.as_ref().map(|it| it.name.clone());
-    let name = name.as_ref().map_or("-", PrincipalName::as_str);
     let (verdict, account) = (summary.verdict().words(), &summary.finding.account);
-    format!("{}: {verdict}: {name} ({account})", summary.playbook.title)
+    format!("{}: {verdict}: {} ({account})", summary.playbook.title, summary.name())
 }

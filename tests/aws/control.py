@@ -1,0 +1,96 @@
+"""The control plane: what a test needs and AWS has no API for.
+
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "account"}
+POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
+POST /_sim/role-credentials  {"role_arn", "service"}: what the service would hand its function
+GET  /_sim/journal?account=N every call that account's principals made
+"""
+
+import datetime as dt
+import io
+import json
+from urllib.parse import parse_qs
+
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+
+from . import authorization, dispatch
+
+
+def fault(body, _):
+    with dispatch.LOCK:
+        dispatch.FAULTS.append({"times": -1, **body})
+    return {}
+
+
+def identify(body, _):
+    """Gives an identity the unique ID, the key ID and the age that an event names."""
+    backend = iam_backends[body["account"]][body.get("partition", "aws")]
+    if "user" in body:
+        found = backend.users[body["user"]]
+    else:
+        found = next(role for role in backend.roles.values() if role.name == body["role"])
+    if "id" in body:
+        found.id = body["id"]
+    if "created" in body:
+        found.create_date = dt.datetime.fromisoformat(body["created"]).replace(tzinfo=None)
+    if "key" in body:
+        key = next(key for key in found.access_keys if key.access_key_id == body["key"])
+        backend.access_keys[body["new_key"]] = backend.access_keys.pop(body["key"])
+        key.access_key_id = body["new_key"]
+    return {}
+
+
+def role_credentials(body, _):
+    arn = body["role_arn"]
+    account, partition = arn.split(":")[4], arn.split(":")[1]
+    role = iam_backends[account][partition].get_role_by_arn(arn)
+    if not authorization.trusts_service(role, body.get("service", "lambda.amazonaws.com")):
+        raise ValueError("the role's trust policy does not allow the service")
+    session = sts_backends[account][partition].assume_role("us-east-1", "function", arn, None, 12 * 3600, None)
+    return {
+        "AWS_ACCESS_KEY_ID": session.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+        "AWS_SESSION_TOKEN": session.session_token,
+    }
+
+
+def journal(_, query):
+    account = query.get("account", [None])[0]
+    with dispatch.LOCK:
+        entries = list(dispatch.JOURNAL)
+    return dispatch.plain([entry for entry in entries if account in (None, entry.get("account"))])
+
+
+ROUTES = {
+    ("POST", "/_sim/fault"): fault,
+    ("POST", "/_sim/identify"): identify,
+    ("POST", "/_sim/role-credentials"): role_credentials,
+    ("GET", "/_sim/journal"): journal,
+}
+
+
+class Application:
+    """Our routes in front of moto's."""
+
+    def __init__(self, moto):
+        self.moto = moto
+
+    def __call__(self, environ, start_response):
+        path = environ.get("PATH_INFO", "")
+        if "REQUEST_URI" in environ:  # moto checks signatures over the path as it was sent.
+            environ.setdefault("RAW_URI", environ["REQUEST_URI"])
+        raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if not path.startswith("/_sim/"):
+            # moto parses forms and forgets how they were written; signatures are over the bytes.
+            environ.update({"wsgi.input": io.BytesIO(raw), "sim.body": raw})
+            return self.moto(environ, start_response)
+        try:
+            body = json.loads(raw or b"{}")
+            answer = ROUTES[environ["REQUEST_METHOD"], path](body, parse_qs(environ.get("QUERY_STRING", "")))
+            status = "200 OK"
+        except Exception as problem:
+            answer, status = {"error": repr(problem)}, "400 Bad Request"
+        data = json.dumps(answer).encode()
+        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
+        return [data]

@@ -1,0 +1,167 @@
+"""The one place every request goes through: faults, authorisation, validation, the journal."""
+
+import datetime as dt
+import fnmatch
+import json
+import threading
+import time
+import traceback
+import uuid
+from xml.sax.saxutils import escape
+
+import moto.iam.models
+from moto.core.responses import BaseResponse
+from moto.core.utils import get_service_model
+from moto.iam.models import iam_backends
+
+from . import authorization, callers, model
+
+LOCK = threading.RLock()
+JOURNAL = []
+FAULTS = []
+
+
+class SimulatedError(Exception):
+    """What a simulated operation answers with instead of a result."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+# The prefix in IAM actions, where it is not moto's name of the service.
+PREFIXES = {"awslambda": "lambda"}
+JSON_CODES = {
+    "AccessDenied": "AccessDeniedException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "ExpiredToken": "ExpiredTokenException",
+    "Throttling": "ThrottlingException",
+    "ValidationError": "ValidationException",
+}
+
+
+def dispatch(self, request, full_url=None, headers=None):
+    began = time.time()
+    self.setup_class(request, full_url, headers)
+    try:
+        name = self._get_action()
+    except Exception:
+        name = None
+    service = self.service_name or "?"
+    if not name or service in ("?", "moto_api"):
+        return self.call_action()
+    action = f"{PREFIXES.get(service, service)}:{name}"
+    operation = get_service_model(self.boto3_service_name).operation_model(name)
+    self.sim_body = request.environ["sim.body"]
+    entry = {"action": action, "began": began, "region": self.region, "key": self.get_access_key()}
+    answer = answered(self, action, operation, entry)
+    entry.update(ended=time.time(), status=int(answer[0]), error=answer[2][:400] if int(answer[0]) >= 400 else None)
+    with LOCK:
+        entry["seq"] = len(JOURNAL) + 1
+        JOURNAL.append(entry)
+    return answer
+
+
+def answered(self, action, operation, entry):
+    fault = planned_fault(action, self)
+    if fault:
+        time.sleep(fault.get("delay_ms", 0) / 1000)
+        if fault.get("code"):
+            entry["decision"] = "fault"
+            return error(self, fault["code"], fault.get("message", "injected"), fault.get("status", 400))
+    params = {}
+    try:
+        params = model.parameters(self, operation)
+        entry["params"] = params
+        caller, entry["resources"] = authorization.authorise(self, action, params)
+        entry.update(account=caller.account, principal=caller.arn, decision="allow")
+    except authorization.Denied as denied:
+        caller = callers.find(self.get_access_key(), authorization.get_partition(self.region))
+        entry.update(account=caller.account, principal=caller.arn, decision=denied.code)
+        return error(self, denied.code, denied.message, denied.status)
+    violations = list(model.errors(operation.input_shape, params)) if operation.input_shape is not None else []
+    if violations:
+        entry["decision"] = "invalid"
+        return error(self, "ValidationException", "; ".join(violations), 400)
+    self.sim_params, self.sim_caller = params, caller
+    try:
+        return self.call_action()
+    except SimulatedError as simulated:
+        return error(self, simulated.code, simulated.message, http_status(operation, simulated.code))
+    except Exception as crash:
+        traceback.print_exc()
+        return error(self, "SimCrash", f"{type(crash).__name__}: {crash}", 500)
+
+
+def planned_fault(action, response):
+    with LOCK:
+        for fault in FAULTS:
+            account = fault.get("account")
+            if fault["times"] == 0 or not fnmatch.fnmatchcase(action, fault["action"]):
+                continue
+            if account and account != response.current_account:
+                continue
+            fault["times"] -= 1
+            return fault
+    return None
+
+
+def http_status(operation, code):
+    try:
+        return operation.service_model.shape_for(code).metadata.get("error", {}).get("httpStatusCode", 400)
+    except Exception:
+        return 400
+
+
+def error(response, code, message, status):
+    protocol = get_service_model(response.boto3_service_name).protocol
+    request_id = str(uuid.uuid4())
+    if protocol in ("json", "rest-json"):
+        code = JSON_CODES.get(code, code)
+        headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code, "x-amzn-requestid": request_id}
+        return status, headers, json.dumps({"__type": code, "message": message})
+    if response.service_name == "sns" and code == "AccessDenied":
+        code = "AuthorizationError"
+    if code == "ValidationException":
+        code = "ValidationError"
+    body = (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+    return status, {"Content-Type": "text/xml"}, body
+
+
+def account_of_key(key):
+    """moto's own search builds an IAM backend for every partition of every account: 1.5 s at first."""
+    for account, backends in list(iam_backends.items()):
+        if any(key in backend.access_keys for backend in list(backends.values())):
+            return account
+    return "123456789012"
+
+
+_current_account = BaseResponse.get_current_account
+
+
+def current_account(self):
+    administrator = callers.ADMINISTRATOR.match(self.get_access_key() or "")
+    return administrator.group(1) if administrator else _current_account(self)
+
+
+def install():
+    moto.iam.models.get_account_id_from = account_of_key
+    BaseResponse.get_current_account = current_account
+    BaseResponse._dispatch = dispatch
+
+
+def plain(value):
+    """For JSON."""
+    if isinstance(value, dict):
+        return {str(key): plain(element) for key, element in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(element) for element in value]
+    if isinstance(value, (dt.datetime, dt.date)):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value

@@ -1,0 +1,21 @@
+"""Operations that moto lacks, or has without the semantics that a responder depends on.
+
+Inputs were checked against botocore's models before an operation runs. State is kept by account and
+region and can be read back.
+"""
+
+import collections
+
+STATE = collections.defaultdict(dict)
+
+
+def state(response, kind, region=None):
+    """What this account keeps of a kind, in the request's region or in `region`."""
+    return STATE[response.current_account, region or response.region, kind]
+
+
+def install():
+    from . import automation, iam, incidents, ops_items, security_hub
+
+    for module in (automation, iam, incidents, ops_items, security_hub):
+        module.install()

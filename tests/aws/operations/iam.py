@@ -1,0 +1,150 @@
+"""IAM: quotas, short pages, users' boundaries, and keys of other accounts.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+import json
+import random
+import string
+
+from moto.core.responses import ActionResult
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import Group, Role, User
+from moto.iam.responses import IamResponse
+
+from ..dispatch import SimulatedError
+
+# AWS promises no page size, only a marker: short pages show who forgets to follow it.
+PAGE = 4
+MANAGED_POLICIES_QUOTA = 10
+TAGS_QUOTA = 50
+
+PAGED = {
+    "list_access_keys": "AccessKeyMetadata",
+    "list_attached_role_policies": "AttachedPolicies",
+    "list_attached_user_policies": "AttachedPolicies",
+    "list_groups_for_user": "Groups",
+    "list_role_policies": "PolicyNames",
+    "list_user_policies": "PolicyNames",
+    "list_users": "Users",
+}
+
+
+def paged(original, member):
+    def listing(self):
+        start = int(self.sim_params.get("Marker") or 0)
+        # moto's own paging is bypassed: ask for everything, then cut.
+        self.sim_everything = True
+        result = dict(original(self).result)
+        every = list(result[member])
+        end = start + PAGE
+        result[member] = every[start:end]
+        result["IsTruncated"] = end < len(every)
+        result["Marker"] = str(end) if end < len(every) else None
+        return ActionResult(result)
+
+    return listing
+
+
+def _without_paging(original):
+    def get(self, name, *default):
+        if getattr(self, "sim_everything", False):
+            if name == "Marker":
+                return None
+            if name == "MaxItems":
+                return 1000
+        return original(self, name, *default)
+
+    return get
+
+
+def _user(self):
+    return self.backend.get_user(self.sim_params["UserName"])
+
+
+def put_user_permissions_boundary(self):
+    arn = self.sim_params["PermissionsBoundary"]
+    if arn not in self.backend.managed_policies:
+        raise NotFoundException(f"Scope ARN: {arn} does not exist or is not attachable.")
+    _user(self).permissions_boundary_arn = arn
+    return ActionResult({})
+
+
+def delete_user_permissions_boundary(self):
+    _user(self).permissions_boundary_arn = None
+    return ActionResult({})
+
+
+def boundary(self):
+    arn = getattr(self, "permissions_boundary_arn", None)
+    return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn} if arn else None
+
+
+def with_quota(original, count, quota):
+    def guarded(self):
+        if count(self) > quota:
+            raise SimulatedError("LimitExceeded", f"Cannot exceed quota: {quota}")
+        return original(self)
+
+    return guarded
+
+
+def _policies_after(self):
+    return len({*_user(self).managed_policies, self.sim_params["PolicyArn"]})
+
+
+def _tags_after(self):
+    present = {tag["Key"] for tag in _user(self).tags or []}
+    return len(present | {tag["Key"] for tag in self.sim_params["Tags"]})
+
+
+def own_keys_only(original):
+    """AWS knows every account's keys and tells nobody about another's."""
+
+    def last_used(self):
+        key = self.sim_params["AccessKeyId"]
+        if key not in {k.access_key_id for u in self.backend.users.values() for k in u.access_keys}:
+            raise SimulatedError("AccessDenied", "User is not authorized to perform: iam:GetAccessKeyLastUsed")
+        return original(self)
+
+    return last_used
+
+
+def text_policies(original):
+    """CloudFormation hands moto inline policies as dicts, which it then shows as Python, and leaves
+    nulls where `AWS::NoValue` stood."""
+
+    def put_policy(self, name, document):
+        if not isinstance(document, str):
+            document["Statement"] = [statement for statement in document["Statement"] if statement]
+            document = json.dumps(document, default=str)
+        return original(self, name, document)
+
+    return put_policy
+
+
+def with_unique_id(original):
+    """moto's users have IDs without the prefix that tells them from roles.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
+
+    def initialise(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.id = "AIDA" + "".join(random.choices(string.ascii_uppercase + string.digits, k=17))
+
+    return initialise
+
+
+def install():
+    User.__init__ = with_unique_id(User.__init__)
+    for name, member in PAGED.items():
+        setattr(IamResponse, name, paged(getattr(IamResponse, name), member))
+    IamResponse._get_param = _without_paging(IamResponse._get_param)
+    IamResponse._get_int_param = _without_paging(IamResponse._get_int_param)
+    IamResponse.put_user_permissions_boundary = put_user_permissions_boundary
+    IamResponse.delete_user_permissions_boundary = delete_user_permissions_boundary
+    IamResponse.attach_user_policy = with_quota(IamResponse.attach_user_policy, _policies_after, MANAGED_POLICIES_QUOTA)
+    IamResponse.tag_user = with_quota(IamResponse.tag_user, _tags_after, TAGS_QUOTA)
+    IamResponse.get_access_key_last_used = own_keys_only(IamResponse.get_access_key_last_used)
+    User.permissions_boundary = property(boundary)
+    for model in (Role, User, Group):
+        model.put_policy = text_policies(model.put_policy)

@@ -1,0 +1,130 @@
+"""The simulated AWS and the Lambda runtime emulator, as processes that end with their owner."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = ROOT / "target" / "debug" / "iam-responder"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def simulated_aws():
+    """The URL of a simulated AWS of its own."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.aws"], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+        )
+        try:
+            first = process.stdout.readline()
+            if "http://" not in first:
+                log.seek(0)
+                raise RuntimeError(f"the simulated AWS did not start:\n{log.read().decode()}")
+            yield first.split()[-1]
+        finally:
+            stop(process)
+
+
+def stop(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def emulator_path():
+    """AWS's own Lambda runtime emulator comes inside the SAM CLI's package."""
+    package = pathlib.Path(importlib.util.find_spec("samcli").origin).parent
+    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    source = package / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+    if not os.access(source, os.X_OK):
+        source.chmod(0o755)
+    return source
+
+
+class Emulator:
+    """The real binary under the real runtime emulator. It takes one invocation at a time."""
+
+    def __init__(self, environment, timeout, binary=BINARY):
+        if not binary.exists():
+            raise RuntimeError(f"{binary} is missing: run `make debug` first")
+        port, api = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+        self.log = tempfile.TemporaryFile()
+        settings = {
+            "PATH": os.environ["PATH"],
+            "AWS_LAMBDA_FUNCTION_NAME": "iam-responder",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout),
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+            **environment,
+        }
+        addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
+        command = [str(emulator_path()), "--log-level", "error", *addresses, str(binary)]
+        self.process = subprocess.Popen(command, env=settings, stdout=self.log, stderr=self.log, start_new_session=True)
+        self.port = port
+        wait_for(port, self.process)
+
+    def invoke(self, payload):
+        """What the function answered: its response, or Lambda's error object."""
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        request = urllib.request.Request(self.url, data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                body = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            body = error.read().decode()
+        try:
+            return json.loads(body)
+        except ValueError:
+            return {"errorType": "NotJson", "errorMessage": body}
+
+    def output(self):
+        """Everything that was logged so far."""
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read().decode("utf-8", "replace")
+
+    def log_lines(self):
+        """The JSON lines of the function's own log."""
+        lines = []
+        for line in self.output().splitlines():
+            with contextlib.suppress(ValueError):
+                parsed = json.loads(line)
+                if isinstance(parsed, dict):
+                    lines.append(parsed)
+        return lines
+
+    def close(self):
+        stop(self.process)
+        self.log.close()
+
+
+def wait_for(port, process):
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError("the runtime emulator ended at once")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError("the runtime emulator did not listen")

@@ -1,0 +1,132 @@
+"""Two accounts of an organisation: the security account with the responder's stack, and a member
+with the remediation role and, if wanted, a victim. Set up and inspected with boto3, as an
+administrator; the responder itself runs with the roles that the stacks created."""
+
+import functools
+import json
+import random
+import urllib.request
+
+import boto3
+from botocore.config import Config
+
+from . import templates
+from .processes import Emulator
+
+EXTERNAL_ID = "an-external-id-of-the-tests"
+ORGANIZATION = "o-simulated00"
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+POLICIES = ["AdministratorAccess", "AmazonS3FullAccess", "IAMFullAccess"]
+RUNBOOK = {
+    "schemaVersion": "0.3",
+    "parameters": {"UserName": {"type": "String"}, "UserId": {"type": "String"}},
+    "mainSteps": [{"name": "wait", "action": "aws:sleep", "inputs": {"Duration": "PT1S"}}],
+}
+PLAN_TEMPLATE = {"title": "Compromised identity", "impact": 2}
+
+
+def random_account():
+    return str(random.SystemRandom().randrange(10**11, 10**12))
+
+
+class World:
+    def __init__(self, url, region="us-east-1", member=None):
+        self.url, self.region = url, region
+        self.security, self.member = random_account(), member or random_account()
+        self.emulators = []
+
+    def client(self, service, account=None, region=None, **credentials):
+        """A boto3 client: an administrator of the member account unless told otherwise."""
+        key = {"aws_access_key_id": f"SIMADMIN{account or self.member}", "aws_secret_access_key": "any"}
+        return boto3.client(
+            service,
+            region_name=region or self.region,
+            endpoint_url=self.url,
+            config=Config(retries={"max_attempts": 1}, inject_host_prefix=False),
+            **(credentials or key),
+        )
+
+    @functools.cached_property
+    def iam(self):
+        return self.client("iam")
+
+    def control(self, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_sim/{path}", data)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def fault(self, action, code=None, **fields):
+        """The next calls of the member account or of the responder's role fail so."""
+        self.control("fault", {"action": action, "code": code, "account": self.member, **fields})
+
+    def journal(self):
+        """Every call that a principal of either account made, without the administrators'."""
+        entries = [e for account in (self.member, self.security) for e in self.control(f"journal?account={account}")]
+        return sorted((e for e in entries if not e["key"].startswith("SIMADMIN")), key=lambda e: e["began"])
+
+    def deploy(self, member_external_id=EXTERNAL_ID, response_plan=False, rotation=False, **parameters):
+        """Both stacks, as the README says, with CloudFormation."""
+        if response_plan:
+            incidents = self.client("ssm-incidents", self.security)
+            incidents.create_replication_set(regions={self.region: {}})
+            plan = incidents.create_response_plan(name="identity", incidentTemplate=PLAN_TEMPLATE)
+            parameters["ResponsePlanArn"] = plan["arn"]
+        if rotation:
+            parameters["RotationDocument"] = "RotateIAMKeysRunbook"
+            ssm = self.client("ssm")
+            ssm.create_document(Name="RotateIAMKeysRunbook", DocumentType="Automation", Content=json.dumps(RUNBOOK))
+        self.client("securityhub", self.security).enable_security_hub()
+        parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", **parameters}
+        outputs = self.stack(self.security, json.dumps(templates.translated(), default=str), parameters)
+        self.responder_role = outputs["ResponderRoleArn"]
+        self.topic = outputs["AlertTopicArn"]
+        self.stack(
+            self.member,
+            templates.member(),
+            {
+                "ResponderRoleArn": self.responder_role,
+                "ExternalId": member_external_id,
+                "OrganizationId": ORGANIZATION,
+                "RotationDocument": parameters.get("RotationDocument", ""),
+            },
+        )
+        self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
+        queue_arn = f"arn:aws:sqs:{self.region}:{self.security}:inbox"
+        self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
+        return self
+
+    def stack(self, account, body, parameters):
+        cloudformation = self.client("cloudformation", account)
+        given = [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
+        cloudformation.create_stack(
+            StackName="iam-responder", TemplateBody=body, Parameters=given, Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        stack = cloudformation.describe_stacks(StackName="iam-responder")["Stacks"][0]
+        assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def responder(self, timeout=None, binary=None, **changes):
+        """The binary under the emulator, with the environment, the timeout and the role of the
+        deployed function; `changes` go on top."""
+        functions = self.client("lambda", self.security)
+        name = functions.list_functions()["Functions"][0]["FunctionName"]
+        function = functions.get_function_configuration(FunctionName=name)
+        credentials = self.control("role-credentials", {"role_arn": function["Role"]})
+        variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
+        environment = {**variables, **credentials}
+        environment |= {"AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.url, **changes}
+        options = {} if binary is None else {"binary": binary}
+        emulator = Emulator(environment, timeout or function["Timeout"], **options)
+        self.emulators.append(emulator)
+        return emulator
+
+    def alerts(self):
+        """The messages that a subscriber of the topic got."""
+        sqs = self.client("sqs", self.security)
+        messages = sqs.receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in messages]
+
+    def close(self):
+        for emulator in self.emulators:
+            emulator.close()

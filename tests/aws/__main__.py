@@ -24,7 +24,8 @@ def application():
     moto = DomainDispatcherApplication(create_backend_app)
     for service in WARM:
         moto.app_instances[service] = create_backend_app(service)
-    iam_backends["123456789012"]["aws"]
+    for partition in ("aws", "aws-us-gov"):
+        iam_backends["123456789012"][partition]
     return control.Application(moto)
 
 

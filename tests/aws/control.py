@@ -1,8 +1,8 @@
 """The control plane: what a test needs and AWS has no API for.
 
-POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "account"}
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "accounts"}
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
-POST /_sim/role-credentials  {"role_arn", "service"}: what the service would hand its function
+POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 GET  /_sim/journal?account=N every call that account's principals made
 """
 
@@ -47,7 +47,7 @@ def role_credentials(body, _):
     role = iam_backends[account][partition].get_role_by_arn(arn)
     if not authorization.trusts_service(role, body.get("service", "lambda.amazonaws.com")):
         raise ValueError("the role's trust policy does not allow the service")
-    session = sts_backends[account][partition].assume_role("us-east-1", "function", arn, None, 12 * 3600, None)
+    session = sts_backends[account][partition].assume_role(body["region"], "function", arn, None, 12 * 3600, None)
     return {
         "AWS_ACCESS_KEY_ID": session.access_key_id,
         "AWS_SECRET_ACCESS_KEY": session.secret_access_key,

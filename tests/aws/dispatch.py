@@ -95,15 +95,16 @@ def answered(self, action, operation, entry):
 
 
 def planned_fault(action, response):
+    """Administrators are spared: a test must still be able to look."""
+    if callers.ADMINISTRATOR.match(response.get_access_key() or ""):
+        return None
     with LOCK:
         for fault in FAULTS:
-            account = fault.get("account")
-            if fault["times"] == 0 or not fnmatch.fnmatchcase(action, fault["action"]):
+            if fault["times"] == 0 or response.current_account not in fault["accounts"]:
                 continue
-            if account and account != response.current_account:
-                continue
-            fault["times"] -= 1
-            return fault
+            if fnmatch.fnmatchcase(action, fault["action"]):
+                fault["times"] -= 1
+                return fault
     return None
 
 

@@ -32,7 +32,7 @@ class User:
         iam.put_user_policy(UserName=name, PolicyName="bucket", PolicyDocument=INLINE)
 
     def identify(self, **fields):
-        self.world.control("identify", {"account": self.world.member, "user": self.name, **fields})
+        self.world.identify(user=self.name, **fields)
 
     def session(self, service="iam", key=0):
         """A client with one of the user's own keys."""
@@ -75,7 +75,7 @@ class Role:
         iam = world.iam
         created = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(ANYONE_HERE))["Role"]
         self.id, self.arn = id or created["RoleId"], created["Arn"]
-        world.control("identify", {"account": world.member, "role": name, "id": self.id, "created": LONG_AGO})
+        world.identify(role=name, id=self.id, created=LONG_AGO)
         iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 
     def session(self):

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 
 from . import templates
-from .processes import Emulator
+from .processes import ROOT, Emulator
 
 EXTERNAL_ID = "an-external-id-of-the-tests"
 ORGANIZATION = "o-simulated00"
@@ -56,9 +56,14 @@ class World:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
+    def identify(self, **fields):
+        """Gives one of the member's identities the ID, key or age that an event names."""
+        partition = self.client("sts").meta.partition
+        self.control("identify", {"account": self.member, "partition": partition, **fields})
+
     def fault(self, action, code=None, **fields):
-        """The next calls of the member account or of the responder's role fail so."""
-        self.control("fault", {"action": action, "code": code, "account": self.member, **fields})
+        """From now on, or `times` times, our calls of the action fail so, or take `delay_ms`."""
+        self.control("fault", {"action": action, "code": code, "accounts": [self.member, self.security], **fields})
 
     def journal(self):
         """Every call that a principal of either account made, without the administrators'."""
@@ -112,7 +117,7 @@ class World:
         functions = self.client("lambda", self.security)
         name = functions.list_functions()["Functions"][0]["FunctionName"]
         function = functions.get_function_configuration(FunctionName=name)
-        credentials = self.control("role-credentials", {"role_arn": function["Role"]})
+        credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
         variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
         environment = {**variables, **credentials}
         environment |= {"AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.url, **changes}
@@ -120,6 +125,42 @@ class World:
         emulator = Emulator(environment, timeout or function["Timeout"], **options)
         self.emulators.append(emulator)
         return emulator
+
+    def event(self, name, user=None, role=None, folder="events"):
+        """A sample, about these accounts and this user or role instead of those it was written for."""
+        text = (ROOT / folder / f"{name}.json").read_text()
+        swaps = {"111122223333": self.member, "999988887777": self.security}
+        if user:
+            swaps |= {"AIDACKCEVSQ6C2EXAMPLE": user.id, "AKIAIOSFODNN7EXAMPLE": user.keys[0]["AccessKeyId"]}
+        if role:
+            swaps |= {"AROADBQP57FF2AEXAMPLE": role.id}
+        for old, new in swaps.items():
+            text = text.replace(old, new)
+        return json.loads(text)
+
+    def finding(self, event, number=0):
+        """Imports the event's Security Hub finding, so that there is one to update."""
+        finding = event["detail"]["findings"][number]
+        hub = self.client("securityhub", self.security, region=finding["Region"])
+        answer = hub.batch_import_findings(Findings=[finding])
+        assert answer["FailedCount"] == 0, answer
+        return lambda: hub.get_findings(Filters={"Id": [{"Value": finding["Id"], "Comparison": "EQUALS"}]})["Findings"][0]
+
+    def incidents(self):
+        return self.client("ssm-incidents", self.security).list_incident_records()["incidentRecordSummaries"]
+
+    def ops_items(self):
+        return self.client("ssm", self.security).describe_ops_items()["OpsItemSummaries"]
+
+    def rotations(self):
+        ssm = self.client("ssm")
+        listed = ssm.describe_automation_executions()["AutomationExecutionMetadataList"]
+        return [ssm.get_automation_execution(AutomationExecutionId=it["AutomationExecutionId"])["AutomationExecution"] for it in listed]
+
+    def writes(self):
+        """The actions of every call that changes something, whoever of ours made it."""
+        reads = ("iam:Get", "iam:List", "sts:AssumeRole", "sts:GetCallerIdentity")
+        return [entry["action"] for entry in self.journal() if not entry["action"].startswith(reads)]
 
     def alerts(self):
         """The messages that a subscriber of the topic got."""

@@ -1,0 +1,86 @@
+"""What people are told, whatever an attacker wrote."""
+
+import json
+
+from .harness.victims import User
+
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+HOSTILE = "Re: \r\nSubject: all clear\u202e <script>alert(1)</script> <!channel> *ok* " + "\U0001f4a3" * 20_000
+
+
+def test_hostile_text_stays_text(world):
+    world.deploy(response_plan=True)
+    user = User(world, name="a+=,.@_-" + "x" * 56)
+    event = world.event("security-hub-guardduty-exfiltration-iam-user-anomalous-behavior", user)
+    [resource] = event["detail"]["findings"][0]["Resources"]
+    resource["Details"]["AwsIamAccessKey"]["PrincipalName"] = user.name
+    finding = world.finding(event)
+    event["detail"]["findings"][0]["Title"] = HOSTILE
+    [it] = world.responder().invoke(event)["reports"]
+    assert it["verdict"] == "Applied"
+    [alert] = world.alerts()
+    assert len(alert["Subject"]) <= 99 and alert["Subject"].isascii() and alert["Subject"].isprintable()
+    said = next(line for line in alert["Message"].splitlines() if line.startswith("Said: "))
+    assert said.startswith("Said: Re: ??Subject: all clear? <script>") and len(said) <= 310
+    [incident] = world.incidents()
+    assert len(incident["title"]) <= 200
+    assert len(finding()["Note"]["Text"]) <= 512
+
+
+def test_every_attribute_can_be_filtered_by(world):
+    world.deploy()
+    world.responder().invoke(world.event(EXFILTRATION, User(world)))
+    [alert] = world.alerts()
+    values = {name: it["Value"] for name, it in alert["MessageAttributes"].items()}
+    assert values == {"severity": "HIGH", "playbook": "compromised-credential", "account": world.member, "verdict": "Applied"}
+
+
+def test_one_ops_item_for_a_principal_as_long_as_it_is_open(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    responder.invoke(event)
+    event["detail"]["service"]["eventLastSeen"] = "2026-11-20T19:12:48.000Z"
+    [it] = responder.invoke(event)["reports"]
+    assert ("OpenOpsItem", "already-done") in {(a["action"], a["outcome"]) for a in it["actions"]}
+    [item] = world.ops_items()
+    assert user.id in json.dumps(item) and item["Severity"] == "2"
+
+
+def test_one_incident_in_a_quarter_of_an_hour_whichever_source(world):
+    world.deploy(response_plan=True)
+    user, responder = User(world), world.responder()
+    hub = world.event("security-hub-guardduty-exfiltration-iam-user-anomalous-behavior", user)
+    world.finding(hub)
+    responder.invoke(world.event(EXFILTRATION, user))
+    responder.invoke(hub)
+    responder.invoke(world.event("health-risk-credentials-exposed", user))
+    assert len(world.incidents()) == 1
+
+
+def test_no_notice_is_needed(world):
+    """Every part is optional by configuration."""
+    world.deploy(OpsItems="false")
+    user = User(world)
+    [it] = world.responder(ALERT_TOPIC_ARN="").invoke(world.event(EXFILTRATION, user))["reports"]
+    assert {a["action"] for a in it["actions"]} == {"AttachDenyAll", "DeactivateAccessKey", "Tag"}
+    assert it["verdict"] == "Applied"
+
+
+def test_logs_are_json_lines_without_secrets_or_payloads(world):
+    world.deploy(response_plan=True, rotation=True)
+    user = User(world)
+    event = world.event(EXFILTRATION, user)
+    event["detail"]["description"] = "payload-marker"
+    responder = world.responder()
+    [report] = responder.invoke(event)["reports"]
+    output = responder.output()
+    for secret in ("an-external-id-of-the-tests", user.keys[0]["SecretAccessKey"], "payload-marker"):
+        assert secret not in output
+    lines = [line for line in responder.log_lines() if "step" in line]
+    assert {line["step"] for line in lines} == {it["action"] for it in report["actions"]}
+    for line in lines:
+        fields = {key: value for span in line["spans"] for key, value in span.items()}
+        assert fields["requestId"] and fields["finding"] == report["finding_id"]
+        assert fields["account"] == world.member and fields["principal"] == "user/alice"
+        assert line["outcome"] == "applied" and line["timestamp"]

@@ -30,9 +30,9 @@ def random_account():
 
 
 class World:
-    def __init__(self, url, region="us-east-1", member=None):
+    def __init__(self, url, region="us-east-1", member=None, security=None):
         self.url, self.region = url, region
-        self.security, self.member = random_account(), member or random_account()
+        self.security, self.member = security or random_account(), member or random_account()
         self.emulators = []
 
     def client(self, service, account=None, region=None, **credentials):

@@ -15,7 +15,7 @@ def state(response, kind, region=None):
 
 
 def install():
-    from . import automation, iam, incidents, ops_items, security_hub
+    from . import automation, cloudformation, iam, incidents, ops_items, security_hub
 
-    for module in (automation, iam, incidents, ops_items, security_hub):
+    for module in (automation, cloudformation, iam, incidents, ops_items, security_hub):
         module.install()

@@ -1,0 +1,275 @@
+//! The templates against the code: permissions both ways, environment variables both ways, and rule
+//! patterns against our own samples, with a pattern matcher that isn't ours.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use aws_smithy_types::DateTime;
+use iam_responder::action::Action;
+use iam_responder::finding::{AccessKeyId, Parse, PrincipalName, Region};
+use iam_responder::identity::IdentityKind;
+use iam_responder::observe;
+use quamina::Quamina;
+use serde_json::Value;
+
+/// Both templates as CloudFormation: SAM's own translator made the first.
+static TEMPLATES: LazyLock<Value> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join(".venv/bin/python");
+    assert!(python.exists(), "run `make test`: it installs what translates the template");
+    let output = Command::new(python).args(["-m", "tests.harness.templates"]).current_dir(root).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+});
+
+fn resource(template: &str, name: &str) -> &'static Value {
+    &TEMPLATES[template]["Resources"][name]["Properties"]
+}
+
+fn many(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        single => vec![single],
+    }
+}
+
+/// The statements of a role's policies, those behind a condition included.
+fn statements(role: &'static Value) -> Vec<&'static Value> {
+    let policies = role["Policies"].as_array().unwrap();
+    let of = policies.iter().flat_map(|it| it["PolicyDocument"]["Statement"].as_array().unwrap());
+    of.map(|it| it.get("Fn::If").map_or(it, |it| &it[1])).collect()
+}
+
+fn allowed(role: &'static Value) -> BTreeSet<&'static str> {
+    let allows = statements(role).into_iter().filter(|it| it["Effect"] == "Allow");
+    allows.flat_map(|it| many(&it["Action"])).map(|it| it.as_str().unwrap()).collect()
+}
+
+/// One of each action. The match makes a new variant fail to compile here until it is added.
+fn actions() -> Vec<Action> {
+    let name = || PrincipalName::parse("alice").unwrap();
+    let text = String::new;
+    let tag = |kind| Action::Tag { kind, name: name(), tags: Vec::new() };
+    let all = vec![
+        Action::AttachDenyAll { user: name(), policy: text() },
+        Action::SetDenyAllBoundary { user: name(), policy: text() },
+        Action::DeactivateAccessKey { user: name(), key: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap() },
+        Action::DetachPolicy { user: name(), policy: text() },
+        Action::LeaveGroup { user: name(), group: text() },
+        Action::RevokeSessions { role: name(), issued_before: DateTime::from_secs(0) },
+        tag(IdentityKind::User),
+        tag(IdentityKind::Role),
+        Action::StartRotation { document: text(), user: name() },
+        Action::StartIncident { response_plan: text() },
+        Action::OpenOpsItem,
+        Action::UpdateFinding { id: text(), product_arn: text(), region: Region::parse("us-east-1").unwrap() },
+        Action::PublishAlert { topic: text() },
+    ];
+    for action in &all {
+        match action {
+            Action::AttachDenyAll { .. }
+            | Action::SetDenyAllBoundary { .. }
+            | Action::DeactivateAccessKey { .. }
+            | Action::DetachPolicy { .. }
+            | Action::LeaveGroup { .. }
+            | Action::RevokeSessions { .. }
+            | Action::Tag { .. }
+            | Action::StartRotation { .. }
+            | Action::StartIncident { .. }
+            | Action::OpenOpsItem
+            | Action::UpdateFinding { .. }
+            | Action::PublishAlert { .. } => {}
+        }
+    }
+    all
+}
+
+/// Actions are done in the member account, but for what tells people.
+fn is_home(permission: &str) -> bool {
+    !permission.starts_with("iam:") && permission != "ssm:StartAutomationExecution"
+}
+
+#[test]
+fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
+    let actions = actions();
+    let writes = actions.iter().map(Action::permission).filter(|it| !is_home(it));
+    let needed: BTreeSet<_> = observe::PERMISSIONS.iter().copied().chain(writes).collect();
+    assert_eq!(allowed(resource("member", "SecurityRemediationRole")), needed);
+}
+
+#[test]
+fn the_responders_role_may_do_what_the_code_does_and_nothing_else() {
+    let actions = actions();
+    let notices = actions.iter().map(Action::permission).filter(|it| is_home(it));
+    // What Lambda itself does with the role.
+    let platform = ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"];
+    let needed: BTreeSet<_> = notices.chain(platform).chain(["sts:AssumeRole"]).collect();
+    assert_eq!(allowed(resource("template", "ResponderRole")), needed);
+}
+
+#[test]
+fn nothing_but_the_deny_can_be_attached() {
+    let statements = statements(resource("member", "SecurityRemediationRole"));
+    for (action, operator, key) in [
+        ("iam:AttachUserPolicy", "ArnEquals", "iam:PolicyARN"),
+        ("iam:PutUserPermissionsBoundary", "StringEquals", "iam:PermissionsBoundary"),
+    ] {
+        let of: Vec<_> = statements.iter().filter(|it| many(&it["Action"]).contains(&&Value::from(action))).collect();
+        assert_eq!(of.len(), 1, "{action}");
+        let arn = of[0]["Condition"][operator][key]["Fn::Sub"].as_str().unwrap();
+        assert_eq!(arn, "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll", "{action}");
+    }
+    for statement in statements.iter().filter(|it| it["Effect"] == "Allow") {
+        for action in many(&statement["Action"]) {
+            let action = action.as_str().unwrap();
+            assert!(!action.contains('*'), "{action}");
+            assert!(!["iam:PutUserPolicy", "iam:CreateAccessKey", "iam:PassRole"].contains(&action), "{action}");
+        }
+    }
+}
+
+#[test]
+fn the_member_role_trusts_one_role_with_the_external_id_in_the_organisation() {
+    let trust = &resource("member", "SecurityRemediationRole")["AssumeRolePolicyDocument"]["Statement"];
+    assert_eq!(trust.as_array().unwrap().len(), 1);
+    assert_eq!(trust[0]["Principal"]["AWS"]["Ref"], "ResponderRoleArn");
+    assert_eq!(trust[0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId");
+    assert_eq!(trust[0]["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"], "OrganizationId");
+    let external_id = &TEMPLATES["template"]["Parameters"]["ExternalId"];
+    assert!(external_id.get("Default").is_none() && external_id["NoEcho"] == true);
+}
+
+fn environment() -> BTreeSet<&'static str> {
+    let variables = &resource("template", "Responder")["Environment"]["Variables"];
+    variables.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// The names that the code reads: `config.rs` is the only place that knows them.
+fn settings() -> BTreeSet<String> {
+    let asked = std::cell::RefCell::new(BTreeSet::new());
+    let _ = iam_responder::config::Config::from_lookup(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        None
+    });
+    asked.into_inner()
+}
+
+#[test]
+fn the_template_sets_what_the_code_reads_and_nothing_else() {
+    let set: BTreeSet<String> = environment().into_iter().map(str::to_owned).collect();
+    // AWS sets the region; the SDK reads the endpoint, for a simulated AWS.
+    let mut read = settings();
+    read.remove("AWS_REGION");
+    read.insert("AWS_ENDPOINT_URL".to_owned());
+    assert_eq!(set, read);
+}
+
+#[test]
+fn the_readme_lists_every_setting() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let rows = readme.lines().filter_map(|it| it.strip_prefix("| `")).filter_map(|it| it.split_once('`'));
+    let listed: BTreeSet<String> = rows.map(|(name, _)| name.to_owned()).filter(|it| it.to_uppercase() == *it).collect();
+    let mut read = settings();
+    read.remove("AWS_REGION");
+    assert_eq!(listed, read);
+}
+
+#[test]
+fn the_readme_lists_every_playbook() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for playbook in iam_responder::playbooks::ALL {
+        let row = readme.lines().find(|it| it.starts_with(&format!("| `{}` |", playbook.id)));
+        let row = row.unwrap_or_else(|| panic!("no row for {}", playbook.id));
+        let escalations = [
+            (iam_responder::playbooks::Escalation::Rotation, "rotation runbook"),
+            (iam_responder::playbooks::Escalation::Incident, "incident"),
+            (iam_responder::playbooks::Escalation::SecurityHub, "Security Hub"),
+            (iam_responder::playbooks::Escalation::Alert, "alert"),
+        ];
+        for (escalation, words) in escalations {
+            assert_eq!(playbook.escalation.contains(&escalation), row.contains(words), "{}: {words}", playbook.id);
+        }
+    }
+}
+
+/// Rules of the deployed template, by name, as the JSON that EventBridge gets.
+fn patterns() -> BTreeMap<String, String> {
+    let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
+    let rules = resources.iter().filter(|(_, it)| it["Type"] == "AWS::Events::Rule");
+    let text = |it: &Value| {
+        let mut pattern = it["Properties"]["EventPattern"].clone();
+        resolve(&mut pattern);
+        pattern.to_string()
+    };
+    rules.map(|(name, it)| (name.clone(), text(it))).collect()
+}
+
+/// What CloudFormation would put in, with the accounts of the samples.
+fn resolve(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(text)) = fields.get("Fn::Sub") {
+                let text = text.replace("${AWS::Partition}", "aws").replace("${AWS::Region}", "us-east-1");
+                *value = Value::from(text.replace("${AWS::AccountId}", "999988887777"));
+                return;
+            }
+            fields.values_mut().for_each(resolve);
+        }
+        Value::Array(items) => items.iter_mut().for_each(resolve),
+        _ => {}
+    }
+}
+
+fn matching(event: &[u8]) -> Vec<String> {
+    let mut quamina = Quamina::new();
+    for (name, pattern) in patterns() {
+        quamina.add_pattern(name, &pattern).unwrap();
+    }
+    quamina.matches_for_event(event).unwrap()
+}
+
+#[test]
+fn each_sample_matches_exactly_one_rule() {
+    let mut matched = BTreeSet::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("events")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        // Commands don't come over EventBridge, and GuardDuty never sends its API's shape.
+        if name.starts_with("command-") || name.ends_with("-api-shape") {
+            continue;
+        }
+        let rules = matching(&std::fs::read(&path).unwrap());
+        assert_eq!(rules.len(), 1, "{name}: {rules:?}");
+        matched.extend(rules);
+    }
+    assert_eq!(matched.len(), patterns().len(), "a rule without a sample: {matched:?}");
+}
+
+#[test]
+fn rules_keep_out_what_they_can() {
+    for name in ["cloudtrail-create-user-failed", "security-hub-suppressed", "security-hub-archived", "security-hub-v2-resolved",
+        "security-hub-other-custom-action", "guardduty-s3-finding-with-access-key", "schedule-event", "health-scheduled-maintenance"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/inputs/ignored/{name}.json"));
+        assert_eq!(matching(&std::fs::read(path).unwrap()), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn what_fails_for_good_is_kept() {
+    let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
+    for (name, rule) in resources.iter().filter(|(_, it)| it["Type"] == "AWS::Events::Rule") {
+        for target in rule["Properties"]["Targets"].as_array().unwrap() {
+            assert!(target["DeadLetterConfig"]["Arn"].is_object(), "{name}");
+        }
+    }
+    let (_, invoke) = resources.iter().find(|(_, it)| it["Type"] == "AWS::Lambda::EventInvokeConfig").unwrap();
+    assert!(invoke["Properties"]["DestinationConfig"]["OnFailure"]["Destination"].is_object());
+    assert_eq!(invoke["Properties"]["MaximumRetryAttempts"], 2);
+    let function = resource("template", "Responder");
+    assert_eq!(function["Runtime"], "provided.al2023");
+    assert_eq!(function["Architectures"][0], "arm64");
+}

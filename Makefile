@@ -29,6 +29,7 @@ lint: .venv/ready ## formatting, clippy, templates
 	.venv/bin/cfn-lint template.yaml member-role.yaml
 
 build: .venv/ready ## the function for AWS, as target/lambda/iam-responder/bootstrap.zip
+	.venv/bin/pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.17.0
 	rustup target add aarch64-unknown-linux-gnu
 	.venv/bin/cargo-lambda lambda build --release --arm64 --locked --output-format zip
 

@@ -129,10 +129,10 @@ impl Intercept for CallLog {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let (Ok(mut calls), Some(Entry(n))) = (self.0.lock(), cfg.load::<Entry>()) {
-            if let Some(call) = calls.get_mut(*n) {
-                call.ended = Some(Instant::now());
-            }
+        if let (Ok(mut calls), Some(Entry(n))) = (self.0.lock(), cfg.load::<Entry>())
+            && let Some(call) = calls.get_mut(*n)
+        {
+            call.ended = Some(Instant::now());
         }
         Ok(())
     }

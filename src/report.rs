@@ -246,7 +246,7 @@ impl Summary<'_> {
                 text::line(reason, 2_000)
             ));
         }
-        section(&mut lines, "What was done", self.record.done.iter().map(|it| step(it)));
+        section(&mut lines, "What was done", self.record.done.iter().map(step));
         section(&mut lines, "Still open", self.record.open.iter().cloned());
         section(
             &mut lines,

@@ -5,7 +5,7 @@
 
 /// One line of printable text for logs, reports and messages: control characters, line breaks and
 /// the invisible characters that reorder text become `?`, and it is cut to `max` characters.
-pub fn line(text: &str, max: usize) -> String {
+pub(crate) fn line(text: &str, max: usize) -> String {
     cut(
         &text
             .chars()
@@ -23,7 +23,7 @@ fn is_plain(c: char) -> bool {
 }
 
 /// At most `max` characters; what was cut shows as `...`.
-pub fn cut(text: &str, max: usize) -> String {
+pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
     }
@@ -34,7 +34,7 @@ pub fn cut(text: &str, max: usize) -> String {
 
 /// For an SNS subject: printable ASCII, at most 99 characters, or SNS refuses the whole message.
 /// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
-pub fn subject(text: &str) -> String {
+pub(crate) fn subject(text: &str) -> String {
     let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     cut(text.chars().map(printable).collect::<String>().trim_start(), 99)
 }
@@ -42,10 +42,10 @@ pub fn subject(text: &str) -> String {
 /// For the value of an IAM tag: ASCII letters, digits, spaces and `_.:/=+-@`, at most 256 characters,
 /// cut at the front, because identifiers differ at their end.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html>
-pub fn tag_value(text: &str) -> String {
+pub(crate) fn tag_value(text: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
-    let clean: Vec<char> = text.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
-    clean[clean.len().saturating_sub(256)..].iter().collect()
+    let clean = text.chars().map(|c| if allowed(c) { c } else { '_' });
+    clean.clone().skip(clean.count().saturating_sub(256)).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 //! `events/` holds what `sam local invoke` and the demo use: each decodes, and its finding,
 //! playbook and plan are a snapshot. `tests/inputs/` holds what must change nothing, and why.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends at the first surprise"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

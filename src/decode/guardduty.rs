@@ -200,10 +200,10 @@ pub(super) fn sequence_actors(sequence: &Node, account: &AccountId) -> Result<Ve
 fn owner(sequence: &Node, user: &Node, account: &AccountId) -> Result<AccountId, DecodeError> {
     let uid = user.get("uid").text();
     let is_same = |it: &Node| uid.is_some() && it.at("data.accessKey.principalId").text() == uid;
-    if let Some(resource) = sequence.get("resources").items().iter().find(|it| is_same(it)) {
-        if let Some(owner) = resource.get("accountId").parse()? {
-            return Ok(owner);
-        }
+    if let Some(resource) = sequence.get("resources").items().iter().find(|it| is_same(it))
+        && let Some(owner) = resource.get("accountId").parse()?
+    {
+        return Ok(owner);
     }
     Ok(user.at("account.uid").parse()?.unwrap_or_else(|| account.clone()))
 }

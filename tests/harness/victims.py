@@ -25,7 +25,7 @@ class User:
             self.identify(key=self.keys[0]["AccessKeyId"], new_key=key)
             self.keys[0]["AccessKeyId"] = key
         for policy in policies:
-            iam.attach_user_policy(UserName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+            iam.attach_user_policy(UserName=name, PolicyArn=f"arn:{world.partition}:iam::aws:policy/{policy}")
         for group in groups:
             iam.create_group(GroupName=group)
             iam.add_user_to_group(GroupName=group, UserName=name)
@@ -76,7 +76,7 @@ class Role:
         created = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(ANYONE_HERE))["Role"]
         self.id, self.arn = id or created["RoleId"], created["Arn"]
         world.identify(role=name, id=self.id, created=LONG_AGO)
-        iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+        iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:{world.partition}:iam::aws:policy/AdministratorAccess")
 
     def session(self):
         credentials = self.world.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="work")["Credentials"]

@@ -15,7 +15,6 @@ from .processes import ROOT, Emulator
 
 EXTERNAL_ID = "an-external-id-of-the-tests"
 ORGANIZATION = "o-simulated00"
-DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 POLICIES = ["AdministratorAccess", "AmazonS3FullAccess", "IAMFullAccess"]
 RUNBOOK = {
     "schemaVersion": "0.3",
@@ -56,10 +55,13 @@ class World:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
+    @property
+    def partition(self):
+        return self.iam.meta.partition
+
     def identify(self, **fields):
         """Gives one of the member's identities the ID, key or age that an event names."""
-        partition = self.client("sts").meta.partition
-        self.control("identify", {"account": self.member, "partition": partition, **fields})
+        self.control("identify", {"account": self.member, "partition": self.partition, **fields})
 
     def fault(self, action, code=None, **fields):
         """From now on, or `times` times, our calls of the action fail so, or take `delay_ms`."""
@@ -97,7 +99,7 @@ class World:
             },
         )
         self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
-        queue_arn = f"arn:aws:sqs:{self.region}:{self.security}:inbox"
+        queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
         self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
         return self
 

@@ -25,11 +25,7 @@ pub async fn sdk_config() -> SdkConfig {
         .with_max_attempts(4)
         .with_initial_backoff(Duration::from_millis(200))
         .with_max_backoff(Duration::from_secs(2));
-    aws_config::defaults(BehaviorVersion::latest())
-        .timeout_config(timeouts)
-        .retry_config(retries)
-        .load()
-        .await
+    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries).load().await
 }
 
 /// The clients of our own account, for one response.
@@ -53,24 +49,16 @@ impl Home {
     pub fn new(sdk: &SdkConfig, calls: &CallLog) -> Self {
         Self {
             sts: aws_sdk_sts::Client::from_conf(
-                aws_sdk_sts::config::Builder::from(sdk)
-                    .interceptor(calls.clone())
-                    .build(),
+                aws_sdk_sts::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
             sns: aws_sdk_sns::Client::from_conf(
-                aws_sdk_sns::config::Builder::from(sdk)
-                    .interceptor(calls.clone())
-                    .build(),
+                aws_sdk_sns::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
             ssm: aws_sdk_ssm::Client::from_conf(
-                aws_sdk_ssm::config::Builder::from(sdk)
-                    .interceptor(calls.clone())
-                    .build(),
+                aws_sdk_ssm::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
             incidents: aws_sdk_ssmincidents::Client::from_conf(
-                aws_sdk_ssmincidents::config::Builder::from(sdk)
-                    .interceptor(calls.clone())
-                    .build(),
+                aws_sdk_ssmincidents::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
             sdk: sdk.clone(),
             calls: calls.clone(),
@@ -89,26 +77,12 @@ impl Home {
     /// The session is used for this one finding.
     pub async fn assume(&self, config: &Config, finding: &Finding) -> Result<Member, Failure> {
         let role = config.remediation_role_arn(&finding.account, &finding.partition);
-        let request = self
-            .sts
-            .assume_role()
-            .role_arn(&role)
-            .role_session_name("iam-responder")
-            .duration_seconds(900);
-        let output = request
-            .external_id(config.external_id.expose())
-            .send()
-            .await
-            .map_err(|it| {
-                let failure = aws_error::failure(&it);
-                Failure {
-                    message: format!("can't assume {role}: {}", failure.message),
-                    ..failure
-                }
-            })?;
-        let session = output
-            .credentials
-            .ok_or_else(|| aws_error::incomplete("AssumeRole gave no credentials"))?;
+        let request = self.sts.assume_role().role_arn(&role).role_session_name("iam-responder").duration_seconds(900);
+        let output = request.external_id(config.external_id.expose()).send().await.map_err(|it| {
+            let failure = aws_error::failure(&it);
+            Failure { message: format!("can't assume {role}: {}", failure.message), ..failure }
+        })?;
+        let session = output.credentials.ok_or_else(|| aws_error::incomplete("AssumeRole gave no credentials"))?;
         let credentials = Credentials::new(
             session.access_key_id,
             session.secret_access_key,
@@ -116,21 +90,13 @@ impl Home {
             session.expiration.try_into().ok(),
             "SecurityRemediationRole",
         );
-        let sdk = self
-            .sdk
-            .to_builder()
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
+        let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
         Ok(Member {
             iam: aws_sdk_iam::Client::from_conf(
-                aws_sdk_iam::config::Builder::from(&sdk)
-                    .interceptor(self.calls.clone())
-                    .build(),
+                aws_sdk_iam::config::Builder::from(&sdk).interceptor(self.calls.clone()).build(),
             ),
             ssm: aws_sdk_ssm::Client::from_conf(
-                aws_sdk_ssm::config::Builder::from(&sdk)
-                    .interceptor(self.calls.clone())
-                    .build(),
+                aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build(),
             ),
         })
     }

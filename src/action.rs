@@ -8,7 +8,7 @@ use std::fmt;
 use aws_smithy_types::DateTime;
 
 use crate::finding::{AccessKeyId, PrincipalName, Region};
-use crate::identity::IdentityKind;
+use crate::identity::{CredentialKind, IdentityKind};
 
 /// The inline policy's name is AWS's own, the one its console writes for "Revoke active sessions".
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html>
@@ -29,6 +29,16 @@ pub enum Action {
         user: PrincipalName,
         key: AccessKeyId,
     },
+    /// A credential that is no access key: Bedrock and CodeCommit keys, SSH keys, certificates.
+    DeactivateCredential {
+        user: PrincipalName,
+        kind: CredentialKind,
+        id: String,
+    },
+    /// A password can't be restored; only where the settings ask for it.
+    DeleteLoginProfile {
+        user: PrincipalName,
+    },
     DetachPolicy {
         user: PrincipalName,
         policy: String,
@@ -40,6 +50,11 @@ pub enum Action {
     RevokeSessions {
         role: PrincipalName,
         issued_before: DateTime,
+    },
+    /// Denies a role everything, new sessions included; only where the settings ask for it.
+    AttachDenyAllToRole {
+        role: PrincipalName,
+        policy: String,
     },
     Tag {
         kind: IdentityKind,
@@ -77,9 +92,12 @@ impl Action {
             Self::AttachDenyAll { .. } => "AttachDenyAll",
             Self::SetDenyAllBoundary { .. } => "SetDenyAllBoundary",
             Self::DeactivateAccessKey { .. } => "DeactivateAccessKey",
+            Self::DeactivateCredential { .. } => "DeactivateCredential",
+            Self::DeleteLoginProfile { .. } => "DeleteLoginProfile",
             Self::DetachPolicy { .. } => "DetachPolicy",
             Self::LeaveGroup { .. } => "LeaveGroup",
             Self::RevokeSessions { .. } => "RevokeSessions",
+            Self::AttachDenyAllToRole { .. } => "AttachDenyAllToRole",
             Self::Tag { .. } => "Tag",
             Self::StartRotation { .. } => "StartRotation",
             Self::StartIncident { .. } => "StartIncident",
@@ -93,9 +111,11 @@ impl Action {
         match self {
             Self::AttachDenyAll { user, .. } | Self::SetDenyAllBoundary { user, .. } => format!("user/{user}"),
             Self::DeactivateAccessKey { key, .. } => key.to_string(),
+            Self::DeactivateCredential { id, .. } => id.clone(),
+            Self::DeleteLoginProfile { user } => format!("user/{user}"),
             Self::DetachPolicy { policy, .. } => policy.clone(),
             Self::LeaveGroup { group, .. } => format!("group/{group}"),
-            Self::RevokeSessions { role, .. } => format!("role/{role}"),
+            Self::RevokeSessions { role, .. } | Self::AttachDenyAllToRole { role, .. } => format!("role/{role}"),
             Self::Tag { kind, name, .. } => format!("{}/{name}", kind.word()),
             Self::StartRotation { document, .. } => document.clone(),
             Self::StartIncident { response_plan } => response_plan.clone(),
@@ -112,17 +132,20 @@ impl Action {
             Self::AttachDenyAll { .. } => "iam:AttachUserPolicy",
             Self::SetDenyAllBoundary { .. } => "iam:PutUserPermissionsBoundary",
             Self::DeactivateAccessKey { .. } => "iam:UpdateAccessKey",
+            Self::DeactivateCredential { kind: CredentialKind::ServiceSpecific, .. } => {
+                "iam:UpdateServiceSpecificCredential"
+            }
+            Self::DeactivateCredential { kind: CredentialKind::SshKey, .. } => "iam:UpdateSSHPublicKey",
+            Self::DeactivateCredential { kind: CredentialKind::SigningCertificate, .. } => {
+                "iam:UpdateSigningCertificate"
+            }
+            Self::DeleteLoginProfile { .. } => "iam:DeleteLoginProfile",
             Self::DetachPolicy { .. } => "iam:DetachUserPolicy",
             Self::LeaveGroup { .. } => "iam:RemoveUserFromGroup",
             Self::RevokeSessions { .. } => "iam:PutRolePolicy",
-            Self::Tag {
-                kind: IdentityKind::User,
-                ..
-            } => "iam:TagUser",
-            Self::Tag {
-                kind: IdentityKind::Role,
-                ..
-            } => "iam:TagRole",
+            Self::AttachDenyAllToRole { .. } => "iam:AttachRolePolicy",
+            Self::Tag { kind: IdentityKind::User, .. } => "iam:TagUser",
+            Self::Tag { kind: IdentityKind::Role, .. } => "iam:TagRole",
             Self::StartRotation { .. } => "ssm:StartAutomationExecution",
             Self::StartIncident { .. } => "ssm-incidents:StartIncident",
             Self::OpenOpsItem => "ssm:CreateOpsItem",
@@ -134,34 +157,45 @@ impl Action {
     /// The command that takes it back, or why nothing does. A leaked key is never activated again.
     pub fn undo(&self) -> Undo {
         match self {
-            Self::AttachDenyAll { user, policy } => Undo::By(format!(
-                "aws iam detach-user-policy --user-name {user} --policy-arn {policy}"
-            )),
+            Self::AttachDenyAll { user, policy } => {
+                Undo::By(format!("aws iam detach-user-policy --user-name {user} --policy-arn {policy}"))
+            }
             Self::SetDenyAllBoundary { user, .. } => Undo::By(format!(
                 "aws iam delete-user-permissions-boundary --user-name {user} (or put the former boundary back)"
             )),
             Self::DeactivateAccessKey { .. } => Undo::Never("a leaked key stays inactive: create a new one"),
-            Self::DetachPolicy { user, policy } => Undo::By(format!(
-                "aws iam attach-user-policy --user-name {user} --policy-arn {policy}"
-            )),
-            Self::LeaveGroup { user, group } => Undo::By(format!(
-                "aws iam add-user-to-group --user-name {user} --group-name {group}"
-            )),
-            Self::RevokeSessions { role, .. } => Undo::By(format!(
-                "aws iam delete-role-policy --role-name {role} --policy-name {REVOCATION_POLICY}"
-            )),
+            Self::DeactivateCredential { .. } => Undo::Never("a leaked credential stays inactive: create a new one"),
+            Self::DeleteLoginProfile { .. } => Undo::Never("a password can't be restored: set a new one"),
+            Self::DetachPolicy { user, policy } => {
+                Undo::By(format!("aws iam attach-user-policy --user-name {user} --policy-arn {policy}"))
+            }
+            Self::LeaveGroup { user, group } => {
+                Undo::By(format!("aws iam add-user-to-group --user-name {user} --group-name {group}"))
+            }
+            Self::RevokeSessions { role, .. } => {
+                Undo::By(format!("aws iam delete-role-policy --role-name {role} --policy-name {REVOCATION_POLICY}"))
+            }
+            Self::AttachDenyAllToRole { role, policy } => {
+                Undo::By(format!("aws iam detach-role-policy --role-name {role} --policy-arn {policy}"))
+            }
             Self::Tag { kind, name, tags } => {
                 let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
                 let kind = kind.word();
-                Undo::By(format!(
-                    "aws iam untag-{kind} --{kind}-name {name} --tag-keys {}",
-                    keys.join(" ")
-                ))
+                Undo::By(format!("aws iam untag-{kind} --{kind}-name {name} --tag-keys {}", keys.join(" ")))
             }
             Self::StartRotation { .. } => Undo::Never("a runbook that ran has run"),
             Self::StartIncident { .. } | Self::OpenOpsItem => Undo::Never("close it when the work is done"),
             Self::UpdateFinding { .. } => Undo::Never("set the workflow status back in Security Hub"),
             Self::PublishAlert { .. } => Undo::Never("a message can't be unsent"),
+        }
+    }
+
+    /// Whether it is the same change, whatever date it carries.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::RevokeSessions { role: a, .. }, Self::RevokeSessions { role: b, .. }) => a == b,
+            (Self::Tag { kind: k, name: a, .. }, Self::Tag { kind: l, name: b, .. }) => k == l && a == b,
+            (a, b) => a == b,
         }
     }
 
@@ -171,9 +205,12 @@ impl Action {
             Self::AttachDenyAll { .. }
             | Self::SetDenyAllBoundary { .. }
             | Self::DeactivateAccessKey { .. }
+            | Self::DeactivateCredential { .. }
+            | Self::DeleteLoginProfile { .. }
             | Self::DetachPolicy { .. }
             | Self::LeaveGroup { .. }
-            | Self::RevokeSessions { .. } => true,
+            | Self::RevokeSessions { .. }
+            | Self::AttachDenyAllToRole { .. } => true,
             Self::Tag { .. }
             | Self::StartRotation { .. }
             | Self::StartIncident { .. }
@@ -192,6 +229,11 @@ impl fmt::Display for Action {
                 write!(f, "set {policy} as the permissions boundary of user {user}")
             }
             Self::DeactivateAccessKey { user, key } => write!(f, "deactivate access key {key} of user {user}"),
+            Self::DeactivateCredential { user, kind, id } => {
+                write!(f, "deactivate {} {id} of user {user}", kind.word())
+            }
+            Self::DeleteLoginProfile { user } => write!(f, "delete the console password of user {user}"),
+            Self::AttachDenyAllToRole { role, policy } => write!(f, "attach {policy} to role {role}"),
             Self::DetachPolicy { user, policy } => write!(f, "detach policy {policy} from user {user}"),
             Self::LeaveGroup { user, group } => write!(f, "remove user {user} from group {group}"),
             Self::RevokeSessions { role, issued_before } => {
@@ -238,11 +280,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.message.is_empty() {
-            f.write_str(&self.code)
-        } else {
-            write!(f, "{}: {}", self.code, self.message)
-        }
+        if self.message.is_empty() { f.write_str(&self.code) } else { write!(f, "{}: {}", self.code, self.message) }
     }
 }
 

@@ -13,79 +13,80 @@ use serde_json::json;
 use crate::accounts::Member;
 use crate::action::{Action, Outcome, REVOCATION_POLICY};
 use crate::aws_error::{self, failure, retry_conflicts};
-use crate::identity::IdentityKind;
+use crate::identity::{CredentialKind, IdentityKind};
 
 /// Applies one change to an identity. Notices are not changes: they are `escalate`'s.
 pub async fn apply(member: &Member, action: &Action) -> Outcome {
     let iam = &member.iam;
     match action {
-        Action::AttachDenyAll { user, policy } => done(
-            retry_conflicts(|| {
-                iam.attach_user_policy()
-                    .user_name(user.as_str())
-                    .policy_arn(policy)
-                    .send()
-            })
-            .await,
-        ),
+        Action::AttachDenyAll { user, policy } => {
+            done(retry_conflicts(|| iam.attach_user_policy().user_name(user.as_str()).policy_arn(policy).send()).await)
+        }
         Action::SetDenyAllBoundary { user, policy } => done(
             retry_conflicts(|| {
-                iam.put_user_permissions_boundary()
-                    .user_name(user.as_str())
-                    .permissions_boundary(policy)
-                    .send()
+                iam.put_user_permissions_boundary().user_name(user.as_str()).permissions_boundary(policy).send()
             })
             .await,
         ),
         Action::DeactivateAccessKey { user, key } => gone_is_done(
             retry_conflicts(|| {
-                let request = iam
-                    .update_access_key()
-                    .user_name(user.as_str())
-                    .access_key_id(key.as_str());
+                let request = iam.update_access_key().user_name(user.as_str()).access_key_id(key.as_str());
                 request.status(StatusType::Inactive).send()
             })
             .await,
         ),
         Action::DetachPolicy { user, policy } => gone_is_done(
-            retry_conflicts(|| {
-                iam.detach_user_policy()
-                    .user_name(user.as_str())
-                    .policy_arn(policy)
-                    .send()
-            })
-            .await,
+            retry_conflicts(|| iam.detach_user_policy().user_name(user.as_str()).policy_arn(policy).send()).await,
         ),
         Action::LeaveGroup { user, group } => gone_is_done(
-            retry_conflicts(|| {
-                iam.remove_user_from_group()
-                    .user_name(user.as_str())
-                    .group_name(group)
-                    .send()
-            })
-            .await,
+            retry_conflicts(|| iam.remove_user_from_group().user_name(user.as_str()).group_name(group).send()).await,
         ),
+        Action::DeactivateCredential { user, kind, id } => {
+            let status = StatusType::Inactive;
+            match kind {
+                CredentialKind::ServiceSpecific => gone_is_done(
+                    retry_conflicts(|| {
+                        let request = iam.update_service_specific_credential().user_name(user.as_str());
+                        request.service_specific_credential_id(id).status(status.clone()).send()
+                    })
+                    .await,
+                ),
+                CredentialKind::SshKey => gone_is_done(
+                    retry_conflicts(|| {
+                        let request = iam.update_ssh_public_key().user_name(user.as_str());
+                        request.ssh_public_key_id(id).status(status.clone()).send()
+                    })
+                    .await,
+                ),
+                CredentialKind::SigningCertificate => gone_is_done(
+                    retry_conflicts(|| {
+                        let request = iam.update_signing_certificate().user_name(user.as_str());
+                        request.certificate_id(id).status(status.clone()).send()
+                    })
+                    .await,
+                ),
+            }
+        }
+        Action::DeleteLoginProfile { user } => {
+            gone_is_done(retry_conflicts(|| iam.delete_login_profile().user_name(user.as_str()).send()).await)
+        }
+        Action::AttachDenyAllToRole { role, policy } => {
+            done(retry_conflicts(|| iam.attach_role_policy().role_name(role.as_str()).policy_arn(policy).send()).await)
+        }
         Action::RevokeSessions { role, issued_before } => {
             let document = revocation(&issued_before.to_string());
             let put = || {
-                let request = iam
-                    .put_role_policy()
-                    .role_name(role.as_str())
-                    .policy_name(REVOCATION_POLICY);
+                let request = iam.put_role_policy().role_name(role.as_str()).policy_name(REVOCATION_POLICY);
                 request.policy_document(&document).send()
             };
             done(retry_conflicts(put).await)
         }
         Action::Tag { kind, name, tags } => {
-            let tags = tags
-                .iter()
-                .map(|(key, value)| Tag::builder().key(key).value(value).build());
+            let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
             let tags = match tags.collect::<Result<Vec<_>, _>>() {
                 Ok(tags) => Some(tags),
                 Err(_) => {
-                    return Outcome::Skipped {
-                        reason: "a tag could not be built".to_owned(),
-                    };
+                    return Outcome::Skipped { reason: "a tag could not be built".to_owned() };
                 }
             };
             match kind {
@@ -101,9 +102,9 @@ pub async fn apply(member: &Member, action: &Action) -> Outcome {
         | Action::StartIncident { .. }
         | Action::OpenOpsItem
         | Action::UpdateFinding { .. }
-        | Action::PublishAlert { .. } => Outcome::Skipped {
-            reason: "a notice is not a change to an identity".to_owned(),
-        },
+        | Action::PublishAlert { .. } => {
+            Outcome::Skipped { reason: "a notice is not a change to an identity".to_owned() }
+        }
     }
 }
 
@@ -124,9 +125,7 @@ fn revocation(issued_before: &str) -> String {
 
 fn done<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Outcome {
     match result {
-        Ok(output) => Outcome::Applied {
-            detail: format!("request {}", output.request_id().unwrap_or("unknown")),
-        },
+        Ok(output) => Outcome::Applied { detail: format!("request {}", output.request_id().unwrap_or("unknown")) },
         Err(error) => Outcome::Failed(failure(&error)),
     }
 }
@@ -135,9 +134,7 @@ fn done<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, Htt
 /// the same one is checked by the next read.
 fn gone_is_done<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Outcome {
     match result {
-        Err(error) if aws_error::is(&error, "NoSuchEntity") => Outcome::AlreadyDone {
-            detail: "it is gone".to_owned(),
-        },
+        Err(error) if aws_error::is(&error, "NoSuchEntity") => Outcome::AlreadyDone { detail: "it is gone".to_owned() },
         other => done(other),
     }
 }
@@ -145,9 +142,7 @@ fn gone_is_done<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkErro
 /// For tags: fifty of them are a note and no failure to contain.
 fn optional<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Outcome {
     match done(result) {
-        Outcome::Failed(failure) if failure.is_quota() => Outcome::Skipped {
-            reason: failure.to_string(),
-        },
+        Outcome::Failed(failure) if failure.is_quota() => Outcome::Skipped { reason: failure.to_string() },
         other => other,
     }
 }

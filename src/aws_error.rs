@@ -13,11 +13,7 @@ use crate::text;
 
 /// An answer that lacks what AWS's own model promises.
 pub fn incomplete(what: &str) -> Failure {
-    Failure {
-        code: "IncompleteAnswer".to_owned(),
-        message: what.to_owned(),
-        retryable: true,
-    }
+    Failure { code: "IncompleteAnswer".to_owned(), message: what.to_owned(), retryable: true }
 }
 
 /// Codes that no retry can mend: a person or another finding has to.
@@ -55,18 +51,11 @@ pub fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fa
         }
         SdkError::TimeoutError(_) => ("Timeout".to_owned(), "AWS did not answer in time".to_owned()),
         SdkError::DispatchFailure(_) => ("NoConnection".to_owned(), "the connection to AWS failed".to_owned()),
-        SdkError::ResponseError(_) => (
-            "UnreadableAnswer".to_owned(),
-            "AWS's answer could not be read".to_owned(),
-        ),
+        SdkError::ResponseError(_) => ("UnreadableAnswer".to_owned(), "AWS's answer could not be read".to_owned()),
         _ => ("RequestNotBuilt".to_owned(), "the request could not be made".to_owned()),
     };
     let retryable = !PERMANENT.contains(&code.as_str());
-    Failure {
-        code,
-        message: text::line(&message, 300),
-        retryable,
-    }
+    Failure { code, message: text::line(&message, 300), retryable }
 }
 
 pub fn is<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {

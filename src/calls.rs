@@ -43,28 +43,15 @@ pub struct RoundTrips {
 
 impl CallLog {
     /// Operations that hold an identity back.
-    const BARRIERS: &[&str] = &[
-        "AttachUserPolicy",
-        "PutUserPermissionsBoundary",
-        "PutRolePolicy",
-        "UpdateAccessKey",
-    ];
+    const BARRIERS: &[&str] = &["AttachUserPolicy", "PutUserPermissionsBoundary", "PutRolePolicy", "UpdateAccessKey"];
 
     pub fn round_trips(&self) -> RoundTrips {
         let Ok(calls) = self.0.lock() else {
-            return RoundTrips {
-                first_barrier: None,
-                total: 0,
-                calls: 0,
-            };
+            return RoundTrips { first_barrier: None, total: 0, calls: 0 };
         };
         let depths = depths(&calls);
         let is_barrier = |call: &Call| Self::BARRIERS.contains(&call.operation.as_str());
-        let barriers = calls
-            .iter()
-            .zip(&depths)
-            .filter(|(call, _)| is_barrier(call))
-            .map(|(_, depth)| *depth);
+        let barriers = calls.iter().zip(&depths).filter(|(call, _)| is_barrier(call)).map(|(_, depth)| *depth);
         RoundTrips {
             first_barrier: barriers.min(),
             total: depths.iter().copied().max().unwrap_or(0),
@@ -75,11 +62,7 @@ impl CallLog {
     /// When the first barrier's call ended.
     pub fn first_barrier_at(&self) -> Option<Instant> {
         let calls = self.0.lock().ok()?;
-        calls
-            .iter()
-            .filter(|it| Self::BARRIERS.contains(&it.operation.as_str()))
-            .filter_map(|it| it.ended)
-            .min()
+        calls.iter().filter(|it| Self::BARRIERS.contains(&it.operation.as_str())).filter_map(|it| it.ended).min()
     }
 }
 
@@ -106,19 +89,12 @@ impl Intercept for CallLog {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let operation = cfg
-            .load::<Metadata>()
-            .map(|it| it.name().to_owned())
-            .unwrap_or_default();
+        let operation = cfg.load::<Metadata>().map(|it| it.name().to_owned()).unwrap_or_default();
         if let Ok(mut calls) = self.0.lock() {
             let mut layer = Layer::new("CallLog");
             layer.store_put(Entry(calls.len()));
             cfg.push_layer(layer);
-            calls.push(Call {
-                operation,
-                began: Instant::now(),
-                ended: None,
-            });
+            calls.push(Call { operation, began: Instant::now(), ended: None });
         }
         Ok(())
     }
@@ -162,13 +138,6 @@ mod tests {
             call("Publish", 41, 50),
         ];
         let log = CallLog(Arc::new(Mutex::new(calls)));
-        assert_eq!(
-            log.round_trips(),
-            RoundTrips {
-                first_barrier: Some(3),
-                total: 4,
-                calls: 6
-            }
-        );
+        assert_eq!(log.round_trips(), RoundTrips { first_barrier: Some(3), total: 4, calls: 6 });
     }
 }

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::finding::{AccountId, Arn, Parse, Partition, PrincipalName, Region, Threat, UniqueId};
-use crate::playbooks;
+use crate::playbooks::{self, Options};
 
 /// What the responder may do. Absent means [`Mode::Observe`]: nothing is changed until the
 /// operator says so.
@@ -122,6 +123,9 @@ pub struct Config {
     pub responder_role_arn: String,
     pub region: Region,
     pub min_severity: f64,
+    /// How long containment must be seen to hold.
+    pub settle: Duration,
+    pub options: Options,
     pub simulation: bool,
     pub resolved_on_success: bool,
     pub member_accounts: Vec<AccountId>,
@@ -153,10 +157,7 @@ impl Config {
     /// Reads the settings through `lookup`. An empty variable counts as absent: that is how a
     /// template leaves an optional parameter out.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut read = Reader {
-            lookup: &lookup,
-            problems: Vec::new(),
-        };
+        let mut read = Reader { lookup: &lookup, problems: Vec::new() };
         let config = Self {
             mode: read.optional("MODE", Mode::from_str).unwrap_or(Mode::Observe),
             playbook_modes: read.list("PLAYBOOK_MODES", playbook_mode).into_iter().collect(),
@@ -164,11 +165,14 @@ impl Config {
             remediation_role_name: read
                 .optional("REMEDIATION_ROLE_NAME", parsed::<PrincipalName>)
                 .map_or_else(|| "SecurityRemediationRole".to_owned(), |it| it.to_string()),
-            responder_role_arn: read
-                .required("RESPONDER_ROLE_ARN", |it| arn(it, "iam"))
-                .unwrap_or_default(),
+            responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
             region: read.required("AWS_REGION", parsed).unwrap_or_else(nowhere),
             min_severity: read.optional("MIN_SEVERITY", severity).unwrap_or(7.0),
+            settle: Duration::from_secs(read.optional("SETTLE_SECONDS", seconds).unwrap_or(12)),
+            options: Options {
+                remove_login_profile: read.optional("REMOVE_LOGIN_PROFILE", flag).unwrap_or(false),
+                quarantine_roles: read.optional("QUARANTINE_ROLES", flag).unwrap_or(false),
+            },
             simulation: read.optional("SIMULATION", flag).unwrap_or(false),
             resolved_on_success: read.optional("RESOLVED_ON_SUCCESS", flag).unwrap_or(false),
             member_accounts: read.list("MEMBER_ACCOUNTS", parsed),
@@ -186,10 +190,7 @@ impl Config {
         let defaults = DEFAULT_GENERATORS.split(',').filter_map(|it| generator(it).ok());
         generator_threats.extend(defaults);
         match read.problems {
-            problems if problems.is_empty() => Ok(Self {
-                generator_threats,
-                ..config
-            }),
+            problems if problems.is_empty() => Ok(Self { generator_threats, ..config }),
             problems => Err(ConfigError { problems }),
         }
     }
@@ -204,10 +205,7 @@ impl Config {
 
     /// The roles that this software acts as: never a target, and what they do is no news.
     pub fn own_roles(&self, account: &AccountId, partition: &Partition) -> [String; 2] {
-        [
-            self.remediation_role_arn(account, partition),
-            self.responder_role_arn.clone(),
-        ]
+        [self.remediation_role_arn(account, partition), self.responder_role_arn.clone()]
     }
 }
 
@@ -223,9 +221,7 @@ impl Reader<'_> {
         if text.is_empty() {
             return None;
         }
-        parse(text)
-            .map_err(|problem| self.problems.push(format!("{name}: {problem}")))
-            .ok()
+        parse(text).map_err(|problem| self.problems.push(format!("{name}: {problem}"))).ok()
     }
 
     fn required<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
@@ -242,9 +238,7 @@ impl Reader<'_> {
     }
 
     fn list_or<T>(&mut self, name: &str, default: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-        let text = (self.lookup)(name)
-            .filter(|it| !it.trim().is_empty())
-            .unwrap_or_else(|| default.to_owned());
+        let text = (self.lookup)(name).filter(|it| !it.trim().is_empty()).unwrap_or_else(|| default.to_owned());
         let elements = text.split(',').map(str::trim).filter(|it| !it.is_empty());
         let mut parsed = Vec::new();
         for (n, element) in elements.enumerate() {
@@ -277,6 +271,13 @@ fn flag(text: &str) -> Result<bool, String> {
 fn severity(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|it| (0.0..=10.0).contains(it));
     number.ok_or_else(|| "expected a number from 0 to 10".to_owned())
+}
+
+/// IAM enforces a change some four seconds after it is visible: what is shorter than that proves
+/// nothing, and 0 is for tests that don't need it.
+fn seconds(text: &str) -> Result<u64, String> {
+    let number = text.parse::<u64>().ok().filter(|it| *it == 0 || (5..=300).contains(it));
+    number.ok_or_else(|| "expected 0, or a number of seconds from 5 to 300".to_owned())
 }
 
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
@@ -374,14 +375,7 @@ pub(crate) mod tests {
         let names: Vec<_> = error.problems.iter().map(|it| it.split(':').next().unwrap()).collect();
         assert_eq!(
             names,
-            [
-                "MODE",
-                "PLAYBOOK_MODES",
-                "EXTERNAL_ID",
-                "MIN_SEVERITY",
-                "PROTECTED_PRINCIPALS",
-                "ALERT_TOPIC_ARN"
-            ]
+            ["MODE", "PLAYBOOK_MODES", "EXTERNAL_ID", "MIN_SEVERITY", "PROTECTED_PRINCIPALS", "ALERT_TOPIC_ARN"]
         );
     }
 

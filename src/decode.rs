@@ -70,21 +70,9 @@ type Shape = fn(&Node, &Config) -> Vec<Result<Judged, DecodeError>>;
 /// Every event we can read: `source`, `detail-type`, decoder. Anything else is not ours.
 const SHAPES: &[(&str, &str, Shape)] = &[
     ("aws.guardduty", "GuardDuty Finding", guardduty::decode),
-    (
-        "custom.guardduty.simulation",
-        "GuardDuty Finding",
-        guardduty::decode_simulation,
-    ),
-    (
-        "aws.securityhub",
-        "Security Hub Findings - Imported",
-        security_hub::decode_imported,
-    ),
-    (
-        "aws.securityhub",
-        "Security Hub Findings - Custom Action",
-        security_hub::decode_custom_action,
-    ),
+    ("custom.guardduty.simulation", "GuardDuty Finding", guardduty::decode_simulation),
+    ("aws.securityhub", "Security Hub Findings - Imported", security_hub::decode_imported),
+    ("aws.securityhub", "Security Hub Findings - Custom Action", security_hub::decode_custom_action),
     ("aws.securityhub", "Findings Imported V2", ocsf::decode),
     ("aws.iam", "AWS API Call via CloudTrail", cloudtrail::decode),
     ("aws.health", "AWS Health Event", health::decode),
@@ -104,10 +92,7 @@ pub fn decode(payload: &Value, config: &Config) -> Decoded {
         match it {
             Ok(Judged::Finding(finding)) => decoded.findings.push(*finding),
             Ok(Judged::Ignored(reason)) => decoded.ignored.push(reason),
-            Err(error) => decoded.malformed.push(DecodeError {
-                event: event.clone(),
-                ..error
-            }),
+            Err(error) => decoded.malformed.push(DecodeError { event: event.clone(), ..error }),
         }
     }
     decoded
@@ -139,11 +124,7 @@ fn judge(root: &Node, config: &Config) -> Result<Vec<Result<Judged, DecodeError>
 
 /// `GuardDuty Finding event 6a7e8feb-…`, from fields that may hold anything.
 fn describe(root: &Node) -> String {
-    let kind = root
-        .get("detail-type")
-        .text()
-        .or(root.get("command").text())
-        .unwrap_or("payload");
+    let kind = root.get("detail-type").text().or(root.get("command").text()).unwrap_or("payload");
     match root.get("id").text() {
         Some(id) => text::line(&format!("{kind} event {id}"), 200),
         None => text::line(kind, 200),

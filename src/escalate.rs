@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::accounts::{Home, Member};
-use crate::action::{Action, Done, Outcome};
+use crate::action::{Action, Outcome};
 use crate::config::{Config, Mode};
 use crate::finding::Finding;
 use crate::identity::{Identity, IdentityKind};
 use crate::playbooks::{Escalation, Playbook};
-use crate::reconcile::{Record, log_action};
+use crate::record::Record;
 use crate::report::{Summary, Verdict};
 
 mod alert;
@@ -45,28 +45,18 @@ fn planned(scene: &Scene, record: &Record) -> Vec<Action> {
 pub async fn escalate(scene: &Scene<'_>, mode: Mode, record: &mut Record) {
     let actions = planned(scene, record);
     if mode == Mode::Observe {
-        record.done.extend(actions.into_iter().map(|action| Done {
-            action,
-            outcome: Outcome::Planned,
-        }));
+        for action in actions {
+            record.done.push(action, Outcome::Planned);
+        }
         return;
     }
-    let (alerts, others): (Vec<_>, Vec<_>) = actions
-        .into_iter()
-        .partition(|it| matches!(it, Action::PublishAlert { .. }));
-    let summary = Summary {
-        finding: scene.finding,
-        playbook: scene.playbook,
-        record,
-    };
+    let (alerts, others): (Vec<_>, Vec<_>) =
+        actions.into_iter().partition(|it| matches!(it, Action::PublishAlert { .. }));
+    let summary = Summary { finding: scene.finding, playbook: scene.playbook, record };
     let outcomes = futures_util::future::join_all(others.iter().map(|it| perform(scene, &summary, it))).await;
     keep(record, others, outcomes);
     for action in alerts {
-        let summary = Summary {
-            finding: scene.finding,
-            playbook: scene.playbook,
-            record,
-        };
+        let summary = Summary { finding: scene.finding, playbook: scene.playbook, record };
         let outcome = perform(scene, &summary, &action).await;
         keep(record, vec![action], vec![outcome]);
     }
@@ -74,11 +64,10 @@ pub async fn escalate(scene: &Scene<'_>, mode: Mode, record: &mut Record) {
 
 fn keep(record: &mut Record, actions: Vec<Action>, outcomes: Vec<Outcome>) {
     for (action, outcome) in actions.into_iter().zip(outcomes) {
-        log_action(&action, &outcome);
         if let Outcome::Failed(failure) = &outcome {
             record.failed.push(format!("{action}: {failure}"));
         }
-        record.done.push(Done { action, outcome });
+        record.done.push(action, outcome);
     }
 }
 
@@ -87,27 +76,26 @@ async fn perform(scene: &Scene<'_>, summary: &Summary<'_>, action: &Action) -> O
         Action::StartRotation { document, user } => rotation::start(scene, summary, document, user).await,
         Action::StartIncident { response_plan } => incident::start(scene, summary, response_plan).await,
         Action::OpenOpsItem => incident::open_ops_item(scene, summary).await,
-        Action::UpdateFinding {
-            id,
-            product_arn,
-            region,
-        } => security_hub::update(scene, summary, id, product_arn, region).await,
+        Action::UpdateFinding { id, product_arn, region } => {
+            security_hub::update(scene, summary, id, product_arn, region).await
+        }
         Action::PublishAlert { topic } => alert::publish(scene, summary, topic).await,
         Action::AttachDenyAll { .. }
         | Action::SetDenyAllBoundary { .. }
         | Action::DeactivateAccessKey { .. }
+        | Action::DeactivateCredential { .. }
+        | Action::DeleteLoginProfile { .. }
+        | Action::AttachDenyAllToRole { .. }
         | Action::DetachPolicy { .. }
         | Action::LeaveGroup { .. }
         | Action::RevokeSessions { .. }
-        | Action::Tag { .. } => Outcome::Skipped {
-            reason: "a change to an identity is not a notice".to_owned(),
-        },
+        | Action::Tag { .. } => Outcome::Skipped { reason: "a change to an identity is not a notice".to_owned() },
     }
 }
 
 /// Whether everything that the playbook wants of the identity was applied and read back.
 fn succeeded(record: &Record) -> bool {
-    record.verdict() == Verdict::Applied
+    matches!(record.verdict(), Verdict::Contained | Verdict::SuspectsOpen)
 }
 
 /// One principal, one quarter of an hour: the same whichever source reports it, so that a finding

@@ -341,13 +341,7 @@ mod tests {
     fn identifiers_are_exact() {
         accepts::<AccountId>(
             &["017622104382"],
-            &[
-                "17622104382",
-                "1234567890123",
-                "12345678901a",
-                "",
-                "１２３４５６７８９０１２",
-            ],
+            &["17622104382", "1234567890123", "12345678901a", "", "１２３４５６７８９０１２"],
         );
         accepts::<AccessKeyId>(
             &["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE"],
@@ -363,10 +357,7 @@ mod tests {
             &["AIDACKCEVSQ6C2EXAMPLE", "AROADBQP57FF2AEXAMPLE"],
             &["alice", "AIDA", "AROADBQP57FF2AEXAMPLE:session"],
         );
-        accepts::<PrincipalName>(
-            &["alice", "a+b=c,d.e@f_g-h"],
-            &["", "team/alice", "al ice", "alice\n", "álice", "*"],
-        );
+        accepts::<PrincipalName>(&["alice", "a+b=c,d.e@f_g-h"], &["", "team/alice", "al ice", "alice\n", "álice", "*"]);
         accepts::<Region>(
             &["us-east-1", "us-gov-west-1", "ap-southeast-3"],
             &["us-east", "us-east-1 ", "US-EAST-1", "../..-1", "us--1"],

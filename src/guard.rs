@@ -14,15 +14,9 @@ pub fn refuse_claim(config: &Config, finding: &Finding) -> Option<String> {
     match &finding.principal {
         Principal::NotContainable { reason } => Some(reason.clone()),
         Principal::Root => {
-            let steps: Vec<_> = root_access_key::STEPS
-                .iter()
-                .enumerate()
-                .map(|(n, it)| format!("{}. {it}", n + 1))
-                .collect();
-            Some(format!(
-                "no IAM edit holds the root user back; a person must: {}",
-                steps.join("; ")
-            ))
+            let steps: Vec<_> =
+                root_access_key::STEPS.iter().enumerate().map(|(n, it)| format!("{}. {it}", n + 1)).collect();
+            Some(format!("no IAM edit holds the root user back; a person must: {}", steps.join("; ")))
         }
         Principal::User { .. } | Principal::Role { .. } | Principal::KeyOwner => None,
     }
@@ -113,11 +107,7 @@ mod tests {
 
     #[test]
     fn protected_principals_are_refused_by_arn_and_by_id() {
-        for it in [
-            "arn:aws:iam::*:user/alice",
-            "arn:aws:iam::111122223333:user/alice",
-            "AIDACKCEVSQ6C2EXAMPLE",
-        ] {
+        for it in ["arn:aws:iam::*:user/alice", "arn:aws:iam::111122223333:user/alice", "AIDACKCEVSQ6C2EXAMPLE"] {
             let reason = refusal(&[("PROTECTED_PRINCIPALS", it)], |_, _| {}, IdentityKind::User);
             assert_eq!(reason.as_deref(), Some("it is in PROTECTED_PRINCIPALS"), "{it}");
         }
@@ -146,10 +136,7 @@ mod tests {
     #[test]
     fn namesakes_are_refused() {
         let other = |it: &mut Finding, _: &mut Identity| {
-            it.principal = Principal::User {
-                name: Some(parsed("alice")),
-                id: Some(parsed("AIDAOTHEROTHEROTHER00")),
-            }
+            it.principal = Principal::User { name: Some(parsed("alice")), id: Some(parsed("AIDAOTHEROTHEROTHER00")) }
         };
         assert!(refusal(&[], other, IdentityKind::User).unwrap().contains("namesake"));
         let younger = |_: &mut Finding, it: &mut Identity| it.created = Some(DateTime::from_secs(1_001));
@@ -165,13 +152,6 @@ mod tests {
                 .unwrap()
                 .contains("MEMBER_ACCOUNTS")
         );
-        assert_eq!(
-            refusal(
-                &[("MEMBER_ACCOUNTS", "444455556666,111122223333")],
-                |_, _| {},
-                IdentityKind::User
-            ),
-            None
-        );
+        assert_eq!(refusal(&[("MEMBER_ACCOUNTS", "444455556666,111122223333")], |_, _| {}, IdentityKind::User), None);
     }
 }

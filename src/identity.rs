@@ -52,6 +52,33 @@ pub struct AccessKey {
     pub active: bool,
 }
 
+/// What a user can act with beside access keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialKind {
+    /// CodeCommit, Keyspaces, Bedrock and CloudWatch keys.
+    ServiceSpecific,
+    SshKey,
+    SigningCertificate,
+}
+
+impl CredentialKind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ServiceSpecific => "service-specific credential",
+            Self::SshKey => "SSH key",
+            Self::SigningCertificate => "signing certificate",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Credential {
+    pub kind: CredentialKind,
+    pub id: String,
+    pub active: bool,
+}
+
 /// The tags and the permissions boundary come with the identity itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -64,6 +91,11 @@ pub struct Profile {
 pub struct Observed {
     pub profile: Read<Profile>,
     pub keys: Read<Vec<AccessKey>>,
+    pub credentials: Read<Vec<Credential>>,
+    /// Whether there is a console password.
+    pub login: Read<bool>,
+    /// Serial numbers. An attacker may have added one; they are reported and left.
+    pub mfa_devices: Read<Vec<String>>,
     /// ARNs of attached managed policies.
     pub attached: Read<Vec<String>>,
     pub inline: Read<Vec<String>>,
@@ -77,6 +109,9 @@ impl Observed {
         let each = [
             self.profile.as_ref().err(),
             self.keys.as_ref().err(),
+            self.credentials.as_ref().err(),
+            self.login.as_ref().err(),
+            self.mfa_devices.as_ref().err(),
             self.attached.as_ref().err(),
             self.inline.as_ref().err(),
             self.groups.as_ref().err(),
@@ -90,16 +125,19 @@ impl Observed {
         self.keys.iter().flatten().filter(|it| it.active).map(|it| &it.id)
     }
 
+    pub fn active_credentials(&self) -> impl Iterator<Item = &Credential> {
+        self.credentials.iter().flatten().filter(|it| it.active)
+    }
+
+    /// AWS asked for fewer calls.
+    pub fn is_throttled(&self) -> bool {
+        self.unreadable().iter().any(|it| it.why.starts_with("Throttling"))
+    }
+
     /// Whether the policy denies the identity, attached or as its boundary.
     pub fn has_barrier(&self, deny_all: &str) -> bool {
-        let attached = self
-            .attached
-            .as_ref()
-            .is_ok_and(|it| it.iter().any(|arn| arn == deny_all));
-        let boundary = self
-            .profile
-            .as_ref()
-            .is_ok_and(|it| it.boundary.as_deref() == Some(deny_all));
+        let attached = self.attached.as_ref().is_ok_and(|it| it.iter().any(|arn| arn == deny_all));
+        let boundary = self.profile.as_ref().is_ok_and(|it| it.boundary.as_deref() == Some(deny_all));
         attached || boundary
     }
 }

@@ -28,8 +28,10 @@ pub mod identity;
 pub mod observe;
 pub mod playbooks;
 pub mod reconcile;
+pub mod record;
 pub mod report;
 mod respond;
+mod suspects;
 mod text;
 
 pub use respond::{Context, Error, handle};

@@ -9,9 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
-        .ok()
-        .and_then(|it| LevelFilter::from_str(&it).ok());
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|it| LevelFilter::from_str(&it).ok());
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -20,10 +18,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_target(false)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .init();
-    let context = Context {
-        config: Config::from_lookup(|name| std::env::var(name).ok()),
-        sdk: accounts::sdk_config().await,
-    };
+    let context =
+        Context { config: Config::from_lookup(|name| std::env::var(name).ok()), sdk: accounts::sdk_config().await };
     let context = &context;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         handle(context, event.payload, event.context.deadline()).await

@@ -17,9 +17,12 @@ use crate::finding::{AccessKeyId, Finding, Parse, Principal, PrincipalName, Sour
 use crate::guard::claimed_id;
 use crate::identity::{AccessKey, Identity, IdentityKind, Observed, Profile, Read, Unreadable};
 
+mod credentials;
+
 /// Every IAM action that reading needs.
 pub const PERMISSIONS: &[&str] = &[
     "iam:GetAccessKeyLastUsed",
+    "iam:GetLoginProfile",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:GetUser",
@@ -27,7 +30,12 @@ pub const PERMISSIONS: &[&str] = &[
     "iam:ListAttachedRolePolicies",
     "iam:ListAttachedUserPolicies",
     "iam:ListGroupsForUser",
+    "iam:ListMFADevices",
     "iam:ListRolePolicies",
+    "iam:ListRoles",
+    "iam:ListSSHPublicKeys",
+    "iam:ListServiceSpecificCredentials",
+    "iam:ListSigningCertificates",
     "iam:ListUserPolicies",
     "iam:ListUsers",
 ];
@@ -56,10 +64,7 @@ pub struct Resolved {
 pub async fn resolve(iam: &Client, finding: &Finding) -> Result<Resolved, Unresolved> {
     match &finding.principal {
         Principal::User { name: Some(name), id } => user_by_name(iam, finding, name, id.as_ref()).await,
-        Principal::User {
-            name: None,
-            id: Some(id),
-        } => user_by_id(iam, id).await,
+        Principal::User { name: None, id: Some(id) } => user_by_id(iam, id).await,
         Principal::Role { name: Some(name), .. } => role(iam, name).await,
         Principal::KeyOwner => key_owner(iam, finding).await,
         Principal::User { name: None, id: None } | Principal::Role { name: None, .. } => {
@@ -78,11 +83,7 @@ async fn user_by_name(
 ) -> Result<Resolved, Unresolved> {
     match read_user(iam, name, finding.source == Source::CloudTrail).await? {
         // The finding's user may have been renamed, and another may bear the name now.
-        found
-            if found
-                .as_ref()
-                .is_none_or(|it| id.is_some_and(|id| *id != it.identity.id)) =>
-        {
+        found if found.as_ref().is_none_or(|it| id.is_some_and(|id| *id != it.identity.id)) => {
             if let Some(id) = id {
                 match user_by_id(iam, id).await {
                     Err(Unresolved::Refused(_)) => {}
@@ -91,20 +92,14 @@ async fn user_by_name(
             }
             match found {
                 Some(namesake) => Ok(namesake),
-                None => Err(Unresolved::Refused(format!(
-                    "there is no user `{name}` in account {}",
-                    finding.account
-                ))),
+                None => Err(Unresolved::Refused(format!("there is no user `{name}` in account {}", finding.account))),
             }
         }
         Some(found) => {
             refuse_foreign_key(finding, &found)?;
             Ok(found)
         }
-        None => Err(Unresolved::Refused(format!(
-            "there is no user `{name}` in account {}",
-            finding.account
-        ))),
+        None => Err(Unresolved::Refused(format!("there is no user `{name}` in account {}", finding.account))),
     }
 }
 
@@ -141,11 +136,7 @@ async fn read_user(iam: &Client, name: &PrincipalName, just_created: bool) -> Re
             Err(error) => return Err(failure(&error)),
         };
         let identity = user_identity(&user)?;
-        let observed = Observed {
-            profile: Ok(user_profile(&user)),
-            keys,
-            ..nothing_read()
-        };
+        let observed = Observed { profile: Ok(user_profile(&user)), keys, ..nothing_read() };
         return Ok(Some(Resolved { identity, observed }));
     }
 }
@@ -165,16 +156,9 @@ async fn user_by_id(iam: &Client, id: &UniqueId) -> Result<Resolved, Unresolved>
 
 async fn key_owner(iam: &Client, finding: &Finding) -> Result<Resolved, Unresolved> {
     let Some(key) = &finding.access_key else {
-        return Err(Unresolved::Refused(
-            "the finding names neither a principal nor a key".to_owned(),
-        ));
+        return Err(Unresolved::Refused("the finding names neither a principal nor a key".to_owned()));
     };
-    let foreign = || {
-        Unresolved::Refused(format!(
-            "access key {key} belongs to no user of account {}",
-            finding.account
-        ))
-    };
+    let foreign = || Unresolved::Refused(format!("access key {key} belongs to no user of account {}", finding.account));
     let used = match iam.get_access_key_last_used().access_key_id(key.as_str()).send().await {
         Ok(it) => it,
         // AWS answers AccessDenied for keys of other accounts, and models no error at all.
@@ -189,10 +173,8 @@ async fn key_owner(iam: &Client, finding: &Finding) -> Result<Resolved, Unresolv
 }
 
 async fn role(iam: &Client, name: &PrincipalName) -> Result<Resolved, Unresolved> {
-    let (role, revoked_before) = tokio::join!(
-        iam.get_role().role_name(name.as_str()).send(),
-        revoked_before(iam, name)
-    );
+    let (role, revoked_before) =
+        tokio::join!(iam.get_role().role_name(name.as_str()).send(), revoked_before(iam, name));
     let role = match role {
         Ok(it) => it.role.ok_or_else(|| incomplete("GetRole gave no role"))?,
         Err(error) if aws_error::is(&error, "NoSuchEntity") => {
@@ -208,23 +190,18 @@ async fn role(iam: &Client, name: &PrincipalName) -> Result<Resolved, Unresolved
         path: role.path.clone(),
         created: Some(role.create_date),
     };
-    let observed = Observed {
-        profile: Ok(role_profile(&role)),
-        revoked_before,
-        ..nothing_read()
-    };
+    let observed = Observed { profile: Ok(role_profile(&role)), revoked_before, ..nothing_read() };
     Ok(Resolved { identity, observed })
 }
 
 fn nothing_read() -> Observed {
-    let not_yet = |what| Unreadable {
-        what,
-        why: "not read yet".to_owned(),
-        retryable: true,
-    };
+    let not_yet = |what| Unreadable { what, why: "not read yet".to_owned(), retryable: true };
     Observed {
         profile: Err(not_yet("profile")),
         keys: Err(not_yet("access keys")),
+        credentials: Err(not_yet("other credentials")),
+        login: Err(not_yet("console password")),
+        mfa_devices: Err(not_yet("MFA devices")),
         attached: Err(not_yet("attached policies")),
         inline: Err(not_yet("inline policies")),
         groups: Err(not_yet("groups")),
@@ -244,31 +221,17 @@ fn user_identity(user: &aws_sdk_iam::types::User) -> Result<Identity, Failure> {
 }
 
 fn user_profile(user: &aws_sdk_iam::types::User) -> Profile {
-    let boundary = user
-        .permissions_boundary()
-        .and_then(|it| it.permissions_boundary_arn())
-        .map(str::to_owned);
-    Profile {
-        boundary,
-        tags: tags(user.tags()),
-    }
+    let boundary = user.permissions_boundary().and_then(|it| it.permissions_boundary_arn()).map(str::to_owned);
+    Profile { boundary, tags: tags(user.tags()) }
 }
 
 fn role_profile(role: &aws_sdk_iam::types::Role) -> Profile {
-    let boundary = role
-        .permissions_boundary()
-        .and_then(|it| it.permissions_boundary_arn())
-        .map(str::to_owned);
-    Profile {
-        boundary,
-        tags: tags(role.tags()),
-    }
+    let boundary = role.permissions_boundary().and_then(|it| it.permissions_boundary_arn()).map(str::to_owned);
+    Profile { boundary, tags: tags(role.tags()) }
 }
 
 fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
-    tags.iter()
-        .map(|it| (it.key().to_owned(), it.value().to_owned()))
-        .collect()
+    tags.iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect()
 }
 
 /// The whole state, read in parallel, of the identity and of no namesake that took its place.
@@ -276,21 +239,18 @@ pub async fn observe(iam: &Client, identity: &Identity) -> Observed {
     let name = &identity.name;
     match identity.kind {
         IdentityKind::User => {
-            let (profile, keys, attached, inline, groups) = tokio::join!(
+            let (profile, keys, attached, inline, groups, credentials, login, mfa_devices) = tokio::join!(
                 same_user(iam, identity),
                 access_keys(iam, name),
                 attached_user_policies(iam, name),
                 inline_user_policies(iam, name),
-                groups(iam, name)
+                groups(iam, name),
+                credentials::other(iam, name),
+                credentials::login(iam, name),
+                credentials::mfa_devices(iam, name)
             );
-            Observed {
-                profile,
-                keys,
-                attached,
-                inline,
-                groups,
-                revoked_before: Ok(None),
-            }
+            let revoked_before = Ok(None);
+            Observed { profile, keys, credentials, login, mfa_devices, attached, inline, groups, revoked_before }
         }
         IdentityKind::Role => {
             let (profile, attached, inline, revoked_before) = tokio::join!(
@@ -299,48 +259,52 @@ pub async fn observe(iam: &Client, identity: &Identity) -> Observed {
                 inline_role_policies(iam, name),
                 revoked_before(iam, name)
             );
-            Observed {
-                profile,
-                keys: Ok(Vec::new()),
-                attached,
-                inline,
-                groups: Ok(Vec::new()),
-                revoked_before,
-            }
+            Observed { profile, attached, inline, revoked_before, ..nothing_of_a_user() }
         }
+    }
+}
+
+/// The light pass: only what holds the identity back, and its keys.
+pub async fn barriers(iam: &Client, identity: &Identity) -> Observed {
+    let name = &identity.name;
+    match identity.kind {
+        IdentityKind::User => {
+            let (profile, keys, attached) =
+                tokio::join!(same_user(iam, identity), access_keys(iam, name), attached_user_policies(iam, name));
+            Observed { profile, keys, attached, ..nothing_read() }
+        }
+        IdentityKind::Role => {
+            let (attached, revoked_before) = tokio::join!(attached_role_policies(iam, name), revoked_before(iam, name));
+            Observed { attached, revoked_before, ..nothing_read() }
+        }
+    }
+}
+
+fn nothing_of_a_user() -> Observed {
+    Observed {
+        keys: Ok(Vec::new()),
+        credentials: Ok(Vec::new()),
+        login: Ok(false),
+        mfa_devices: Ok(Vec::new()),
+        groups: Ok(Vec::new()),
+        ..nothing_read()
     }
 }
 
 fn unreadable<E: ProvideErrorMetadata>(what: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Unreadable {
     move |error| {
         let failure = failure(&error);
-        Unreadable {
-            what,
-            why: failure.to_string(),
-            retryable: failure.retryable,
-        }
+        Unreadable { what, why: failure.to_string(), retryable: failure.retryable }
     }
 }
 
 fn replaced(identity: &Identity) -> Unreadable {
-    let why = format!(
-        "the name `{}` belongs to another unique ID than {} now",
-        identity.name, identity.id
-    );
-    Unreadable {
-        what: "profile",
-        why,
-        retryable: true,
-    }
+    let why = format!("the name `{}` belongs to another unique ID than {} now", identity.name, identity.id);
+    Unreadable { what: "profile", why, retryable: true }
 }
 
 async fn same_user(iam: &Client, identity: &Identity) -> Read<Profile> {
-    let output = iam
-        .get_user()
-        .user_name(identity.name.as_str())
-        .send()
-        .await
-        .map_err(unreadable("profile"))?;
+    let output = iam.get_user().user_name(identity.name.as_str()).send().await.map_err(unreadable("profile"))?;
     match output.user() {
         Some(user) if user.user_id() == identity.id.as_str() => Ok(user_profile(user)),
         _ => Err(replaced(identity)),
@@ -348,12 +312,7 @@ async fn same_user(iam: &Client, identity: &Identity) -> Read<Profile> {
 }
 
 async fn same_role(iam: &Client, identity: &Identity) -> Read<Profile> {
-    let output = iam
-        .get_role()
-        .role_name(identity.name.as_str())
-        .send()
-        .await
-        .map_err(unreadable("profile"))?;
+    let output = iam.get_role().role_name(identity.name.as_str()).send().await.map_err(unreadable("profile"))?;
     match output.role() {
         Some(role) if role.role_id() == identity.id.as_str() => Ok(role_profile(role)),
         _ => Err(replaced(identity)),
@@ -362,74 +321,41 @@ async fn same_role(iam: &Client, identity: &Identity) -> Read<Profile> {
 
 async fn access_keys(iam: &Client, user: &PrincipalName) -> Read<Vec<AccessKey>> {
     let mut found = Vec::new();
-    let mut items = iam
-        .list_access_keys()
-        .user_name(user.as_str())
-        .into_paginator()
-        .items()
-        .send();
+    let mut items = iam.list_access_keys().user_name(user.as_str()).into_paginator().items().send();
     while let Some(key) = items.next().await {
         let key = key.map_err(unreadable("access keys"))?;
         let id = AccessKeyId::parse(key.access_key_id().unwrap_or_default());
-        let odd = |_| Unreadable {
-            what: "access keys",
-            why: "ListAccessKeys gave an odd ID".to_owned(),
-            retryable: true,
-        };
+        let odd =
+            |_| Unreadable { what: "access keys", why: "ListAccessKeys gave an odd ID".to_owned(), retryable: true };
         // Whatever is not inactive may work.
-        found.push(AccessKey {
-            id: id.map_err(odd)?,
-            active: key.status() != Some(&StatusType::Inactive),
-        });
+        found.push(AccessKey { id: id.map_err(odd)?, active: key.status() != Some(&StatusType::Inactive) });
     }
     Ok(found)
 }
 
 async fn attached_user_policies(iam: &Client, user: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
-    let mut pages = iam
-        .list_attached_user_policies()
-        .user_name(user.as_str())
-        .into_paginator()
-        .send();
+    let mut pages = iam.list_attached_user_policies().user_name(user.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(unreadable("attached policies"))?;
-        found.extend(
-            page.attached_policies()
-                .iter()
-                .filter_map(|it| it.policy_arn())
-                .map(str::to_owned),
-        );
+        found.extend(page.attached_policies().iter().filter_map(|it| it.policy_arn()).map(str::to_owned));
     }
     Ok(found)
 }
 
 async fn attached_role_policies(iam: &Client, role: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
-    let mut pages = iam
-        .list_attached_role_policies()
-        .role_name(role.as_str())
-        .into_paginator()
-        .send();
+    let mut pages = iam.list_attached_role_policies().role_name(role.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(unreadable("attached policies"))?;
-        found.extend(
-            page.attached_policies()
-                .iter()
-                .filter_map(|it| it.policy_arn())
-                .map(str::to_owned),
-        );
+        found.extend(page.attached_policies().iter().filter_map(|it| it.policy_arn()).map(str::to_owned));
     }
     Ok(found)
 }
 
 async fn inline_user_policies(iam: &Client, user: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
-    let mut pages = iam
-        .list_user_policies()
-        .user_name(user.as_str())
-        .into_paginator()
-        .send();
+    let mut pages = iam.list_user_policies().user_name(user.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
         found.extend(page.map_err(unreadable("inline policies"))?.policy_names);
     }
@@ -438,11 +364,7 @@ async fn inline_user_policies(iam: &Client, user: &PrincipalName) -> Read<Vec<St
 
 async fn inline_role_policies(iam: &Client, role: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
-    let mut pages = iam
-        .list_role_policies()
-        .role_name(role.as_str())
-        .into_paginator()
-        .send();
+    let mut pages = iam.list_role_policies().role_name(role.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
         found.extend(page.map_err(unreadable("inline policies"))?.policy_names);
     }
@@ -451,31 +373,16 @@ async fn inline_role_policies(iam: &Client, role: &PrincipalName) -> Read<Vec<St
 
 async fn groups(iam: &Client, user: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
-    let mut pages = iam
-        .list_groups_for_user()
-        .user_name(user.as_str())
-        .into_paginator()
-        .send();
+    let mut pages = iam.list_groups_for_user().user_name(user.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
-        found.extend(
-            page.map_err(unreadable("groups"))?
-                .groups
-                .into_iter()
-                .map(|it| it.group_name),
-        );
+        found.extend(page.map_err(unreadable("groups"))?.groups.into_iter().map(|it| it.group_name));
     }
     Ok(found)
 }
 
 /// Up to when the role's sessions are revoked; `None` when they are not.
 async fn revoked_before(iam: &Client, role: &PrincipalName) -> Read<Option<DateTime>> {
-    match iam
-        .get_role_policy()
-        .role_name(role.as_str())
-        .policy_name(REVOCATION_POLICY)
-        .send()
-        .await
-    {
+    match iam.get_role_policy().role_name(role.as_str()).policy_name(REVOCATION_POLICY).send().await {
         Ok(output) => Ok(cutoff(output.policy_document())),
         Err(error) if aws_error::is(&error, "NoSuchEntity") => Ok(None),
         Err(error) => Err(unreadable("session revocation")(error)),

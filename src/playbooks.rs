@@ -7,7 +7,7 @@ use aws_smithy_types::DateTime;
 
 use crate::action::Action;
 use crate::finding::{Finding, Threat};
-use crate::identity::{Identity, IdentityKind, Observed};
+use crate::identity::{Credential, Identity, IdentityKind, Observed};
 use crate::text;
 
 mod compromised_credential;
@@ -30,6 +30,8 @@ pub struct Playbook {
     /// nothing is left to do.
     pub plan: fn(&Case, &Observed) -> Plan,
     pub escalation: &'static [Escalation],
+    /// Somebody may be acting with the identity right now, and against us.
+    pub has_adversary: bool,
 }
 
 /// Every playbook, in the order of the README.
@@ -51,6 +53,14 @@ pub struct Case<'a> {
     pub finding: &'a Finding,
     pub identity: &'a Identity,
     pub now: DateTime,
+    pub options: Options,
+}
+
+/// What the settings add to the responses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    pub remove_login_profile: bool,
+    pub quarantine_roles: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,31 +82,31 @@ pub enum Escalation {
 /// The quarantine, unless it already holds.
 fn quarantine(case: &Case, observed: &Observed) -> Option<Action> {
     let policy = case.finding.partition.deny_all_policy();
-    (!observed.has_barrier(&policy)).then(|| Action::AttachDenyAll {
-        user: case.identity.name.clone(),
-        policy,
-    })
+    (!observed.has_barrier(&policy)).then(|| Action::AttachDenyAll { user: case.identity.name.clone(), policy })
 }
 
 fn deactivate_keys(case: &Case, observed: &Observed) -> Vec<Action> {
     let user = &case.identity.name;
-    observed
-        .active_keys()
-        .map(|key| Action::DeactivateAccessKey {
-            user: user.clone(),
-            key: key.clone(),
-        })
-        .collect()
+    observed.active_keys().map(|key| Action::DeactivateAccessKey { user: user.clone(), key: key.clone() }).collect()
+}
+
+/// Everything else that a user acts with and that can be set inactive.
+fn disarm(case: &Case, observed: &Observed) -> Vec<Action> {
+    let user = &case.identity.name;
+    let deactivate =
+        |it: &Credential| Action::DeactivateCredential { user: user.clone(), kind: it.kind, id: it.id.clone() };
+    let mut actions: Vec<_> = observed.active_credentials().map(deactivate).collect();
+    if case.options.remove_login_profile && observed.login == Ok(true) {
+        actions.push(Action::DeleteLoginProfile { user: user.clone() });
+    }
+    actions
 }
 
 /// Says on the identity itself what happened to it, for whoever finds it.
 fn tag(case: &Case, observed: &Observed, incident: &str) -> Option<Action> {
     let finding_id = text::tag_value(&case.finding.id);
     let is_there = |key: &str, value: &str| {
-        observed
-            .profile
-            .as_ref()
-            .is_ok_and(|it| it.tags.iter().any(|(k, v)| k == key && v == value))
+        observed.profile.as_ref().is_ok_and(|it| it.tags.iter().any(|(k, v)| k == key && v == value))
     };
     if is_there("SecurityIncident", incident) && is_there("FindingId", &finding_id) {
         return None;
@@ -106,24 +116,25 @@ fn tag(case: &Case, observed: &Observed, incident: &str) -> Option<Action> {
         ("RemediationDate".to_owned(), text::tag_value(&case.now.to_string())),
         ("FindingId".to_owned(), finding_id),
     ];
-    Some(Action::Tag {
-        kind: case.identity.kind,
-        name: case.identity.name.clone(),
-        tags,
-    })
+    Some(Action::Tag { kind: case.identity.kind, name: case.identity.name.clone(), tags })
 }
 
 const QUARANTINED: &str = "AutomatedSecurityQuarantine";
 const REMEDIATED: &str = "AutoRemediated";
 
-fn inline_note(observed: &Observed) -> Vec<String> {
-    match &observed.inline {
-        Ok(names) if !names.is_empty() => {
-            let names = text::line(&names.join(", "), 400);
-            vec![format!("inline policies are left in place: {names}")]
-        }
-        _ => Vec::new(),
+/// What a user still has, and a person should know.
+fn left_in_place(case: &Case, observed: &Observed) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(names) = observed.inline.as_ref().ok().filter(|it| !it.is_empty()) {
+        notes.push(format!("inline policies are left in place: {}", text::line(&names.join(", "), 400)));
     }
+    if let Some(devices) = observed.mfa_devices.as_ref().ok().filter(|it| !it.is_empty()) {
+        notes.push(format!("MFA devices, check that each is known: {}", text::line(&devices.join(", "), 400)));
+    }
+    if observed.login == Ok(true) && !case.options.remove_login_profile {
+        notes.push("there is a console password: the deny covers it, reset it before you lift the deny".to_owned());
+    }
+    notes
 }
 
 /// A playbook about users was given a role: nothing of it applies.
@@ -165,10 +176,7 @@ pub(crate) mod tests {
             account: parsed("111122223333"),
             partition: parsed("aws"),
             region: parsed("us-east-1"),
-            principal: crate::finding::Principal::User {
-                name: Some(parsed("alice")),
-                id: None,
-            },
+            principal: crate::finding::Principal::User { name: Some(parsed("alice")), id: None },
             access_key: Some(parsed("AKIAIOSFODNN7EXAMPLE")),
             kind: "UnauthorizedAccess:IAMUser/TorIPCaller".to_owned(),
             title: "title".to_owned(),
@@ -197,19 +205,20 @@ pub(crate) mod tests {
     pub(crate) fn observed() -> Observed {
         let key = |id, active| AccessKey { id: parsed(id), active };
         Observed {
-            profile: Ok(Profile {
-                boundary: None,
-                tags: Vec::new(),
-            }),
-            keys: Ok(vec![
-                key("AKIAIOSFODNN7EXAMPLE", true),
-                key("AKIAI44QH8DHBEXAMPLE", true),
-            ]),
+            profile: Ok(Profile { boundary: None, tags: Vec::new() }),
+            keys: Ok(vec![key("AKIAIOSFODNN7EXAMPLE", true), key("AKIAI44QH8DHBEXAMPLE", true)]),
             attached: Ok(vec!["arn:aws:iam::aws:policy/AdministratorAccess".to_owned()]),
             inline: Ok(vec!["s3".to_owned()]),
             groups: Ok(vec!["developers".to_owned()]),
             revoked_before: Ok(None),
+            credentials: Ok(Vec::new()),
+            login: Ok(false),
+            mfa_devices: Ok(Vec::new()),
         }
+    }
+
+    pub(crate) fn case<'a>(finding: &'a Finding, identity: &'a Identity) -> Case<'a> {
+        Case { finding, identity, now: DateTime::from_secs(2_000), options: Options::default() }
     }
 
     pub(crate) fn words(actions: &[Action]) -> Vec<String> {

@@ -1,190 +1,222 @@
-//! Strike, observe, plan, guard, apply, and read back: one pass of bringing an identity to the
-//! state that its playbook wants.
+//! Containment as a reconciliation: strike, then observe, plan and apply until observation has shown
+//! nothing left to do for the settle time.
 //!
-//! The verdict comes from what was read afterwards, never from what was written.
+//! IAM shows a change at once and enforces it some four seconds later. An attacker with the stolen
+//! key can undo us in that window, so that what was put in place is read again about once a second
+//! and put back, and a verdict comes only from a full read after it has held long enough: never from
+//! what was written.
+
+use std::time::{Duration, Instant};
 
 use aws_smithy_types::DateTime;
 use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::accounts::Member;
-use crate::action::{Action, Done, Outcome};
+use crate::action::{Action, Outcome};
 use crate::apply::apply;
 use crate::config::Mode;
 use crate::finding::Finding;
-use crate::identity::{Identity, Observed};
+use crate::identity::{Identity, Observed, Read};
 use crate::observe::{self, Resolved};
-use crate::playbooks::{Case, Plan, Playbook};
+use crate::playbooks::{Case, Options, Plan, Playbook};
+use crate::record::{DoneLog, Record};
 use crate::report::Verdict;
-
-/// What is known of one response so far. It outlives a response that runs out of time, so that the
-/// report tells what was done until then.
-#[derive(Debug, Default)]
-pub struct Record {
-    pub identity: Option<Identity>,
-    /// The state before anything was taken away; what was added is in `done`.
-    pub before: Option<Observed>,
-    pub done: Vec<Done>,
-    pub notes: Vec<String>,
-    /// What still lets the identity act.
-    pub open: Vec<String>,
-    pub verdict: Option<Verdict>,
-    pub reason: Option<String>,
-    /// What has to be tried again.
-    pub failed: Vec<String>,
-}
-
-impl Record {
-    pub fn conclude(&mut self, verdict: Verdict, reason: impl Into<String>) {
-        self.verdict = Some(verdict);
-        self.reason = Some(reason.into());
-    }
-}
+use crate::suspects;
 
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
+/// Between two looks at the barriers while all is quiet.
+const CALM: Duration = Duration::from_secs(1);
+/// The same right after somebody undid one: the shorter the gap, the smaller the window that the
+/// attacker has four seconds later.
+const FIGHT: Duration = Duration::from_millis(100);
+/// The same when AWS asks for less.
+const THROTTLED: Duration = Duration::from_secs(4);
 
-pub async fn reconcile(
-    member: &Member,
-    playbook: &Playbook,
-    mode: Mode,
-    finding: &Finding,
-    resolved: Resolved,
-    now: DateTime,
-    record: &mut Record,
-) {
-    let Resolved {
-        identity,
-        observed: known,
-    } = resolved;
-    let case = Case {
-        finding,
-        identity: &identity,
-        now,
-    };
-    let strike = (playbook.strike)(&case, &known);
-    match mode {
-        Mode::Observe => {
-            let observed = observe::observe(&member.iam, &identity).await;
-            let Plan { actions, notes } = (playbook.plan)(&case, &observed);
-            record.done.extend(actions.into_iter().map(|action| Done {
-                action,
-                outcome: Outcome::Planned,
-            }));
-            record.notes.extend(notes);
-            let unread = unread(&observed);
-            record
-                .notes
-                .extend(unread.iter().map(|it| format!("could not be read: {it}")));
-            record.before = Some(observed);
-            record.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
-        }
-        Mode::Enforce => {
-            let (before, struck) = tokio::join!(observe::observe(&member.iam, &identity), strike_all(member, &strike));
-            record.done.extend(struck);
-            let Plan { actions, notes } = (playbook.plan)(&case, &before);
-            record.before = Some(before);
-            record.notes.extend(notes);
-            let rest: Vec<Action> = actions.into_iter().filter(|it| !was_struck(it, &strike)).collect();
-            record.done.extend(apply_all(member, rest).await);
-            let after = observe::observe(&member.iam, &identity).await;
-            judge(playbook, &case, &after, record);
+/// What one reconciliation works with.
+pub struct Engine<'a> {
+    pub member: &'a Member,
+    pub playbook: &'a Playbook,
+    pub finding: &'a Finding,
+    pub now: DateTime,
+    pub settle: Duration,
+    pub options: Options,
+    /// When the verdict must be in.
+    pub until: Instant,
+}
+
+impl Engine<'_> {
+    pub async fn run(&self, mode: Mode, resolved: Resolved, record: &mut Record) {
+        match mode {
+            Mode::Observe => self.foresee(&resolved.identity, record).await,
+            Mode::Enforce => self.enforce(&resolved, record).await,
         }
     }
-}
 
-/// The read before the strike and the read beside it may differ in what the strike itself does.
-fn was_struck(action: &Action, strike: &[Action]) -> bool {
-    strike.iter().any(|it| {
-        it == action
-            || matches!(
-                (it, action),
-                (Action::RevokeSessions { .. }, Action::RevokeSessions { .. })
-            )
-    })
-}
+    fn case<'b>(&'b self, identity: &'b Identity) -> Case<'b> {
+        Case { finding: self.finding, identity, now: self.now, options: self.options }
+    }
 
-/// The barriers, all at once. Where no policy can be attached, the boundary is the other slot.
-async fn strike_all(member: &Member, strike: &[Action]) -> Vec<Done> {
-    let mut done = apply_all(member, strike.to_vec()).await;
-    let is_full = |it: &Done| matches!(&it.outcome, Outcome::Failed(failure) if failure.is_quota());
-    let fallback = done.iter().find_map(|it| match &it.action {
-        Action::AttachDenyAll { user, policy } if is_full(it) => Some(Action::SetDenyAllBoundary {
-            user: user.clone(),
-            policy: policy.clone(),
-        }),
-        _ => None,
-    });
-    if let Some(action) = fallback {
-        for it in &mut done {
-            if let (Action::AttachDenyAll { .. }, Outcome::Failed(failure)) = (&it.action, &it.outcome) {
-                it.outcome = Outcome::Skipped {
-                    reason: format!("{failure}; the permissions boundary is used instead"),
-                };
+    /// The plan, and nothing of it done.
+    async fn foresee(&self, identity: &Identity, record: &mut Record) {
+        let observed = observe::observe(&self.member.iam, identity).await;
+        let Plan { actions, notes } = (self.playbook.plan)(&self.case(identity), &observed);
+        for action in actions {
+            record.done.push(action, Outcome::Planned);
+        }
+        record.notes.extend(notes);
+        record.notes.extend(unread(&observed).iter().map(|it| format!("could not be read: {it}")));
+        record.before = Some(observed);
+        record.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
+    }
+
+    async fn enforce(&self, Resolved { identity, observed: known }: &Resolved, record: &mut Record) {
+        let case = self.case(identity);
+        let began = Instant::now();
+        let strike = (self.playbook.strike)(&case, known);
+        let (before, ()) =
+            tokio::join!(observe::observe(&self.member.iam, identity), self.apply_all(strike.clone(), &record.done));
+        let Plan { mut actions, notes } = (self.playbook.plan)(&case, &before);
+        record.notes.extend(notes);
+        record.before = Some(before);
+        // The read beside the strike may have been too early to see it.
+        actions.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
+        self.apply_all(actions, &record.done).await;
+        self.hold(&case, began, record).await;
+    }
+
+    /// Reads again and puts back until it has held, or the time is up.
+    async fn hold(&self, case: &Case<'_>, began: Instant, record: &mut Record) {
+        let mut changed = Instant::now();
+        let mut pause = CALM;
+        loop {
+            let rest = self.settle.saturating_sub(changed.elapsed());
+            if rest.is_zero() || self.is_late() {
+                let (observed, suspects) =
+                    tokio::join!(observe::observe(&self.member.iam, case.identity), self.suspects(case, began));
+                let missing = missing(&(self.playbook.plan)(case, &observed), &observed);
+                if missing.is_empty() || self.settle.is_zero() || self.is_late() {
+                    self.judge(&missing, &observed, suspects, record);
+                    return self.check_time(rest, record);
+                }
+                self.put_back(missing, record).await;
+                (changed, pause) = (Instant::now(), FIGHT);
+                continue;
+            }
+            tokio::time::sleep(pause.min(rest)).await;
+            let barriers = observe::barriers(&self.member.iam, case.identity).await;
+            let plan = (self.playbook.plan)(case, &barriers);
+            let missing = missing(&plan, &barriers);
+            if !missing.is_empty() {
+                self.put_back(missing, record).await;
+                (changed, pause) = (Instant::now(), FIGHT);
+            } else if barriers.is_throttled() {
+                pause = THROTTLED;
+            } else {
+                pause = (pause * 2).min(CALM);
             }
         }
-        let outcome = apply(member, &action).await;
-        log_action(&action, &outcome);
-        done.push(Done { action, outcome });
     }
-    done
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    async fn put_back(&self, missing: Vec<Action>, record: &mut Record) {
+        for action in &missing {
+            if record.done.has_done(action) {
+                record.reversals.push(format!("was undone: {action}"));
+            } else if let Action::DeactivateAccessKey { key, .. } = action
+                && is_new(key.as_str(), record)
+            {
+                record.reversals.push(format!("access key {key} was created during the response"));
+            }
+        }
+        self.apply_all(missing, &record.done).await;
+    }
+
+    async fn apply_all(&self, actions: Vec<Action>, done: &DoneLog) {
+        let one = |action: Action| self.apply_one(action, done);
+        stream::iter(actions).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
+    }
+
+    /// Where no policy can be attached any more, the boundary is the other slot.
+    async fn apply_one(&self, action: Action, done: &DoneLog) {
+        let outcome = apply(self.member, &action).await;
+        match (&action, outcome) {
+            (Action::AttachDenyAll { user, policy }, Outcome::Failed(failure)) if failure.is_quota() => {
+                let boundary = Action::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
+                let reason = format!("{failure}; the permissions boundary is used instead");
+                done.push(action, Outcome::Skipped { reason });
+                let outcome = apply(self.member, &boundary).await;
+                done.push(boundary, outcome);
+            }
+            (_, outcome) => done.push(action, outcome),
+        }
+    }
+
+    /// Whoever acts with the identity may have made others that still can.
+    async fn suspects(&self, case: &Case<'_>, began: Instant) -> Read<Vec<String>> {
+        if !self.playbook.has_adversary {
+            return Ok(Vec::new());
+        }
+        suspects::since(&self.member.iam, case.identity, began.elapsed()).await
+    }
+
+    /// What the playbook would still do, given what is there now, is what is still open.
+    fn judge(&self, missing: &[Action], after: &Observed, suspects: Read<Vec<String>>, record: &mut Record) {
+        let mut unread = unread(after);
+        unread.extend(suspects.as_ref().err().map(|it| format!("{} ({})", it.what, it.why)));
+        record.open = missing.iter().map(|it| format!("still to do: {it}")).collect();
+        record.open.extend(unread.iter().map(|it| format!("could not be read back: {it}")));
+        record.failed = record.done.failures();
+        record.failed.extend(record.open.clone());
+        let suspects = suspects.unwrap_or_default();
+        record.open.extend(suspects.iter().cloned());
+        match () {
+            () if !missing.is_empty() => {
+                record.conclude(Verdict::NotContained, "the state that was read back is not the wanted one");
+            }
+            () if !unread.is_empty() => record.conclude(Verdict::Unverified, "not everything could be read back"),
+            () if !suspects.is_empty() => {
+                record.conclude(Verdict::SuspectsOpen, "the identity is contained; others were created meanwhile");
+            }
+            () => {
+                let held = self.settle.as_secs();
+                record
+                    .conclude(Verdict::Contained, format!("everything wanted is in place, and has held for {held} s"));
+            }
+        }
+    }
+
+    /// All may be in place when the time is up, but not for long enough to say that it holds.
+    fn check_time(&self, rest: Duration, record: &mut Record) {
+        if !rest.is_zero() && matches!(record.verdict, Some(Verdict::Contained | Verdict::SuspectsOpen)) {
+            let reason = format!("the time was up {} s before it had held long enough", rest.as_secs());
+            record.open.push(reason.clone());
+            record.failed.push(reason.clone());
+            record.conclude(Verdict::NotContained, reason);
+        }
+    }
 }
 
-async fn apply_all(member: &Member, actions: Vec<Action>) -> Vec<Done> {
-    let one = |action: Action| async move {
-        let outcome = apply(member, &action).await;
-        log_action(&action, &outcome);
-        Done { action, outcome }
+fn is_new(key: &str, record: &Record) -> bool {
+    let before = record.before.as_ref().and_then(|it| it.keys.as_ref().ok());
+    before.is_some_and(|keys| !keys.iter().any(|it| it.id.as_str() == key))
+}
+
+/// What a plan wants that holds the identity back, without what is only not known.
+fn missing(plan: &Plan, observed: &Observed) -> Vec<Action> {
+    let is_known = |it: &&Action| match it {
+        Action::AttachDenyAll { .. } => observed.attached.is_ok() && observed.profile.is_ok(),
+        Action::AttachDenyAllToRole { .. } => observed.attached.is_ok(),
+        Action::RevokeSessions { .. } => observed.revoked_before.is_ok(),
+        _ => true,
     };
-    stream::iter(actions).map(one).buffered(PARALLEL_WRITES).collect().await
-}
-
-/// One line for each action, in the words that the report uses.
-pub fn log_action(action: &Action, outcome: &Outcome) {
-    let (step, target, detail) = (action.name(), action.target(), outcome.detail());
-    match outcome {
-        Outcome::Failed(_) => tracing::error!(step, target, outcome = outcome.word(), detail, "{action}"),
-        _ => tracing::info!(step, target, outcome = outcome.word(), detail, "{action}"),
-    }
+    plan.actions.iter().filter(|it| it.contains()).filter(is_known).cloned().collect()
 }
 
 fn unread(observed: &Observed) -> Vec<String> {
-    observed
-        .unreadable()
-        .iter()
-        .map(|it| format!("{} ({})", it.what, it.why))
-        .collect()
-}
-
-/// What the playbook would still do, given what is there now, is what is still open.
-fn judge(playbook: &Playbook, case: &Case, after: &Observed, record: &mut Record) {
-    let Plan { actions, .. } = (playbook.plan)(case, after);
-    let unread = unread(after);
-    let is_known = |it: &Action| match it {
-        Action::AttachDenyAll { .. } => after.attached.is_ok() && after.profile.is_ok(),
-        Action::RevokeSessions { .. } => after.revoked_before.is_ok(),
-        _ => true,
-    };
-    let open = actions.iter().filter(|it| it.contains() && is_known(it));
-    record.open = open.map(|it| format!("still to do: {it}")).collect();
-    record
-        .open
-        .extend(unread.iter().map(|it| format!("could not be read back: {it}")));
-    let failed = record.done.iter().filter_map(|it| match &it.outcome {
-        Outcome::Failed(failure) => Some(format!("{}: {failure}", it.action)),
-        _ => None,
-    });
-    record.failed = failed.collect();
-    if record.open.len() > unread.len() {
-        record.conclude(
-            Verdict::NotContained,
-            "the state that was read back is not the wanted one",
-        );
-        record.failed.extend(record.open.clone());
-    } else if !unread.is_empty() {
-        record.conclude(Verdict::Unverified, "not everything could be read back");
-        record.failed.extend(record.open.clone());
-    } else {
-        record.conclude(Verdict::Applied, "everything that the playbook wants is in place");
-    }
+    observed.unreadable().iter().map(|it| format!("{} ({})", it.what, it.why)).collect()
 }

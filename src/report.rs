@@ -12,14 +12,16 @@ use crate::config::Mode;
 use crate::finding::{Finding, Principal};
 use crate::identity::{Identity, Observed};
 use crate::playbooks::Playbook;
-use crate::reconcile::Record;
+use crate::record::Record;
 use crate::text;
 
 /// How it ended. Never better than what was read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Verdict {
-    /// Applied, and read back once. Whether it holds against an attacker was not watched.
-    Applied,
+    /// Everything the playbook wants was read to be in place, and to have held for the settle time.
+    Contained,
+    /// The identity itself is contained, but somebody created others meanwhile.
+    SuspectsOpen,
     NotContained,
     /// Something that decides could not be read.
     Unverified,
@@ -32,9 +34,10 @@ pub enum Verdict {
 impl Verdict {
     pub fn words(self) -> &'static str {
         match self {
-            Self::Applied => "applied, read back once",
+            Self::Contained => "contained",
+            Self::SuspectsOpen => "identity contained, SUSPECTS OPEN",
             Self::NotContained => "NOT CONTAINED",
-            Self::Unverified => "applied, NOT VERIFIED",
+            Self::Unverified => "NOT VERIFIED",
             Self::Refused => "refused, nothing was changed",
             Self::Observed => "observed, nothing was changed",
         }
@@ -42,7 +45,8 @@ impl Verdict {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Applied => "Applied",
+            Self::Contained => "Contained",
+            Self::SuspectsOpen => "SuspectsOpen",
             Self::NotContained => "NotContained",
             Self::Unverified => "Unverified",
             Self::Refused => "Refused",
@@ -77,6 +81,8 @@ pub struct Report {
     pub verdict: Verdict,
     pub reason: String,
     pub actions: Vec<ActionReport>,
+    /// What somebody undid, each time it was seen: an attacker is fighting back.
+    pub reversals: Vec<String>,
     pub notes: Vec<String>,
     pub open: Vec<String>,
     /// What was attached, joined and active before, for whoever has to put it back.
@@ -129,7 +135,8 @@ impl Record {
             access_key: finding.access_key.as_ref().map(ToString::to_string),
             verdict: self.verdict(),
             reason: self.reason.clone().unwrap_or_default(),
-            actions: self.done.iter().map(action_report).collect(),
+            actions: self.done.all().iter().map(action_report).collect(),
+            reversals: self.reversals.clone(),
             notes: self.notes.clone(),
             open: self.open.clone(),
             before: self.before.as_ref().map(before),
@@ -148,11 +155,7 @@ fn action_report(done: &Done) -> ActionReport {
         action: done.action.name(),
         target: text::line(&done.action.target(), 512),
         outcome: done.outcome.word(),
-        detail: if done.outcome == Outcome::Planned {
-            format!("would {}", done.action)
-        } else {
-            done.outcome.detail()
-        },
+        detail: if done.outcome == Outcome::Planned { format!("would {}", done.action) } else { done.outcome.detail() },
     }
 }
 
@@ -181,6 +184,9 @@ fn before(observed: &Observed) -> Value {
         "attached_policies": read(&observed.attached),
         "inline_policies": read(&observed.inline),
         "groups": read(&observed.groups),
+        "other_credentials": read(&observed.credentials),
+        "console_password": read(&observed.login),
+        "mfa_devices": read(&observed.mfa_devices),
         "permissions_boundary": read(&observed.profile.as_ref().map(|it| it.boundary.clone()).map_err(Clone::clone)),
     })
 }
@@ -240,29 +246,19 @@ impl Summary<'_> {
             lines.push(format!("Seen: {time}"));
         }
         if let Some(reason) = &self.record.reason {
-            lines.push(format!(
-                "Verdict: {} - {}",
-                self.verdict().words(),
-                text::line(reason, 2_000)
-            ));
+            lines.push(format!("Verdict: {} - {}", self.verdict().words(), text::line(reason, 2_000)));
         }
-        section(&mut lines, "What was done", self.record.done.iter().map(step));
+        let times = self.record.reversals.len();
+        if times > 0 {
+            lines.push(String::new());
+            lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));
+        }
+        section(&mut lines, "What was done", self.record.done.all().iter().map(step));
+        section(&mut lines, "Undone by somebody, and put back", self.record.reversals.iter().take(20).cloned());
         section(&mut lines, "Still open", self.record.open.iter().cloned());
-        section(
-            &mut lines,
-            "Failed",
-            self.record
-                .failed
-                .iter()
-                .filter(|it| !self.record.open.contains(it))
-                .cloned(),
-        );
+        section(&mut lines, "Failed", self.record.failed.iter().filter(|it| !self.record.open.contains(it)).cloned());
         section(&mut lines, "Good to know", self.record.notes.iter().cloned());
-        section(
-            &mut lines,
-            "How to undo (as an administrator of the account)",
-            self.undo(),
-        );
+        section(&mut lines, "How to undo (as an administrator of the account)", self.undo());
         section(&mut lines, "Where to look", self.links());
         text::cut(&lines.join("\n"), 100_000)
     }
@@ -271,7 +267,8 @@ impl Summary<'_> {
         let applied = self
             .record
             .done
-            .iter()
+            .all()
+            .into_iter()
             .filter(|it| matches!(it.outcome, Outcome::Applied { .. }) && it.action.contains());
         applied.map(|it| match it.action.undo() {
             Undo::By(command) => command,
@@ -281,26 +278,16 @@ impl Summary<'_> {
 
     fn links(&self) -> impl Iterator<Item = String> {
         let identity = self.record.identity.iter().map(|it| it.arn.clone());
-        identity
-            .chain([self.finding.id.clone()])
-            .chain(self.finding.creator.clone())
+        identity.chain([self.finding.id.clone()]).chain(self.finding.creator.clone())
     }
 
     /// At most `max` characters, for a note under a finding.
     pub fn note(&self, max: usize) -> String {
-        let done = self
-            .record
-            .done
-            .iter()
-            .filter(|it| matches!(it.outcome, Outcome::Applied { .. }))
-            .count();
+        let done =
+            self.record.done.all().into_iter().filter(|it| matches!(it.outcome, Outcome::Applied { .. })).count();
         let reason = self.record.reason.as_deref().unwrap_or_default();
         let failed = match self.record.failed.first() {
-            Some(first) => format!(
-                " Failed: {} ({} in all).",
-                text::line(first, 160),
-                self.record.failed.len()
-            ),
+            Some(first) => format!(" Failed: {} ({} in all).", text::line(first, 160), self.record.failed.len()),
             None => String::new(),
         };
         let note = format!(

@@ -18,7 +18,8 @@ use crate::finding::Finding;
 use crate::guard;
 use crate::observe::{self, Unresolved};
 use crate::playbooks::{self, Playbook};
-use crate::reconcile::{Record, reconcile};
+use crate::reconcile::Engine;
+use crate::record::Record;
 use crate::report::{Ignored, Report, Response, Timings, Verdict, millis};
 use crate::text;
 
@@ -38,7 +39,7 @@ pub enum Error {
     Configuration(#[from] ConfigError),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Malformed(Vec<DecodeError>),
-    #[error("not everything succeeded: {}", .0.join("; "))]
+    #[error("not everything succeeded: {}", .0.iter().map(|it| text::line(it, 500)).collect::<Vec<_>>().join("; "))]
     Incomplete(Vec<String>),
 }
 
@@ -49,10 +50,7 @@ impl From<Error> for Diagnostic {
             Error::Malformed(_) => "MalformedEvent",
             Error::Incomplete(_) => "ResponseIncomplete",
         };
-        Self {
-            error_type: kind.to_owned(),
-            error_message: error.to_string(),
-        }
+        Self { error_type: kind.to_owned(), error_message: error.to_string() }
     }
 }
 
@@ -104,11 +102,7 @@ pub async fn handle(context: &Context, payload: Value, deadline: SystemTime) -> 
             return Err(Error::Malformed(decoded.malformed));
         }
     }
-    if failed.is_empty() {
-        Ok(response)
-    } else {
-        Err(Error::Incomplete(failed))
-    }
+    if failed.is_empty() { Ok(response) } else { Err(Error::Incomplete(failed)) }
 }
 
 /// Responds to one finding: its report, and what has to be tried again.
@@ -126,42 +120,23 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, deadline
 
     let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
     let budget = left.checked_sub(RESERVE).unwrap_or(left / 2);
-    let contained = contain(config, &home, playbook, mode, finding, now, &mut member, &mut record);
+    // The last read and its verdict come before the time-out.
+    let until = started + budget.mul_f64(0.9);
+    let contained = contain(config, &home, playbook, mode, finding, now, until, &mut member, &mut record);
     if tokio::time::timeout(budget, contained).await.is_err() {
         let reason = format!("the time ran out after {} s", budget.as_secs());
         record.failed.push(reason.clone());
-        record.conclude(
-            if record.done.is_empty() {
-                Verdict::NotContained
-            } else {
-                Verdict::Unverified
-            },
-            reason,
-        );
+        record.conclude(if record.done.is_empty() { Verdict::NotContained } else { Verdict::Unverified }, reason);
     }
     let verdict_at = started.elapsed();
 
-    let scene = Scene {
-        config,
-        home: &home,
-        member: member.as_ref(),
-        playbook,
-        finding,
-        now,
-    };
+    let scene = Scene { config, home: &home, member: member.as_ref(), playbook, finding, now };
     let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-    if tokio::time::timeout(left.mul_f64(0.8), escalate(&scene, mode, &mut record))
-        .await
-        .is_err()
-    {
-        record
-            .failed
-            .push("the time ran out before everyone was told".to_owned());
+    if tokio::time::timeout(left.mul_f64(0.8), escalate(&scene, mode, &mut record)).await.is_err() {
+        record.failed.push("the time ran out before everyone was told".to_owned());
     }
     let timings = Timings {
-        behaviour_to_start: finding
-            .occurred_at
-            .map(|it| (now.secs() - it.secs()).saturating_mul(1_000)),
+        behaviour_to_start: finding.occurred_at.map(|it| (now.secs() - it.secs()).saturating_mul(1_000)),
         first_barrier: calls.first_barrier_at().map(|it| millis(it.duration_since(started))),
         verdict: millis(verdict_at),
         total: millis(started.elapsed()),
@@ -172,10 +147,7 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, deadline
 }
 
 /// Assume, resolve, guard, reconcile. Leaves its verdict in the record.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the record and the session must outlive a time-out"
-)]
+#[expect(clippy::too_many_arguments, reason = "the record and the session must outlive a time-out")]
 async fn contain(
     config: &Config,
     home: &Home,
@@ -183,6 +155,7 @@ async fn contain(
     mode: Mode,
     finding: &Finding,
     now: DateTime,
+    until: Instant,
     session: &mut Option<crate::accounts::Member>,
     record: &mut Record,
 ) {
@@ -201,17 +174,15 @@ async fn contain(
         Err(Unresolved::Refused(reason)) => return record.conclude(Verdict::Refused, reason),
         Err(Unresolved::Failed(failure)) => {
             record.failed.push(format!("finding the identity: {failure}"));
-            return record.conclude(
-                Verdict::NotContained,
-                format!("the identity could not be looked up: {failure}"),
-            );
+            return record.conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
         }
     };
     record.identity = Some(resolved.identity.clone());
     if let Some(reason) = guard::refuse_identity(config, finding, &resolved.identity) {
         return record.conclude(Verdict::Refused, reason);
     }
-    reconcile(member, playbook, mode, finding, resolved, now, record).await;
+    let engine = Engine { member, playbook, finding, now, settle: config.settle, options: config.options, until };
+    engine.run(mode, resolved, record).await;
 }
 
 fn log_report(report: &Report) {

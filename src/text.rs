@@ -6,13 +6,7 @@
 /// One line of printable text for logs, reports and messages: control characters, line breaks and
 /// the invisible characters that reorder text become `?`, and it is cut to `max` characters.
 pub(crate) fn line(text: &str, max: usize) -> String {
-    cut(
-        &text
-            .chars()
-            .map(|c| if is_plain(c) { c } else { '?' })
-            .collect::<String>(),
-        max,
-    )
+    cut(&text.chars().map(|c| if is_plain(c) { c } else { '?' }).collect::<String>(), max)
 }
 
 fn is_plain(c: char) -> bool {

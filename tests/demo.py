@@ -131,7 +131,7 @@ def tell(answer):
     for ignored in answer["ignored"]:
         print(f"   ignored: {ignored['reason']}\n")
     for report in answer["reports"]:
-        good = report["verdict"] == "Applied"
+        good = report["verdict"] == "Contained"
         print(paint(f"   {report['playbook']}: {report['verdict']}", "green" if good else "red") + f" - {report['reason']}")
         for action in report["actions"]:
             print(f"     [{action['outcome']}] {action['action']} {action['target']}")

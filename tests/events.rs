@@ -3,11 +3,7 @@
 //! `events/` holds what `sam local invoke` and the demo use: each decodes, and its finding,
 //! playbook and plan are a snapshot. `tests/inputs/` holds what must change nothing, and why.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +14,7 @@ use iam_responder::decode::{Decoded, decode};
 use iam_responder::finding::{AccessKeyId, Finding, Parse, Principal, PrincipalName, UniqueId};
 use iam_responder::guard;
 use iam_responder::identity::{AccessKey, Identity, IdentityKind, Observed, Profile};
-use iam_responder::playbooks::{self, Case};
+use iam_responder::playbooks::{self, Case, Options};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -29,25 +25,16 @@ fn config() -> Config {
         ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
         ("AWS_REGION", "us-east-1"),
         ("SIMULATION", "true"),
-        (
-            "TRUSTED_PRODUCTS",
-            "product/aws/*,product/prowler/prowler,product/*/default",
-        ),
+        ("TRUSTED_PRODUCTS", "product/aws/*,product/prowler/prowler,product/*/default"),
         ("TRUSTED_CREATORS", "arn:aws:iam::*:role/Terraform"),
-        (
-            "CUSTOM_ACTION_ARN",
-            "arn:aws:securityhub:us-east-1:999988887777:action/custom/ContainIdentity",
-        ),
+        ("CUSTOM_ACTION_ARN", "arn:aws:securityhub:us-east-1:999988887777:action/custom/ContainIdentity"),
     ]);
     Config::from_lookup(|name| settings.get(name).map(|it| (*it).to_owned())).unwrap()
 }
 
 fn files(folder: &str) -> Vec<(String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|it| it.unwrap().path())
-        .collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
     paths.sort();
     let read = |path: PathBuf| {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -65,31 +52,18 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         _ => (IdentityKind::User, &None, &None),
     };
     let name = name.clone().unwrap_or_else(|| PrincipalName::parse("alice").unwrap());
-    let id = id
-        .clone()
-        .unwrap_or_else(|| UniqueId::parse("AIDACKCEVSQ6C2EXAMPLE").unwrap());
-    let key = |id| AccessKey {
-        id: AccessKeyId::parse(id).unwrap(),
-        active: true,
-    };
+    let id = id.clone().unwrap_or_else(|| UniqueId::parse("AIDACKCEVSQ6C2EXAMPLE").unwrap());
+    let key = |id| AccessKey { id: AccessKeyId::parse(id).unwrap(), active: true };
     let identity = Identity {
         kind,
-        arn: format!(
-            "arn:{}:iam::{}:{}/{name}",
-            finding.partition,
-            finding.account,
-            kind.word()
-        ),
+        arn: format!("arn:{}:iam::{}:{}/{name}", finding.partition, finding.account, kind.word()),
         path: "/".to_owned(),
         created: Some(DateTime::from_secs(0)),
         name,
         id,
     };
     let observed = Observed {
-        profile: Ok(Profile {
-            boundary: None,
-            tags: Vec::new(),
-        }),
+        profile: Ok(Profile { boundary: None, tags: Vec::new() }),
         keys: Ok(vec![key("AKIAIOSFODNN7EXAMPLE"), key("AKIAI44QH8DHBEXAMPLE")]),
         attached: Ok(["AdministratorAccess", "AmazonS3FullAccess", "IAMFullAccess"]
             .map(|it| format!("arn:aws:iam::aws:policy/{it}"))
@@ -97,6 +71,9 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         inline: Ok(vec!["bucket".to_owned()]),
         groups: Ok(vec!["developers".to_owned(), "operators".to_owned()]),
         revoked_before: Ok(None),
+        credentials: Ok(Vec::new()),
+        login: Ok(true),
+        mfa_devices: Ok(Vec::new()),
     };
     (identity, observed)
 }
@@ -109,11 +86,8 @@ fn response(finding: &Finding) -> Value {
         return described;
     }
     let (identity, observed) = victim(finding);
-    let case = Case {
-        finding,
-        identity: &identity,
-        now: DateTime::from_secs(1_795_166_130),
-    };
+    let case =
+        Case { finding, identity: &identity, now: DateTime::from_secs(1_795_166_130), options: Options::default() };
     let words = |actions: Vec<_>| actions.iter().map(ToString::to_string).collect::<Vec<_>>();
     let plan = (playbook.plan)(&case, &observed);
     described["strike"] = json!(words((playbook.strike)(&case, &observed)));
@@ -127,19 +101,9 @@ fn every_sample_decodes_to_its_finding_playbook_and_plan() {
     let samples = files("events");
     assert!(samples.len() >= 12);
     for (name, payload) in samples {
-        let Decoded {
-            findings,
-            ignored,
-            malformed,
-        } = decode(&payload, &config());
-        assert!(
-            !findings.is_empty(),
-            "{name} gave no finding: {ignored:?} {malformed:?}"
-        );
-        assert!(
-            ignored.is_empty() && malformed.is_empty(),
-            "{name}: {ignored:?} {malformed:?}"
-        );
+        let Decoded { findings, ignored, malformed } = decode(&payload, &config());
+        assert!(!findings.is_empty(), "{name} gave no finding: {ignored:?} {malformed:?}");
+        assert!(ignored.is_empty() && malformed.is_empty(), "{name}: {ignored:?} {malformed:?}");
         let responses: Vec<_> = findings.iter().map(response).collect();
         insta::assert_json_snapshot!(name, responses);
     }
@@ -147,16 +111,9 @@ fn every_sample_decodes_to_its_finding_playbook_and_plan() {
 
 #[test]
 fn every_playbook_and_source_has_a_sample() {
-    let findings: Vec<_> = files("events")
-        .iter()
-        .flat_map(|(_, it)| decode(it, &config()).findings)
-        .collect();
+    let findings: Vec<_> = files("events").iter().flat_map(|(_, it)| decode(it, &config()).findings).collect();
     for playbook in playbooks::ALL {
-        assert!(
-            findings.iter().any(|it| it.threat == playbook.threat),
-            "no sample for {}",
-            playbook.id
-        );
+        assert!(findings.iter().any(|it| it.threat == playbook.threat), "no sample for {}", playbook.id);
     }
     let sources: std::collections::HashSet<_> = findings.iter().map(|it| it.source).collect();
     assert_eq!(sources.len(), 8, "{sources:?}");
@@ -166,15 +123,8 @@ fn every_playbook_and_source_has_a_sample() {
 fn what_is_not_ours_is_ignored_with_a_reason() {
     let mut reasons = BTreeMap::new();
     for (name, payload) in files("tests/inputs/ignored") {
-        let Decoded {
-            findings,
-            ignored,
-            malformed,
-        } = decode(&payload, &config());
-        assert!(
-            findings.is_empty() && malformed.is_empty(),
-            "{name}: {findings:?} {malformed:?}"
-        );
+        let Decoded { findings, ignored, malformed } = decode(&payload, &config());
+        assert!(findings.is_empty() && malformed.is_empty(), "{name}: {findings:?} {malformed:?}");
         reasons.insert(name, ignored);
     }
     insta::assert_json_snapshot!("ignored", reasons);
@@ -184,15 +134,8 @@ fn what_is_not_ours_is_ignored_with_a_reason() {
 fn what_is_malformed_names_its_field() {
     let mut problems = BTreeMap::new();
     for (name, payload) in files("tests/inputs/malformed") {
-        let Decoded {
-            findings,
-            ignored,
-            malformed,
-        } = decode(&payload, &config());
-        assert!(
-            findings.is_empty() && ignored.is_empty(),
-            "{name}: {findings:?} {ignored:?}"
-        );
+        let Decoded { findings, ignored, malformed } = decode(&payload, &config());
+        assert!(findings.is_empty() && ignored.is_empty(), "{name}: {findings:?} {ignored:?}");
         problems.insert(name, malformed.iter().map(ToString::to_string).collect::<Vec<_>>());
     }
     insta::assert_json_snapshot!("malformed", problems);
@@ -203,15 +146,8 @@ fn what_can_not_be_contained_is_refused_with_a_reason() {
     let mut reasons = BTreeMap::new();
     for (name, payload) in files("tests/inputs/refused") {
         let decoded = decode(&payload, &config());
-        let refusals: Vec<_> = decoded
-            .findings
-            .iter()
-            .map(|it| guard::refuse_claim(&config(), it))
-            .collect();
-        assert!(
-            !refusals.is_empty() && refusals.iter().all(Option::is_some),
-            "{name}: {decoded:?}"
-        );
+        let refusals: Vec<_> = decoded.findings.iter().map(|it| guard::refuse_claim(&config(), it)).collect();
+        assert!(!refusals.is_empty() && refusals.iter().all(Option::is_some), "{name}: {decoded:?}");
         reasons.insert(name, refusals);
     }
     insta::assert_json_snapshot!("refused", reasons);
@@ -219,20 +155,10 @@ fn what_can_not_be_contained_is_refused_with_a_reason() {
 
 #[test]
 fn simulations_count_only_when_they_are_on() {
-    let off = Config {
-        simulation: false,
-        trusted_products: Vec::new(),
-        ..config()
-    };
-    for (name, payload) in files("events")
-        .into_iter()
-        .filter(|(name, _)| name.contains("simulation"))
-    {
+    let off = Config { simulation: false, trusted_products: Vec::new(), ..config() };
+    for (name, payload) in files("events").into_iter().filter(|(name, _)| name.contains("simulation")) {
         let decoded = decode(&payload, &off);
-        assert!(
-            decoded.findings.is_empty() && !decoded.ignored.is_empty(),
-            "{name}: {decoded:?}"
-        );
+        assert!(decoded.findings.is_empty() && !decoded.ignored.is_empty(), "{name}: {decoded:?}");
     }
 }
 
@@ -268,10 +194,7 @@ fn no_shape_is_taken_for_another() {
             let mut mixed = envelope.clone();
             mixed["detail"] = other["detail"].clone();
             let decoded = decode(&mixed, &config());
-            assert!(
-                decoded.findings.is_empty(),
-                "{name} with the detail of {other_name}: {decoded:?}"
-            );
+            assert!(decoded.findings.is_empty(), "{name} with the detail of {other_name}: {decoded:?}");
         }
     }
 }
@@ -282,13 +205,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,40}".prop_map(Value::from),
-        prop_oneof![
-            Just("AKIA"),
-            Just("root"),
-            Just("*"),
-            Just("arn:aws:iam::111122223333:user/x")
-        ]
-        .prop_map(Value::from),
+        prop_oneof![Just("AKIA"), Just("root"), Just("*"), Just("arn:aws:iam::111122223333:user/x")]
+            .prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
@@ -305,10 +223,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
         Value::Object(fields) => fields
             .iter()
             .for_each(|(k, v)| places(v, &format!("{at}/{}", k.replace('~', "~0").replace('/', "~1")), found)),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .for_each(|(n, v)| places(v, &format!("{at}/{n}"), found)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(n, v)| places(v, &format!("{at}/{n}"), found)),
         _ => {}
     }
 }

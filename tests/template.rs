@@ -1,11 +1,7 @@
 //! The templates against the code: permissions both ways, environment variables both ways, and rule
 //! patterns against our own samples, with a pattern matcher that isn't ours.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test ends at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +11,7 @@ use std::sync::LazyLock;
 use aws_smithy_types::DateTime;
 use iam_responder::action::Action;
 use iam_responder::finding::{AccessKeyId, Parse, PrincipalName, Region};
-use iam_responder::identity::IdentityKind;
+use iam_responder::identity::{CredentialKind, IdentityKind};
 use iam_responder::observe;
 use quamina::Quamina;
 use serde_json::Value;
@@ -24,15 +20,8 @@ use serde_json::Value;
 static TEMPLATES: LazyLock<Value> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".venv/bin/python");
-    assert!(
-        python.exists(),
-        "run `make test`: it installs what translates the template"
-    );
-    let output = Command::new(python)
-        .args(["-m", "tests.harness.templates"])
-        .current_dir(root)
-        .output()
-        .unwrap();
+    assert!(python.exists(), "run `make test`: it installs what translates the template");
+    let output = Command::new(python).args(["-m", "tests.harness.templates"]).current_dir(root).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 });
@@ -51,67 +40,39 @@ fn many(value: &Value) -> Vec<&Value> {
 /// The statements of a role's policies, those behind a condition included.
 fn statements(role: &'static Value) -> Vec<&'static Value> {
     let policies = role["Policies"].as_array().unwrap();
-    let of = policies
-        .iter()
-        .flat_map(|it| it["PolicyDocument"]["Statement"].as_array().unwrap());
+    let of = policies.iter().flat_map(|it| it["PolicyDocument"]["Statement"].as_array().unwrap());
     of.map(|it| it.get("Fn::If").map_or(it, |it| &it[1])).collect()
 }
 
 fn allowed(role: &'static Value) -> BTreeSet<&'static str> {
     let allows = statements(role).into_iter().filter(|it| it["Effect"] == "Allow");
-    allows
-        .flat_map(|it| many(&it["Action"]))
-        .map(|it| it.as_str().unwrap())
-        .collect()
+    allows.flat_map(|it| many(&it["Action"])).map(|it| it.as_str().unwrap()).collect()
 }
 
 /// One of each action. The match makes a new variant fail to compile here until it is added.
 fn actions() -> Vec<Action> {
     let name = || PrincipalName::parse("alice").unwrap();
     let text = String::new;
-    let tag = |kind| Action::Tag {
-        kind,
-        name: name(),
-        tags: Vec::new(),
-    };
+    let tag = |kind| Action::Tag { kind, name: name(), tags: Vec::new() };
+    let credential = |kind| Action::DeactivateCredential { user: name(), kind, id: text() };
     let all = vec![
-        Action::AttachDenyAll {
-            user: name(),
-            policy: text(),
-        },
-        Action::SetDenyAllBoundary {
-            user: name(),
-            policy: text(),
-        },
-        Action::DeactivateAccessKey {
-            user: name(),
-            key: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
-        },
-        Action::DetachPolicy {
-            user: name(),
-            policy: text(),
-        },
-        Action::LeaveGroup {
-            user: name(),
-            group: text(),
-        },
-        Action::RevokeSessions {
-            role: name(),
-            issued_before: DateTime::from_secs(0),
-        },
+        Action::AttachDenyAll { user: name(), policy: text() },
+        Action::SetDenyAllBoundary { user: name(), policy: text() },
+        Action::DeactivateAccessKey { user: name(), key: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap() },
+        credential(CredentialKind::ServiceSpecific),
+        credential(CredentialKind::SshKey),
+        credential(CredentialKind::SigningCertificate),
+        Action::DeleteLoginProfile { user: name() },
+        Action::AttachDenyAllToRole { role: name(), policy: text() },
+        Action::DetachPolicy { user: name(), policy: text() },
+        Action::LeaveGroup { user: name(), group: text() },
+        Action::RevokeSessions { role: name(), issued_before: DateTime::from_secs(0) },
         tag(IdentityKind::User),
         tag(IdentityKind::Role),
-        Action::StartRotation {
-            document: text(),
-            user: name(),
-        },
+        Action::StartRotation { document: text(), user: name() },
         Action::StartIncident { response_plan: text() },
         Action::OpenOpsItem,
-        Action::UpdateFinding {
-            id: text(),
-            product_arn: text(),
-            region: Region::parse("us-east-1").unwrap(),
-        },
+        Action::UpdateFinding { id: text(), product_arn: text(), region: Region::parse("us-east-1").unwrap() },
         Action::PublishAlert { topic: text() },
     ];
     for action in &all {
@@ -119,6 +80,9 @@ fn actions() -> Vec<Action> {
             Action::AttachDenyAll { .. }
             | Action::SetDenyAllBoundary { .. }
             | Action::DeactivateAccessKey { .. }
+            | Action::DeactivateCredential { .. }
+            | Action::DeleteLoginProfile { .. }
+            | Action::AttachDenyAllToRole { .. }
             | Action::DetachPolicy { .. }
             | Action::LeaveGroup { .. }
             | Action::RevokeSessions { .. }
@@ -161,16 +125,11 @@ fn nothing_but_the_deny_can_be_attached() {
     let statements = statements(resource("member", "SecurityRemediationRole"));
     for (action, operator, key) in [
         ("iam:AttachUserPolicy", "ArnEquals", "iam:PolicyARN"),
-        (
-            "iam:PutUserPermissionsBoundary",
-            "StringEquals",
-            "iam:PermissionsBoundary",
-        ),
+        ("iam:AttachRolePolicy", "ArnEquals", "iam:PolicyARN"),
+        ("iam:PutUserPermissionsBoundary", "StringEquals", "iam:PermissionsBoundary"),
     ] {
-        let of: Vec<_> = statements
-            .iter()
-            .filter(|it| many(&it["Action"]).contains(&&Value::from(action)))
-            .collect();
+        let allows = statements.iter().filter(|it| it["Effect"] == "Allow");
+        let of: Vec<_> = allows.filter(|it| many(&it["Action"]).contains(&&Value::from(action))).collect();
         assert_eq!(of.len(), 1, "{action}");
         let arn = of[0]["Condition"][operator][key]["Fn::Sub"].as_str().unwrap();
         assert_eq!(arn, "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll", "{action}");
@@ -179,10 +138,7 @@ fn nothing_but_the_deny_can_be_attached() {
         for action in many(&statement["Action"]) {
             let action = action.as_str().unwrap();
             assert!(!action.contains('*'), "{action}");
-            assert!(
-                !["iam:PutUserPolicy", "iam:CreateAccessKey", "iam:PassRole"].contains(&action),
-                "{action}"
-            );
+            assert!(!["iam:PutUserPolicy", "iam:CreateAccessKey", "iam:PassRole"].contains(&action), "{action}");
         }
     }
 }
@@ -192,14 +148,8 @@ fn the_member_role_trusts_one_role_with_the_external_id_in_the_organisation() {
     let trust = &resource("member", "SecurityRemediationRole")["AssumeRolePolicyDocument"]["Statement"];
     assert_eq!(trust.as_array().unwrap().len(), 1);
     assert_eq!(trust[0]["Principal"]["AWS"]["Ref"], "ResponderRoleArn");
-    assert_eq!(
-        trust[0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"],
-        "ExternalId"
-    );
-    assert_eq!(
-        trust[0]["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"],
-        "OrganizationId"
-    );
+    assert_eq!(trust[0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId");
+    assert_eq!(trust[0]["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"], "OrganizationId");
     let external_id = &TEMPLATES["template"]["Parameters"]["ExternalId"];
     assert!(external_id.get("Default").is_none() && external_id["NoEcho"] == true);
 }
@@ -232,14 +182,9 @@ fn the_template_sets_what_the_code_reads_and_nothing_else() {
 #[test]
 fn the_readme_lists_every_setting() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let rows = readme
-        .lines()
-        .filter_map(|it| it.strip_prefix("| `"))
-        .filter_map(|it| it.split_once('`'));
-    let listed: BTreeSet<String> = rows
-        .map(|(name, _)| name.to_owned())
-        .filter(|it| it.to_uppercase() == *it)
-        .collect();
+    let rows = readme.lines().filter_map(|it| it.strip_prefix("| `")).filter_map(|it| it.split_once('`'));
+    let listed: BTreeSet<String> =
+        rows.map(|(name, _)| name.to_owned()).filter(|it| it.to_uppercase() == *it).collect();
     let mut read = settings();
     read.remove("AWS_REGION");
     assert_eq!(listed, read);
@@ -249,9 +194,7 @@ fn the_readme_lists_every_setting() {
 fn the_readme_lists_every_playbook() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     for playbook in iam_responder::playbooks::ALL {
-        let row = readme
-            .lines()
-            .find(|it| it.starts_with(&format!("| `{}` |", playbook.id)));
+        let row = readme.lines().find(|it| it.starts_with(&format!("| `{}` |", playbook.id)));
         let row = row.unwrap_or_default();
         assert!(!row.is_empty(), "no row for {}", playbook.id);
         let escalations = [
@@ -261,12 +204,7 @@ fn the_readme_lists_every_playbook() {
             (iam_responder::playbooks::Escalation::Alert, "alert"),
         ];
         for (escalation, words) in escalations {
-            assert_eq!(
-                playbook.escalation.contains(&escalation),
-                row.contains(words),
-                "{}: {words}",
-                playbook.id
-            );
+            assert_eq!(playbook.escalation.contains(&escalation), row.contains(words), "{}: {words}", playbook.id);
         }
     }
 }
@@ -288,9 +226,7 @@ fn resolve(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             if let Some(Value::String(text)) = fields.get("Fn::Sub") {
-                let text = text
-                    .replace("${AWS::Partition}", "aws")
-                    .replace("${AWS::Region}", "us-east-1");
+                let text = text.replace("${AWS::Partition}", "aws").replace("${AWS::Region}", "us-east-1");
                 *value = Value::from(text.replace("${AWS::AccountId}", "999988887777"));
                 return;
             }
@@ -351,10 +287,7 @@ fn what_fails_for_good_is_kept() {
             assert!(target["DeadLetterConfig"]["Arn"].is_object(), "{name}");
         }
     }
-    let (_, invoke) = resources
-        .iter()
-        .find(|(_, it)| it["Type"] == "AWS::Lambda::EventInvokeConfig")
-        .unwrap();
+    let (_, invoke) = resources.iter().find(|(_, it)| it["Type"] == "AWS::Lambda::EventInvokeConfig").unwrap();
     assert!(invoke["Properties"]["DestinationConfig"]["OnFailure"]["Destination"].is_object());
     assert_eq!(invoke["Properties"]["MaximumRetryAttempts"], 2);
     let function = resource("template", "Responder");

@@ -18,7 +18,7 @@ def demo(*arguments):
 
 def test_it_shows_the_victim_before_and_after():
     output, _ = demo("events/guardduty-exfiltration-iam-user-anomalous-behavior.json").communicate(timeout=60)
-    assert "compromised-credential: Applied" in output
+    assert "compromised-credential: Contained" in output
     [line] = [line for line in output.splitlines() if "may call iam:ListUsers" in line]
     assert line.split()[-2:] == ["yes", "no"]
 

@@ -36,7 +36,7 @@ def test_passing_faults_are_tried_again(world, action, code, status):
     user = User(world)
     world.fault(action, code, status=status, times=2)
     [it] = world.responder().invoke(world.event(EXFILTRATION, user))["reports"]
-    assert it["verdict"] == "Applied" and not user.key_works()
+    assert it["verdict"] == "Contained" and not user.key_works()
     assert len(world.incidents()) == 1 and len(world.alerts()) == 1
 
 
@@ -45,14 +45,14 @@ def test_passing_faults_are_tried_again(world, action, code, status):
     [
         ("iam:AttachUserPolicy", "AccessDenied", 403, "NotContained"),
         ("iam:UpdateAccessKey", "AccessDenied", 403, "NotContained"),
-        ("iam:TagUser", "AccessDenied", 403, "Applied"),
+        ("iam:TagUser", "AccessDenied", 403, "Contained"),
         ("iam:ListGroupsForUser", "AccessDenied", 403, "Unverified"),
         ("iam:ListAccessKeys", "AccessDenied", 403, "Unverified"),
         ("iam:ListAttachedUserPolicies", "AccessDenied", 403, "Unverified"),
         ("iam:GetUser", "AccessDenied", 403, "NotContained"),
-        ("ssm:StartAutomationExecution", "AutomationDefinitionNotFoundException", 400, "Applied"),
-        ("ssm-incidents:StartIncident", "AccessDeniedException", 403, "Applied"),
-        ("sns:Publish", "AuthorizationError", 403, "Applied"),
+        ("ssm:StartAutomationExecution", "AutomationDefinitionNotFoundException", 400, "Contained"),
+        ("ssm-incidents:StartIncident", "AccessDeniedException", 403, "Contained"),
+        ("sns:Publish", "AuthorizationError", 403, "Contained"),
     ],
 )
 def test_a_lasting_fault_of_one_call_stops_no_other(world, action, code, status, verdict):
@@ -73,7 +73,7 @@ def test_a_lasting_fault_of_one_call_stops_no_other(world, action, code, status,
         [alert] = world.alerts()
         assert code in alert["Message"]
     # A runbook that makes new keys must not serve an attacker.
-    assert len(world.rotations()) == (1 if verdict == "Applied" and not action.startswith("ssm:") else 0)
+    assert len(world.rotations()) == (1 if verdict == "Contained" and not action.startswith("ssm:") else 0)
 
 
 def test_the_retry_does_what_was_missing(world):
@@ -84,7 +84,7 @@ def test_the_retry_does_what_was_missing(world):
     assert responder.invoke(event)["errorType"] == "ResponseIncomplete"
     assert "Active" in user.state()["keys"].values()
     [it] = responder.invoke(event)["reports"]
-    assert it["verdict"] == "Applied" and set(user.state()["keys"].values()) == {"Inactive"}
+    assert it["verdict"] == "Contained" and set(user.state()["keys"].values()) == {"Inactive"}
     assert len(world.incidents()) == 1
 
 
@@ -106,14 +106,14 @@ def test_an_unprocessed_finding_is_a_failure(world):
     responder = world.responder()
     answer = responder.invoke(world.event("security-hub-iam-8-unused-credentials", user))
     assert "FindingNotFound" in answer["errorMessage"]
-    assert last_report(responder)["verdict"] == "Applied"
+    assert last_report(responder)["verdict"] == "Contained"
 
 
 def test_a_slow_aws_does_not_outlast_the_function(world):
     """The report comes before Lambda ends the function, and says what was not reached."""
     world.deploy()
     user = User(world)
-    world.fault("iam:List*", delay_ms=30_000)
+    world.fault("iam:List*", delay_ms=15_000)
     responder, began = world.responder(timeout=14), time.monotonic()
     answer = responder.invoke(world.event(EXFILTRATION, user))
     assert time.monotonic() - began < 13
@@ -126,6 +126,6 @@ def test_slow_lists_do_not_hold_up_the_deny(world):
     """Only the identity itself is waited for."""
     world.deploy()
     user = User(world)
-    world.fault("iam:ListGroupsForUser", delay_ms=30_000)
+    world.fault("iam:ListGroupsForUser", delay_ms=15_000)
     world.responder(timeout=20).invoke(world.event(EXFILTRATION, user))
     assert "AWSDenyAll" in user.state()["policies"] and "Active" not in (user.state()["keys"][user.keys[0]["AccessKeyId"]],)

@@ -23,6 +23,7 @@ def test_observe_makes_no_mutating_call_for_any_sample(world):
         if "gov-cloud" in path.stem:
             continue  # A function of this partition can't reach that one.
         answer = responder.invoke(world.event(path.stem, user, role))
+        assert "reports" in answer, (path.stem, answer)
         assert {it["verdict"] for it in answer["reports"]} <= {"Observed", "Refused"}, (path.stem, answer)
     assert world.writes() == []
     assert (user.state(), role.state()) == before and world.alerts() == []

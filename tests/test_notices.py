@@ -17,7 +17,7 @@ def test_hostile_text_stays_text(world):
     finding = world.finding(event)
     event["detail"]["findings"][0]["Title"] = HOSTILE
     [it] = world.responder().invoke(event)["reports"]
-    assert it["verdict"] == "Applied"
+    assert it["verdict"] == "Contained"
     [alert] = world.alerts()
     assert len(alert["Subject"]) <= 99 and alert["Subject"].isascii() and alert["Subject"].isprintable()
     said = next(line for line in alert["Message"].splitlines() if line.startswith("Said: "))
@@ -32,7 +32,7 @@ def test_every_attribute_can_be_filtered_by(world):
     world.responder().invoke(world.event(EXFILTRATION, User(world)))
     [alert] = world.alerts()
     values = {name: it["Value"] for name, it in alert["MessageAttributes"].items()}
-    assert values == {"severity": "HIGH", "playbook": "compromised-credential", "account": world.member, "verdict": "Applied"}
+    assert values == {"severity": "HIGH", "playbook": "compromised-credential", "account": world.member, "verdict": "Contained"}
 
 
 def test_one_ops_item_for_a_principal_as_long_as_it_is_open(world):
@@ -64,7 +64,7 @@ def test_no_notice_is_needed(world):
     user = User(world)
     [it] = world.responder(ALERT_TOPIC_ARN="").invoke(world.event(EXFILTRATION, user))["reports"]
     assert {a["action"] for a in it["actions"]} == {"AttachDenyAll", "DeactivateAccessKey", "Tag"}
-    assert it["verdict"] == "Applied"
+    assert it["verdict"] == "Contained"
 
 
 def test_logs_are_json_lines_without_secrets_or_payloads(world):

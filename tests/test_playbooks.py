@@ -30,7 +30,7 @@ def test_compromised_user(world):
 
     it = report(world.responder().invoke(world.event(EXFILTRATION, user)))
 
-    assert it["verdict"] == "Applied"
+    assert it["verdict"] == "Contained"
     assert it["principal"] == {"type": "user", "name": "alice", "id": user.id}
     after = user.state()
     assert after["policies"] == QUARANTINED
@@ -50,7 +50,7 @@ def test_compromised_user(world):
     [alert] = world.alerts()
     assert alert["Subject"].startswith("Compromised credential")
     assert "aws iam detach-user-policy --user-name alice" in alert["Message"]
-    assert alert["MessageAttributes"]["verdict"]["Value"] == "Applied"
+    assert alert["MessageAttributes"]["verdict"]["Value"] == "Contained"
 
 
 def test_the_quarantine_stops_sessions_of_the_user_too(world):
@@ -59,7 +59,7 @@ def test_the_quarantine_stops_sessions_of_the_user_too(world):
     user = User(world)
     event = world.event("guardduty-impact-iam-user-anomalous-behavior-session", user)
     it = report(world.responder().invoke(event))
-    assert it["verdict"] == "Applied" and it["access_key"].startswith("ASIA")
+    assert it["verdict"] == "Contained" and it["access_key"].startswith("ASIA")
     assert "AWSDenyAll" in user.state()["policies"] and not user.key_works()
 
 
@@ -72,7 +72,7 @@ def test_compromised_role(world):
     name = "guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws"
     it = report(world.responder().invoke(world.event(name, role=role)))
 
-    assert it["verdict"] == "Applied" and it["principal"]["type"] == "role"
+    assert it["verdict"] == "Contained" and it["principal"]["type"] == "role"
     assert not allowed(stolen.list_users)
     state = role.state()
     [statement] = state["inline"]["AWSRevokeOlderSessions"]["Statement"]
@@ -87,7 +87,7 @@ def test_attack_sequence_contains_every_actor(world):
     stolen = role.session()
     event = world.event("guardduty-attack-sequence-iam-compromised-credentials", user, role)
     reports = world.responder().invoke(event)["reports"]
-    assert {(it["principal"]["type"], it["verdict"]) for it in reports} == {("user", "Applied"), ("role", "Applied")}
+    assert {(it["principal"]["type"], it["verdict"]) for it in reports} == {("user", "Contained"), ("role", "Contained")}
     assert not user.key_works() and not allowed(stolen.list_users)
 
 
@@ -95,7 +95,7 @@ def test_federated_session_leads_to_its_issuer(world):
     world.deploy()
     user = User(world)
     name = "guardduty-exfiltration-iam-user-anomalous-behavior-federated"
-    assert report(world.responder().invoke(world.event(name, user)))["verdict"] == "Applied"
+    assert report(world.responder().invoke(world.event(name, user)))["verdict"] == "Contained"
     assert "AWSDenyAll" in user.state()["policies"]
 
 
@@ -107,7 +107,7 @@ def test_overprivileged_user(world):
 
     it = report(world.responder().invoke(event))
 
-    assert it["verdict"] == "Applied" and it["playbook"] == "overprivileged-user"
+    assert it["verdict"] == "Contained" and it["playbook"] == "overprivileged-user"
     after = user.state()
     assert after["policies"] == [] and after["groups"] == [] and after["inline"] == ["bucket"]
     assert set(after["keys"].values()) == {"Inactive"}
@@ -169,7 +169,7 @@ def test_unused_user(world):
     event = world.event("security-hub-iam-8-unused-credentials", user)
     finding = world.finding(event)
 
-    assert report(world.responder().invoke(event))["verdict"] == "Applied"
+    assert report(world.responder().invoke(event))["verdict"] == "Contained"
 
     after = user.state()
     assert set(after["keys"].values()) == {"Inactive"}
@@ -190,7 +190,7 @@ def test_unauthorized_user(world):
     world.deploy()
     user = User(world, name="backdoor")
     it = report(world.responder().invoke(world.event("cloudtrail-create-user", user)))
-    assert it["verdict"] == "Applied" and it["playbook"] == "unauthorized-user"
+    assert it["verdict"] == "Contained" and it["playbook"] == "unauthorized-user"
     after = user.state()
     assert after["policies"] == QUARANTINED and set(after["keys"].values()) == {"Inactive"}
     [alert] = world.alerts()
@@ -201,14 +201,14 @@ def test_a_user_that_is_not_visible_yet_is_waited_for(world):
     world.deploy()
     user = User(world, name="backdoor")
     world.fault("iam:GetUser", "NoSuchEntity", status=404, times=2)
-    assert report(world.responder().invoke(world.event("cloudtrail-create-user", user)))["verdict"] == "Applied"
+    assert report(world.responder().invoke(world.event("cloudtrail-create-user", user)))["verdict"] == "Contained"
 
 
 def test_exposed_key_leads_to_its_user(world):
     world.deploy()
     user = User(world)
     it = report(world.responder().invoke(world.event("health-risk-credentials-exposed-key-only", user)))
-    assert it["verdict"] == "Applied" and it["principal"]["name"] == "alice"
+    assert it["verdict"] == "Contained" and it["principal"]["name"] == "alice"
     assert not user.key_works()
 
 
@@ -232,8 +232,9 @@ def test_renamed_user_is_found_by_its_id(world):
     world.iam.update_user(UserName="alice", NewUserName="bob")
     namesake = world.iam.create_user(UserName="alice")["User"]
     assert namesake["UserId"] != user.id
+    world.identify(user="alice", created="2020-01-01T00:00:00")
     it = report(world.responder().invoke(event))
-    assert it["principal"]["name"] == "bob" and it["verdict"] == "Applied"
+    assert it["principal"]["name"] == "bob" and it["verdict"] == "Contained"
     assert user_state(world.iam, "alice")["policies"] == []
 
 
@@ -263,8 +264,8 @@ def test_commands_take_the_same_path(world):
     world.deploy()
     user, role = User(world), Role(world)
     responder = world.responder()
-    assert report(responder.invoke(world.event("command-contain-user", user)))["verdict"] == "Applied"
-    assert report(responder.invoke(world.event("command-contain-role", role=role)))["verdict"] == "Applied"
+    assert report(responder.invoke(world.event("command-contain-user", user)))["verdict"] == "Contained"
+    assert report(responder.invoke(world.event("command-contain-role", role=role)))["verdict"] == "Contained"
     assert not user.key_works() and "AWSRevokeOlderSessions" in role.state()["inline"]
 
 
@@ -272,7 +273,7 @@ def test_simulation_when_it_is_on(world):
     world.deploy(Simulation="true")
     user = User(world)
     event = world.event("simulation-exfiltration-iam-user-anomalous-behavior", user)
-    assert report(world.responder().invoke(event))["verdict"] == "Applied"
+    assert report(world.responder().invoke(event))["verdict"] == "Contained"
 
 
 def test_a_stuffed_quota_falls_back_to_the_boundary(world):
@@ -280,7 +281,7 @@ def test_a_stuffed_quota_falls_back_to_the_boundary(world):
     more = ["ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess"]
     user = User(world, policies=[*POLICIES, *more, "AmazonSNSFullAccess", "AmazonRDSFullAccess"])
     it = report(world.responder().invoke(world.event(EXFILTRATION, user)))
-    assert it["verdict"] == "Applied"
+    assert it["verdict"] == "Contained"
     assert ("AttachDenyAll", "skipped") in outcomes(it) and ("SetDenyAllBoundary", "applied") in outcomes(it)
     assert user.state()["boundary"] == "arn:aws:iam::aws:policy/AWSDenyAll"
     assert not user.key_works()
@@ -291,7 +292,7 @@ def test_fifty_tags_do_not_hold_up_containment(world):
     user = User(world)
     world.iam.tag_user(UserName="alice", Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(50)])
     it = report(world.responder().invoke(world.event(EXFILTRATION, user)))
-    assert it["verdict"] == "Applied" and ("Tag", "skipped") in outcomes(it)
+    assert it["verdict"] == "Contained" and ("Tag", "skipped") in outcomes(it)
     assert not user.key_works()
 
 
@@ -304,7 +305,7 @@ def test_the_same_event_twice_changes_nothing_more(world):
     after = user.state()
     seen = len(world.writes())
     it = report(responder.invoke(event))
-    assert it["verdict"] == "Applied" and user.state() == after
+    assert it["verdict"] == "Contained" and user.state() == after
     assert not [action for action in world.writes()[seen:] if action.startswith("iam:Tag") or action == "iam:UpdateAccessKey"]
     assert len(world.incidents()) == 1 and len(world.rotations()) == 1
 
@@ -315,7 +316,7 @@ def test_an_empty_endpoint_is_no_endpoint(world):
     user = User(world)
     services = {f"AWS_ENDPOINT_URL_{name}": world.url for name in ("IAM", "STS", "SSM", "SNS", "SECURITYHUB")}
     responder = world.responder(AWS_ENDPOINT_URL="", **services)
-    assert report(responder.invoke(world.event(EXFILTRATION, user)))["verdict"] == "Applied"
+    assert report(responder.invoke(world.event(EXFILTRATION, user)))["verdict"] == "Contained"
 
 
 def test_gov_cloud(world):
@@ -324,7 +325,7 @@ def test_gov_cloud(world):
     world.deploy()
     user = User(world)
     it = report(world.responder().invoke(world.event("guardduty-exfiltration-iam-user-anomalous-behavior-gov-cloud", user)))
-    assert it["verdict"] == "Applied" and not user.key_works()
+    assert it["verdict"] == "Contained" and not user.key_works()
     attached = world.iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
     assert "arn:aws-us-gov:iam::aws:policy/AWSDenyAll" in [policy["PolicyArn"] for policy in attached]
 

@@ -20,7 +20,7 @@ def measured(world, event):
     responder = world.responder()
     world.fault("*", delay_ms=120)
     [report] = responder.invoke(event)["reports"]
-    assert report["verdict"] == "Applied", report
+    assert report["verdict"] == "Contained", report
     found = depths(world.journal())
     first = min(depth for call, depth in found if call["action"] in BARRIERS)
     total = max(depth for _, depth in found)
@@ -35,7 +35,7 @@ def test_three_round_trips_to_the_deny_and_eight_to_the_end(world):
     assert total <= 8
     struck = {call["action"] for call, depth in found if depth == 3}
     assert {"iam:AttachUserPolicy", "iam:UpdateAccessKey"} <= struck
-    assert len(found) <= 20
+    assert len(found) <= 32
 
 
 def test_three_round_trips_to_the_revocation(world):

@@ -16,15 +16,10 @@ pub(super) fn decode(event: &Node, config: &Config) -> Vec<Result<Judged, Decode
 fn one(detail: &Node, config: &Config) -> Result<Judged, DecodeError> {
     let name = detail.get("eventName").required()?;
     if name != "CreateUser" {
-        return Ok(Judged::Ignored(format!(
-            "no playbook reacts to the API call `{}`",
-            text::line(name, 80)
-        )));
+        return Ok(Judged::Ignored(format!("no playbook reacts to the API call `{}`", text::line(name, 80))));
     }
     if detail.get("errorCode").is_present() {
-        return Ok(Judged::ignored(
-            "the CreateUser call failed: the user it names, if there is one, is another's",
-        ));
+        return Ok(Judged::ignored("the CreateUser call failed: the user it names, if there is one, is another's"));
     }
     let user = detail.at("responseElements.user");
     let arn_node = user.get("arn");
@@ -49,10 +44,7 @@ fn one(detail: &Node, config: &Config) -> Result<Judged, DecodeError> {
             return Ok(Judged::ignored("the user was created by this responder"));
         }
         if config.trusted_creators.iter().any(|it| it.matches(arn)) {
-            return Ok(Judged::Ignored(format!(
-                "its creator `{}` is in TRUSTED_CREATORS",
-                text::line(arn, 200)
-            )));
+            return Ok(Judged::Ignored(format!("its creator `{}` is in TRUSTED_CREATORS", text::line(arn, 200))));
         }
     }
     let region: Region = detail.get("awsRegion").require()?;
@@ -64,14 +56,8 @@ fn one(detail: &Node, config: &Config) -> Result<Judged, DecodeError> {
         account,
         partition,
         region,
-        title: format!(
-            "IAM user {name} was created by {}",
-            creator.as_deref().unwrap_or("an unknown principal")
-        ),
-        principal: Principal::User {
-            name: Some(name),
-            id: Some(id),
-        },
+        title: format!("IAM user {name} was created by {}", creator.as_deref().unwrap_or("an unknown principal")),
+        principal: Principal::User { name: Some(name), id: Some(id) },
         access_key: None,
         kind: "CreateUser".to_owned(),
         occurred_at: detail.get("eventTime").time(),
@@ -84,8 +70,5 @@ fn one(detail: &Node, config: &Config) -> Result<Judged, DecodeError> {
 /// in a name that its caller chose.
 fn creator(identity: &Node) -> Option<String> {
     let issuer = identity.at("sessionContext.sessionIssuer.arn").text();
-    issuer
-        .or_else(|| identity.get("arn").text())
-        .or_else(|| identity.get("invokedBy").text())
-        .map(str::to_owned)
+    issuer.or_else(|| identity.get("arn").text()).or_else(|| identity.get("invokedBy").text()).map(str::to_owned)
 }

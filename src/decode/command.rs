@@ -38,23 +38,13 @@ fn contain(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
     let role = root.get("role").parse::<PrincipalName>()?;
     let names_user = user.is_some() || user_id.is_some();
     let principal = match (names_user, role) {
-        (true, None) => Principal::User {
-            name: user,
-            id: user_id,
-        },
-        (false, Some(role)) => Principal::Role {
-            name: Some(role),
-            id: None,
-            session: None,
-        },
+        (true, None) => Principal::User { name: user, id: user_id },
+        (false, Some(role)) => Principal::Role { name: Some(role), id: None, session: None },
         (true, Some(_)) => return Err(root.get("role").malformed("either `user` or `role`")),
         (false, None) if access_key.as_ref().is_some_and(AccessKeyId::is_long_term) => Principal::KeyOwner,
         (false, None) => return Err(root.get("user").malformed("`user`, `role` or a long-term `access_key`")),
     };
-    let region = root
-        .get("region")
-        .parse::<Region>()?
-        .unwrap_or_else(|| config.region.clone());
+    let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| config.region.clone());
     let reason = root.get("reason").optional()?.unwrap_or("no reason given");
     Ok(Judged::from(Finding {
         id: format!("command/contain/{account}/{}", subject(&principal, access_key.as_ref())),

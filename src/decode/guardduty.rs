@@ -19,9 +19,7 @@ pub(super) fn decode(event: &Node, config: &Config) -> Vec<Result<Judged, Decode
 /// Anybody who may call PutEvents can send this, so that it counts only where it is asked for.
 pub(super) fn decode_simulation(event: &Node, config: &Config) -> Vec<Result<Judged, DecodeError>> {
     if !config.simulation {
-        return vec![Ok(Judged::ignored(
-            "simulated findings are off: SIMULATION is not `true`",
-        ))];
+        return vec![Ok(Judged::ignored("simulated findings are off: SIMULATION is not `true`"))];
     }
     one(&event.get("detail"), config, Source::Simulation).unwrap_or_else(|error| vec![Err(error)])
 }
@@ -39,29 +37,16 @@ fn one(detail: &Node, config: &Config, source: Source) -> Findings {
         return ignored("the finding is archived".to_owned());
     }
     if !concerns_credentials(kind) {
-        return ignored(format!(
-            "the GuardDuty type `{}` is not about IAM credentials",
-            text::line(kind, 120)
-        ));
+        return ignored(format!("the GuardDuty type `{}` is not about IAM credentials", text::line(kind, 120)));
     }
-    let severity = detail
-        .get("severity")
-        .number()
-        .ok_or_else(|| detail.get("severity").malformed("a number"))?;
+    let severity = detail.get("severity").number().ok_or_else(|| detail.get("severity").malformed("a number"))?;
     if severity < config.min_severity {
-        return ignored(format!(
-            "severity {severity} is below MIN_SEVERITY {}",
-            config.min_severity
-        ));
+        return ignored(format!("severity {severity} is below MIN_SEVERITY {}", config.min_severity));
     }
     let finding = |account, principal, access_key| -> Result<Judged, DecodeError> {
         let region: Region = detail.get("region").require()?;
         Ok(Judged::from(Finding {
-            id: detail
-                .get("arn")
-                .optional()?
-                .map_or_else(|| detail.get("id").required(), Ok)?
-                .to_owned(),
+            id: detail.get("arn").optional()?.map_or_else(|| detail.get("id").required(), Ok)?.to_owned(),
             source,
             threat: threat(&principal),
             severity: Severity(severity),
@@ -72,10 +57,7 @@ fn one(detail: &Node, config: &Config, source: Source) -> Findings {
             access_key,
             kind: kind.to_owned(),
             title: detail.get("title").text().unwrap_or(kind).to_owned(),
-            occurred_at: service
-                .get("eventLastSeen")
-                .time()
-                .or_else(|| detail.get("updatedAt").time()),
+            occurred_at: service.get("eventLastSeen").time().or_else(|| detail.get("updatedAt").time()),
             creator: None,
             security_hub: None,
         }))
@@ -83,10 +65,7 @@ fn one(detail: &Node, config: &Config, source: Source) -> Findings {
     let account: AccountId = detail.get("accountId").require()?;
     if is_attack_sequence(kind) {
         let actors = sequence_actors(&service.at("detection.sequence"), &account)?;
-        return Ok(actors
-            .into_iter()
-            .map(|it| finding(it.account, it.principal, it.access_key))
-            .collect());
+        return Ok(actors.into_iter().map(|it| finding(it.account, it.principal, it.access_key)).collect());
     }
     let details = detail.at("resource.accessKeyDetails");
     if !details.is_present() {
@@ -173,11 +152,7 @@ pub(super) fn sequence_actors(sequence: &Node, account: &AccountId) -> Result<Ve
             principal_id: user.get("uid"),
             access_key: access_key.clone(),
         })?;
-        let found = Actor {
-            account: owner(sequence, &user, account)?,
-            principal: named,
-            access_key,
-        };
+        let found = Actor { account: owner(sequence, &user, account)?, principal: named, access_key };
         if !actors.iter().any(|it| {
             it.account == found.account && it.principal == found.principal && it.access_key == found.access_key
         }) {

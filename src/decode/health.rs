@@ -53,10 +53,7 @@ fn all(detail: &Node, config: &Config) -> Result<Vec<Result<Judged, DecodeError>
         let reason = "the Health event names no access key".to_owned();
         named.push((Principal::NotContainable { reason }, None));
     }
-    let region = detail
-        .get("eventRegion")
-        .parse::<Region>()?
-        .unwrap_or_else(|| config.region.clone());
+    let region = detail.get("eventRegion").parse::<Region>()?.unwrap_or_else(|| config.region.clone());
     let id = match detail.get("eventArn").optional()? {
         Some(arn) => arn,
         None => detail.get("communicationId").required()?,
@@ -76,10 +73,7 @@ fn all(detail: &Node, config: &Config) -> Result<Vec<Result<Judged, DecodeError>
                 access_key,
                 kind: code.to_owned(),
                 title: code.to_owned(),
-                occurred_at: detail
-                    .get("lastUpdatedTime")
-                    .time()
-                    .or_else(|| detail.get("startTime").time()),
+                occurred_at: detail.get("lastUpdatedTime").time().or_else(|| detail.get("startTime").time()),
                 creator: None,
                 security_hub: None,
             }))
@@ -93,16 +87,10 @@ fn entity_claim(value: &Node) -> Result<(Principal, Option<AccessKeyId>), Decode
     let malformed = || value.malformed(AccessKeyId::EXPECTED);
     let parts: Vec<&str> = text.split('/').collect();
     match parts.as_slice() {
-        [key] => Ok((
-            Principal::KeyOwner,
-            Some(AccessKeyId::parse(key).map_err(|_| malformed())?),
-        )),
+        [key] => Ok((Principal::KeyOwner, Some(AccessKeyId::parse(key).map_err(|_| malformed())?))),
         ["IAM_USER", user, key] => {
             let name = Some(Parse::parse(user).map_err(|_| malformed())?);
-            Ok((
-                Principal::User { name, id: None },
-                Some(AccessKeyId::parse(key).map_err(|_| malformed())?),
-            ))
+            Ok((Principal::User { name, id: None }, Some(AccessKeyId::parse(key).map_err(|_| malformed())?)))
         }
         _ => Err(malformed()),
     }

@@ -49,9 +49,7 @@ pub(super) fn principal(claim: &Claim) -> Result<Principal, DecodeError> {
         (None, None) if claim.access_key.is_some() => Ok(Principal::NotContainable {
             reason: "the finding names a temporary access key and not whose it is".to_owned(),
         }),
-        (None, None) => Err(claim
-            .principal_id
-            .malformed("the principal, by its ID, its name or an access key")),
+        (None, None) => Err(claim.principal_id.malformed("the principal, by its ID, its name or an access key")),
         (Some("Root" | "IAMUser" | "AssumedRole" | "Role" | "FederatedUser") | None, _) => {
             Ok(contradiction("the type of the principal and its ID don't go together"))
         }
@@ -78,9 +76,7 @@ fn user(claim: &Claim, id: Option<UniqueId>) -> Result<Principal, DecodeError> {
 
 fn role(claim: &Claim, id: Option<UniqueId>, session: Option<String>) -> Result<Principal, DecodeError> {
     if long_term_key(claim) {
-        return Ok(contradiction(
-            "it gives a role a long-term access key, which only users have",
-        ));
+        return Ok(contradiction("it gives a role a long-term access key, which only users have"));
     }
     let name = claim.name.parse::<PrincipalName>()?;
     if name.is_none() && id.is_none() {
@@ -94,10 +90,7 @@ fn role(claim: &Claim, id: Option<UniqueId>, session: Option<String>) -> Result<
 fn federated(claim: &Claim, session_name: &str) -> Result<Principal, DecodeError> {
     let (name, id) = name_or_id(&claim.name)?;
     match name {
-        Some(name) if name.as_str() != session_name => Ok(Principal::User {
-            name: Some(name),
-            id: None,
-        }),
+        Some(name) if name.as_str() != session_name => Ok(Principal::User { name: Some(name), id: None }),
         None if id.is_some() => Ok(Principal::User { name: None, id }),
         _ => Ok(Principal::NotContainable {
             reason: "the finding names a federated session and not the user who issued it".to_owned(),
@@ -132,10 +125,7 @@ fn principal_id<'a>(node: &Node<'a>) -> Result<Option<PrincipalId<'a>>, DecodeEr
         (Err(_), _) => {}
     }
     let id = UniqueId::parse(head).map_err(|_| node.malformed("an IAM principal ID"))?;
-    Ok(Some(PrincipalId::Unique {
-        id,
-        session: session.map(str::to_owned),
-    }))
+    Ok(Some(PrincipalId::Unique { id, session: session.map(str::to_owned) }))
 }
 
 fn long_term_key(claim: &Claim) -> bool {
@@ -143,9 +133,7 @@ fn long_term_key(claim: &Claim) -> bool {
 }
 
 pub(super) fn contradiction(what: &str) -> Principal {
-    Principal::NotContainable {
-        reason: format!("the finding contradicts itself: {what}"),
-    }
+    Principal::NotContainable { reason: format!("the finding contradicts itself: {what}") }
 }
 
 /// Two descriptions of the same principal, or the contradiction between them.
@@ -161,24 +149,9 @@ pub(super) fn merge(a: Principal, b: Principal) -> Principal {
         (User { name: a, id: x }, User { name: b, id: y }) => {
             one(a, b).and_then(|name| Ok(User { name, id: one(x, y)? }))
         }
-        (
-            Role {
-                name: a,
-                id: x,
-                session: s,
-            },
-            Role {
-                name: b,
-                id: y,
-                session: t,
-            },
-        ) => one(a, b).and_then(|name| {
-            Ok(Role {
-                name,
-                id: one(x, y)?,
-                session: one(s, t)?,
-            })
-        }),
+        (Role { name: a, id: x, session: s }, Role { name: b, id: y, session: t }) => {
+            one(a, b).and_then(|name| Ok(Role { name, id: one(x, y)?, session: one(s, t)? }))
+        }
         (KeyOwner, known @ User { .. }) | (known @ User { .. }, KeyOwner) => Ok(known),
         (a, b) if a == b => Ok(a),
         _ => Err(()),
@@ -221,10 +194,7 @@ mod tests {
             check(json!({"userType": "Root", "userName": "Root", "principalId": "111122223333"})).unwrap(),
             Principal::Root
         );
-        assert_eq!(
-            check(json!({"accessKeyId": "AKIAIOSFODNN7EXAMPLE"})).unwrap(),
-            Principal::KeyOwner
-        );
+        assert_eq!(check(json!({"accessKeyId": "AKIAIOSFODNN7EXAMPLE"})).unwrap(), Principal::KeyOwner);
     }
 
     #[test]
@@ -261,11 +231,6 @@ mod tests {
     #[test]
     fn nothing_is_not_a_principal() {
         assert_eq!(check(json!({})).unwrap_err().path, "principalId");
-        assert_eq!(
-            check(json!({"userType": "IAMUser", "userName": "../x"}))
-                .unwrap_err()
-                .path,
-            "userName"
-        );
+        assert_eq!(check(json!({"userType": "IAMUser", "userName": "../x"})).unwrap_err().path, "userName");
     }
 }

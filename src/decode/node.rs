@@ -18,10 +18,7 @@ pub(super) struct Node<'a> {
 
 impl<'a> Node<'a> {
     pub(super) fn root(value: &'a Value) -> Self {
-        Self {
-            value: Some(value),
-            path: String::new(),
-        }
+        Self { value: Some(value), path: String::new() }
     }
 
     /// The field `key`, or its other spelling with the case of the first letter swapped. JSON's
@@ -29,15 +26,8 @@ impl<'a> Node<'a> {
     pub(super) fn get(&self, key: &str) -> Node<'a> {
         let object = self.value.and_then(Value::as_object);
         let value = object.and_then(|fields| fields.get(key).or_else(|| fields.get(&swap_first(key))));
-        let path = if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        };
-        Node {
-            value: value.filter(|it| !it.is_null()),
-            path,
-        }
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Node { value: value.filter(|it| !it.is_null()), path }
     }
 
     /// `a.b.c`, one field after the other.
@@ -47,15 +37,8 @@ impl<'a> Node<'a> {
 
     /// The elements of an array; nothing when it is absent.
     pub(super) fn items(&self) -> Vec<Node<'a>> {
-        let elements = self
-            .value
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let element = |(n, value)| Node {
-            value: Some(value),
-            path: format!("{}[{n}]", self.path),
-        };
+        let elements = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let element = |(n, value)| Node { value: Some(value), path: format!("{}[{n}]", self.path) };
         elements.iter().enumerate().map(element).collect()
     }
 
@@ -138,16 +121,8 @@ impl<'a> Node<'a> {
             Some(Value::Array(it)) => format!("a list of {}", it.len()),
             Some(Value::Object(_)) => "an object".to_owned(),
         };
-        let path = if self.path.is_empty() {
-            "$".to_owned()
-        } else {
-            self.path.clone()
-        };
-        DecodeError {
-            path,
-            problem: format!("expected {expected}, found {found}"),
-            event: String::new(),
-        }
+        let path = if self.path.is_empty() { "$".to_owned() } else { self.path.clone() };
+        DecodeError { path, problem: format!("expected {expected}, found {found}"), event: String::new() }
     }
 }
 

@@ -35,15 +35,8 @@ fn one(finding: &Node, config: &Config) -> Result<Judged, DecodeError> {
         .filter(|it| it.service == "securityhub")
         .and_then(|it| it.resource.strip_prefix("productv2/"))
         .ok_or_else(|| product.malformed("a product ARN"))?;
-    if !config
-        .trusted_products
-        .iter()
-        .any(|it| it.matches(&format!("product/{service}")))
-    {
-        return Ok(Judged::Ignored(format!(
-            "its product `{}` is not in TRUSTED_PRODUCTS",
-            text::line(service, 120)
-        )));
+    if !config.trusted_products.iter().any(|it| it.matches(&format!("product/{service}"))) {
+        return Ok(Judged::Ignored(format!("its product `{}` is not in TRUSTED_PRODUCTS", text::line(service, 120))));
     }
     let types = info.get("types").items();
     let guardduty_type = types.iter().filter_map(Node::text).find(|it| concerns_credentials(it));
@@ -53,9 +46,7 @@ fn one(finding: &Node, config: &Config) -> Result<Judged, DecodeError> {
         (_, _, Some("IAM.4")) => (Threat::RootAccessKey, "IAM.4", true),
         (_, _, Some(kind @ ("IAM.8" | "IAM.22"))) => (Threat::UnusedUser, kind, true),
         _ => {
-            let what = control
-                .or_else(|| types.first().and_then(Node::text))
-                .unwrap_or("a finding");
+            let what = control.or_else(|| types.first().and_then(Node::text)).unwrap_or("a finding");
             return Ok(Judged::Ignored(format!(
                 "no playbook reacts to `{}` from `{}`",
                 text::line(what, 160),
@@ -77,11 +68,7 @@ fn one(finding: &Node, config: &Config) -> Result<Judged, DecodeError> {
     Ok(Judged::from(Finding {
         id: info.get("uid").required()?.to_owned(),
         source: Source::SecurityHubV2,
-        threat: if principal == Principal::Root {
-            Threat::RootAccessKey
-        } else {
-            threat
-        },
+        threat: if principal == Principal::Root { Threat::RootAccessKey } else { threat },
         severity,
         account,
         partition: Partition::of_region(&region),
@@ -121,10 +108,7 @@ fn identity(finding: &Node, account: AccountId, threat: Threat) -> Result<Identi
         let Some((principal, key)) = resource_identity(&resource)? else {
             continue;
         };
-        let owner = resource
-            .at("owner.account.uid")
-            .parse()?
-            .unwrap_or_else(|| account.clone());
+        let owner = resource.at("owner.account.uid").parse()?.unwrap_or_else(|| account.clone());
         found = Some(match found {
             None => (owner, principal, key),
             Some((a, p, k)) if a == owner && (k.is_none() || key.is_none() || k == key) => {
@@ -135,11 +119,8 @@ fn identity(finding: &Node, account: AccountId, threat: Threat) -> Result<Identi
     }
     Ok(found.unwrap_or_else(|| {
         let reason = "none of the finding's resources is an IAM identity".to_owned();
-        let principal = if threat == Threat::RootAccessKey {
-            Principal::Root
-        } else {
-            Principal::NotContainable { reason }
-        };
+        let principal =
+            if threat == Threat::RootAccessKey { Principal::Root } else { Principal::NotContainable { reason } };
         (account, principal, None)
     }))
 }
@@ -161,14 +142,7 @@ fn resource_identity(resource: &Node) -> Result<Option<(Principal, Option<Access
         let key = resource.at("data.accessKeyId").parse()?;
         return match kind {
             "user" => Ok(Some((Principal::User { name, id }, key))),
-            "role" => Ok(Some((
-                Principal::Role {
-                    name,
-                    id,
-                    session: None,
-                },
-                key,
-            ))),
+            "role" => Ok(Some((Principal::Role { name, id, session: None }, key))),
             _ => Err(malformed()),
         };
     }
@@ -177,15 +151,9 @@ fn resource_identity(resource: &Node) -> Result<Option<(Principal, Option<Access
     }
     let access_key: AccessKeyId = uid.require()?;
     let details = resource.at("data.accessKeyDetails");
-    let name = [resource.at("user.name"), details.get("userName")]
-        .into_iter()
-        .find(Node::is_present);
-    let id = [resource.at("user.uid"), details.get("principalId")]
-        .into_iter()
-        .find(Node::is_present);
-    let kind = [resource.at("user.type"), details.get("userType")]
-        .into_iter()
-        .find(Node::is_present);
+    let name = [resource.at("user.name"), details.get("userName")].into_iter().find(Node::is_present);
+    let id = [resource.at("user.uid"), details.get("principalId")].into_iter().find(Node::is_present);
+    let kind = [resource.at("user.type"), details.get("userType")].into_iter().find(Node::is_present);
     let named = principal(&Claim {
         kind: kind.unwrap_or_else(|| resource.at("user.type")),
         name: name.unwrap_or_else(|| resource.at("user.name")),

@@ -29,21 +29,14 @@ pub(super) fn decode_imported(event: &Node, config: &Config) -> Vec<Result<Judge
 pub(super) fn decode_custom_action(event: &Node, config: &Config) -> Vec<Result<Judged, DecodeError>> {
     let pressed = event.get("resources").items().first().and_then(Node::text);
     if pressed.is_none() || pressed != config.custom_action_arn.as_deref() {
-        return vec![Ok(Judged::ignored(
-            "the custom action is not the one in CUSTOM_ACTION_ARN",
-        ))];
+        return vec![Ok(Judged::ignored("the custom action is not the one in CUSTOM_ACTION_ARN"))];
     }
     each(event, |finding| {
         if is_sample(finding) {
             return Ok(Judged::ignored("it is a sample finding"));
         }
         let product = Product::of(finding)?;
-        build(
-            finding,
-            &product,
-            Source::SecurityHubCustomAction,
-            Threat::CompromisedCredential,
-        )
+        build(finding, &product, Source::SecurityHubCustomAction, Threat::CompromisedCredential)
     })
 }
 
@@ -65,21 +58,12 @@ fn imported(finding: &Node, config: &Config) -> Result<Judged, DecodeError> {
         return Ok(Judged::ignored("this responder updated the finding last"));
     }
     if let Some(state) = finding.get("RecordState").text().filter(|it| *it != "ACTIVE") {
-        return Ok(Judged::Ignored(format!(
-            "its record state is `{}`",
-            text::line(state, 40)
-        )));
+        return Ok(Judged::Ignored(format!("its record state is `{}`", text::line(state, 40))));
     }
     // Before 2020 the workflow was one word.
-    let workflow = finding
-        .at("Workflow.Status")
-        .text()
-        .or_else(|| finding.get("WorkflowState").text());
+    let workflow = finding.at("Workflow.Status").text().or_else(|| finding.get("WorkflowState").text());
     if let Some(status) = workflow.filter(|it| *it != "NEW") {
-        return Ok(Judged::Ignored(format!(
-            "its workflow status is `{}`",
-            text::line(status, 40)
-        )));
+        return Ok(Judged::Ignored(format!("its workflow status is `{}`", text::line(status, 40))));
     }
     if finding.at("Compliance.Status").text() == Some("PASSED") {
         return Ok(Judged::ignored("its compliance status is `PASSED`"));
@@ -122,16 +106,9 @@ impl<'a> Product<'a> {
         let node = finding.get("ProductArn");
         let arn = node.required()?;
         let malformed = || node.malformed("a product ARN");
-        let parts = Arn::parse(arn)
-            .filter(|it| it.service == "securityhub")
-            .ok_or_else(malformed)?;
+        let parts = Arn::parse(arn).filter(|it| it.service == "securityhub").ok_or_else(malformed)?;
         let partition = Partition::parse(parts.partition).map_err(|_| malformed())?;
-        Ok(Self {
-            arn,
-            region: parts.region,
-            partition,
-            name: parts.resource.to_owned(),
-        })
+        Ok(Self { arn, region: parts.region, partition, name: parts.resource.to_owned() })
     }
 
     fn is_aws(&self, service: &str) -> bool {
@@ -148,21 +125,11 @@ impl<'a> Product<'a> {
 fn build(finding: &Node, product: &Product, source: Source, threat: Threat) -> Result<Judged, DecodeError> {
     let kind = kind(finding, product);
     let is_sequence = product.is_aws("guardduty") && kind.contains("AttackSequence:");
-    let identity = if is_sequence {
-        sequence(finding)?
-    } else {
-        identity(finding)?
-    };
+    let identity = if is_sequence { sequence(finding)? } else { identity(finding)? };
     if product.own_account().is_some_and(|it| it != identity.account) {
-        return Ok(Judged::ignored(
-            "an account's own findings count only about that account",
-        ));
+        return Ok(Judged::ignored("an account's own findings count only about that account"));
     }
-    let threat = if identity.principal == Principal::Root {
-        Threat::RootAccessKey
-    } else {
-        threat
-    };
+    let threat = if identity.principal == Principal::Root { Threat::RootAccessKey } else { threat };
     let region = match finding.get("Region").parse::<Region>()? {
         Some(region) => region,
         None => Region::parse(product.region).map_err(|it| finding.get("Region").malformed(it.expected))?,
@@ -178,10 +145,7 @@ fn build(finding: &Node, product: &Product, source: Source, threat: Threat) -> R
         access_key: identity.access_key,
         title: finding.get("Title").text().unwrap_or(&kind).to_owned(),
         kind,
-        occurred_at: finding
-            .get("LastObservedAt")
-            .time()
-            .or_else(|| finding.get("UpdatedAt").time()),
+        occurred_at: finding.get("LastObservedAt").time().or_else(|| finding.get("UpdatedAt").time()),
         creator: None,
         security_hub: Some(HubReference {
             id: id.clone(),
@@ -215,11 +179,7 @@ fn threat(finding: &Node, product: &Product, config: &Config) -> Option<Threat> 
         return Some(Threat::UnusedUser);
     }
     let generator = finding.get("GeneratorId").text()?;
-    config
-        .generator_threats
-        .iter()
-        .find(|(pattern, _)| pattern.matches(generator))
-        .map(|(_, threat)| *threat)
+    config.generator_threats.iter().find(|(pattern, _)| pattern.matches(generator)).map(|(_, threat)| *threat)
 }
 
 /// The controls that playbooks name are switched by PLAYBOOK_MODES and not by their severity,
@@ -230,16 +190,11 @@ fn at_its_own_severity(finding: &Node) -> bool {
 
 /// The control's ID, however old the event is: its own field, or the end of the generator's ID.
 fn control(finding: &Node) -> Option<String> {
-    let stated = finding
-        .at("Compliance.SecurityControlId")
-        .text()
-        .or_else(|| finding.at("ProductFields.ControlId").text());
+    let stated =
+        finding.at("Compliance.SecurityControlId").text().or_else(|| finding.at("ProductFields.ControlId").text());
     let generator = finding.get("GeneratorId").text()?;
     let is_control = generator.starts_with("security-control/") || generator.contains("/v/1.0.0/");
-    let last = generator
-        .rsplit('/')
-        .next()
-        .filter(|it| is_control && it.starts_with("IAM."));
+    let last = generator.rsplit('/').next().filter(|it| is_control && it.starts_with("IAM."));
     stated.or(last).map(str::to_owned)
 }
 
@@ -261,9 +216,7 @@ fn kind(finding: &Node, product: &Product) -> String {
 /// dashes: `TTPs/Initial Access/UnauthorizedAccess:IAMUser-TorIPCaller`, `TTPs/Discovery/IAMUser-AnomalousBehavior`.
 fn is_about_credentials(kind: &str) -> bool {
     kind.contains("AttackSequence:")
-        || kind
-            .split(['/', ':'])
-            .any(|part| part == "IAMUser" || part.starts_with("IAMUser-"))
+        || kind.split(['/', ':']).any(|part| part == "IAMUser" || part.starts_with("IAMUser-"))
 }
 
 /// Older events say it only in GuardDuty's additional information. No other product field counts:
@@ -288,9 +241,7 @@ fn severity(finding: &Node) -> Result<Severity, DecodeError> {
         it if it >= 70.0 => Severity::HIGH,
         it => Severity(it / 10.0),
     });
-    label
-        .or(normalized)
-        .ok_or_else(|| severity.malformed("a label or a normalized severity"))
+    label.or(normalized).ok_or_else(|| severity.malformed("a label or a normalized severity"))
 }
 
 struct Identity {
@@ -304,11 +255,9 @@ fn sequence(finding: &Node) -> Result<Identity, DecodeError> {
     let mut actors = guardduty::sequence_actors(&finding.at("Detection.Sequence"), &account)?;
     match actors.pop() {
         // GuardDuty's own event has all actors; this copy can update only one finding.
-        Some(actor) if actors.is_empty() => Ok(Identity {
-            account: actor.account,
-            principal: actor.principal,
-            access_key: actor.access_key,
-        }),
+        Some(actor) if actors.is_empty() => {
+            Ok(Identity { account: actor.account, principal: actor.principal, access_key: actor.access_key })
+        }
         _ => Ok(Identity {
             account,
             principal: Principal::NotContainable {
@@ -335,11 +284,9 @@ fn identity(finding: &Node) -> Result<Identity, DecodeError> {
     }
     match found {
         Some(identity) => Ok(identity),
-        None if control(finding).as_deref() == Some("IAM.4") => Ok(Identity {
-            account: stated,
-            principal: Principal::Root,
-            access_key: None,
-        }),
+        None if control(finding).as_deref() == Some("IAM.4") => {
+            Ok(Identity { account: stated, principal: Principal::Root, access_key: None })
+        }
         None => Ok(Identity {
             account: stated,
             principal: Principal::NotContainable {
@@ -361,11 +308,7 @@ fn join(a: Identity, b: Identity) -> Identity {
     } else {
         contradiction("it names two different identities")
     };
-    Identity {
-        account: a.account,
-        principal,
-        access_key: key,
-    }
+    Identity { account: a.account, principal, access_key: key }
 }
 
 fn resource_identity(resource: &Node, stated: &AccountId) -> Result<Option<Identity>, DecodeError> {
@@ -381,13 +324,8 @@ fn resource_identity(resource: &Node, stated: &AccountId) -> Result<Option<Ident
 fn arn_identity(resource: &Node, kind: &str) -> Result<Identity, DecodeError> {
     let node = resource.get("Id");
     let malformed = || node.malformed("the ARN of an IAM user or role");
-    let arn = Arn::parse(node.required()?)
-        .filter(|it| it.service == "iam")
-        .ok_or_else(malformed)?;
-    let (_, name) = arn
-        .kind_and_name()
-        .filter(|(it, _)| *it == kind)
-        .ok_or_else(malformed)?;
+    let arn = Arn::parse(node.required()?).filter(|it| it.service == "iam").ok_or_else(malformed)?;
+    let (_, name) = arn.kind_and_name().filter(|(it, _)| *it == kind).ok_or_else(malformed)?;
     let account = AccountId::parse(arn.account).map_err(|_| malformed())?;
     let (name, id_in_name) = text_name_or_id(name).map_err(|_| malformed())?;
     let principal = match kind {
@@ -395,21 +333,11 @@ fn arn_identity(resource: &Node, kind: &str) -> Result<Identity, DecodeError> {
             let details = resource.at("Details.AwsIamUser");
             let (stated, _) = name_or_id(&details.get("UserName"))?;
             let own = Principal::User { name, id: id_in_name };
-            merge(
-                own,
-                Principal::User {
-                    name: stated,
-                    id: details.get("UserId").parse()?,
-                },
-            )
+            merge(own, Principal::User { name: stated, id: details.get("UserId").parse()? })
         }
         _ => {
             let details = resource.at("Details.AwsIamRole");
-            let own = Principal::Role {
-                name,
-                id: id_in_name,
-                session: None,
-            };
+            let own = Principal::Role { name, id: id_in_name, session: None };
             merge(
                 own,
                 Principal::Role {
@@ -420,11 +348,7 @@ fn arn_identity(resource: &Node, kind: &str) -> Result<Identity, DecodeError> {
             )
         }
     };
-    Ok(Identity {
-        account,
-        principal,
-        access_key: None,
-    })
+    Ok(Identity { account, principal, access_key: None })
 }
 
 /// `AWS::IAM::AccessKey:AKIA…`, a bare key ID, or `…:null` for a console session, with whose it is
@@ -432,27 +356,16 @@ fn arn_identity(resource: &Node, kind: &str) -> Result<Identity, DecodeError> {
 fn key_identity(resource: &Node, stated: &AccountId) -> Result<Option<Identity>, DecodeError> {
     let details = resource.at("Details.AwsIamAccessKey");
     let node = resource.get("Id");
-    let in_id = node
-        .required()?
-        .rsplit(':')
-        .next()
-        .filter(|it| !matches!(*it, "null" | ""));
-    let in_id = in_id
-        .map(AccessKeyId::parse)
-        .transpose()
-        .map_err(|it| node.malformed(it.expected))?;
+    let in_id = node.required()?.rsplit(':').next().filter(|it| !matches!(*it, "null" | ""));
+    let in_id = in_id.map(AccessKeyId::parse).transpose().map_err(|it| node.malformed(it.expected))?;
     let in_details = details.get("AccessKeyId").parse::<AccessKeyId>()?;
     let access_key = match (in_id, in_details) {
         (Some(a), Some(b)) if a != b => {
-            return Err(details
-                .get("AccessKeyId")
-                .malformed("the access key of the resource's ID"));
+            return Err(details.get("AccessKeyId").malformed("the access key of the resource's ID"));
         }
         (a, b) => a.or(b),
     };
-    let name = [details.get("PrincipalName"), details.get("UserName")]
-        .into_iter()
-        .find(Node::is_present);
+    let name = [details.get("PrincipalName"), details.get("UserName")].into_iter().find(Node::is_present);
     let named = principal(&Claim {
         kind: details.get("PrincipalType"),
         name: name.unwrap_or_else(|| details.get("PrincipalName")),
@@ -460,9 +373,5 @@ fn key_identity(resource: &Node, stated: &AccountId) -> Result<Option<Identity>,
         access_key: access_key.clone(),
     })?;
     let account = details.get("AccountId").parse()?.unwrap_or_else(|| stated.clone());
-    Ok(Some(Identity {
-        account,
-        principal: named,
-        access_key,
-    }))
+    Ok(Some(Identity { account, principal: named, access_key }))
 }

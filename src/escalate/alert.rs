@@ -11,35 +11,23 @@ use crate::report::{Summary, attributes};
 use crate::text;
 
 pub(super) fn plan(config: &Config) -> Option<Action> {
-    config
-        .alert_topic_arn
-        .clone()
-        .map(|topic| Action::PublishAlert { topic })
+    config.alert_topic_arn.clone().map(|topic| Action::PublishAlert { topic })
 }
 
 pub(super) async fn publish(scene: &Scene<'_>, summary: &Summary<'_>, topic: &str) -> Outcome {
     let mut request = scene.home.sns.publish().topic_arn(topic);
-    request = request
-        .subject(text::subject(&subject(summary)))
-        .message(summary.message());
+    request = request.subject(text::subject(&subject(summary))).message(summary.message());
     for (name, value) in attributes(summary) {
-        let value = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(value)
-            .build();
+        let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
         match value {
             Ok(value) => request = request.message_attributes(name, value),
             Err(_) => {
-                return Outcome::Skipped {
-                    reason: format!("the attribute {name} could not be built"),
-                };
+                return Outcome::Skipped { reason: format!("the attribute {name} could not be built") };
             }
         }
     }
     match request.send().await {
-        Ok(output) => Outcome::Applied {
-            detail: format!("request {}", output.request_id().unwrap_or("unknown")),
-        },
+        Ok(output) => Outcome::Applied { detail: format!("request {}", output.request_id().unwrap_or("unknown")) },
         Err(error) => Outcome::Failed(failure(&error)),
     }
 }

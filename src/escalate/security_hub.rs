@@ -12,11 +12,7 @@ use crate::text;
 
 pub(super) fn plan(finding: &Finding) -> Option<Action> {
     let it = finding.security_hub.clone()?;
-    Some(Action::UpdateFinding {
-        id: it.id,
-        product_arn: it.product_arn,
-        region: it.region,
-    })
+    Some(Action::UpdateFinding { id: it.id, product_arn: it.product_arn, region: it.region })
 }
 
 /// The status changes only after success. For root, success is that a person was told: nothing else
@@ -34,20 +30,10 @@ pub(super) async fn update(
         () if scene.config.resolved_on_success => Some(WorkflowStatus::Resolved),
         () => Some(WorkflowStatus::Notified),
     };
-    let identifier = AwsSecurityFindingIdentifier::builder()
-        .id(id)
-        .product_arn(product_arn)
-        .build();
-    let note = NoteUpdate::builder()
-        .text(summary.note(512))
-        .updated_by(UPDATED_BY)
-        .build();
-    let mut request = scene
-        .home
-        .security_hub(region)
-        .batch_update_findings()
-        .finding_identifiers(identifier)
-        .note(note);
+    let identifier = AwsSecurityFindingIdentifier::builder().id(id).product_arn(product_arn).build();
+    let note = NoteUpdate::builder().text(summary.note(512)).updated_by(UPDATED_BY).build();
+    let mut request =
+        scene.home.security_hub(region).batch_update_findings().finding_identifiers(identifier).note(note);
     if let Some(status) = status.clone() {
         request = request.workflow(WorkflowUpdate::builder().status(status).build());
     }
@@ -60,15 +46,8 @@ pub(super) async fn update(
         Some(unprocessed) => {
             let code = unprocessed.error_code().unwrap_or("Unprocessed").to_owned();
             let message = text::line(unprocessed.error_message().unwrap_or_default(), 300);
-            let retryable = matches!(
-                code.as_str(),
-                "ConcurrentUpdateError" | "InternalFailure" | "FindingNotFound"
-            );
-            Outcome::Failed(Failure {
-                code,
-                message,
-                retryable,
-            })
+            let retryable = matches!(code.as_str(), "ConcurrentUpdateError" | "InternalFailure" | "FindingNotFound");
+            Outcome::Failed(Failure { code, message, retryable })
         }
         None => Outcome::Applied {
             detail: match status {

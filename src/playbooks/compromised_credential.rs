@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_smithy_types::DateTime;
 
-use super::{Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, inline_note, quarantine, tag};
+use super::{Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, disarm, left_in_place, quarantine, tag};
 use crate::action::Action;
 use crate::finding::Threat;
 use crate::identity::{IdentityKind, Observed};
@@ -16,12 +16,8 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     threat: Threat::CompromisedCredential,
     strike,
     plan,
-    escalation: &[
-        Escalation::Rotation,
-        Escalation::Incident,
-        Escalation::SecurityHub,
-        Escalation::Alert,
-    ],
+    escalation: &[Escalation::Rotation, Escalation::Incident, Escalation::SecurityHub, Escalation::Alert],
+    has_adversary: true,
 };
 
 fn strike(case: &Case, observed: &Observed) -> Vec<Action> {
@@ -37,22 +33,29 @@ fn strike(case: &Case, observed: &Observed) -> Vec<Action> {
 }
 
 fn plan(case: &Case, observed: &Observed) -> Plan {
-    let mut actions = match case.identity.kind {
-        IdentityKind::User => quarantine(case, observed)
-            .into_iter()
-            .chain(deactivate_keys(case, observed))
-            .collect(),
-        IdentityKind::Role => revoke(case, observed).into_iter().collect::<Vec<_>>(),
+    let mut actions: Vec<Action> = match case.identity.kind {
+        IdentityKind::User => {
+            let keys = deactivate_keys(case, observed);
+            quarantine(case, observed).into_iter().chain(keys).chain(disarm(case, observed)).collect()
+        }
+        IdentityKind::Role => revoke(case, observed).into_iter().chain(quarantine_role(case, observed)).collect(),
     };
     actions.extend(tag(case, observed, QUARANTINED));
     let notes = match case.identity.kind {
-        IdentityKind::User => inline_note(observed),
+        IdentityKind::User => left_in_place(case, observed),
+        IdentityKind::Role if case.options.quarantine_roles => Vec::new(),
         IdentityKind::Role => vec![
             "whoever may assume the role can still get new sessions: check its trust policy and where it runs"
                 .to_owned(),
         ],
     };
     Plan { actions, notes }
+}
+
+fn quarantine_role(case: &Case, observed: &Observed) -> Option<Action> {
+    let policy = case.finding.partition.deny_all_policy();
+    let wanted = case.options.quarantine_roles && !observed.has_barrier(&policy);
+    wanted.then(|| Action::AttachDenyAllToRole { role: case.identity.name.clone(), policy })
 }
 
 /// Sessions from before the finding are what was stolen. Thirty seconds on top, as AWS's console
@@ -62,29 +65,19 @@ fn revoke(case: &Case, observed: &Observed) -> Option<Action> {
     if matches!(observed.revoked_before, Ok(Some(cutoff)) if cutoff.secs() >= stolen_until.secs()) {
         return None;
     }
-    let cutoff = case
-        .now
-        .secs()
-        .saturating_add(Duration::from_secs(30).as_secs().cast_signed());
-    Some(Action::RevokeSessions {
-        role: case.identity.name.clone(),
-        issued_before: DateTime::from_secs(cutoff),
-    })
+    let cutoff = case.now.secs().saturating_add(Duration::from_secs(30).as_secs().cast_signed());
+    Some(Action::RevokeSessions { role: case.identity.name.clone(), issued_before: DateTime::from_secs(cutoff) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::Unreadable;
-    use crate::playbooks::tests::{finding, identity, observed, words};
+    use crate::playbooks::tests::{case, finding, identity, observed, words};
 
     fn check(kind: IdentityKind, observed: &Observed) -> (Vec<String>, Vec<String>) {
         let (finding, identity) = (finding(Threat::CompromisedCredential), identity(kind));
-        let case = Case {
-            finding: &finding,
-            identity: &identity,
-            now: DateTime::from_secs(2_000),
-        };
+        let case = case(&finding, &identity);
         (words(&strike(&case, observed)), words(&plan(&case, observed).actions))
     }
 
@@ -105,17 +98,8 @@ mod tests {
     #[test]
     fn nothing_is_left_to_do_once_contained() {
         let mut observed = observed();
-        observed
-            .attached
-            .as_mut()
-            .unwrap()
-            .push("arn:aws:iam::aws:policy/AWSDenyAll".to_owned());
-        observed
-            .keys
-            .as_mut()
-            .unwrap()
-            .iter_mut()
-            .for_each(|it| it.active = false);
+        observed.attached.as_mut().unwrap().push("arn:aws:iam::aws:policy/AWSDenyAll".to_owned());
+        observed.keys.as_mut().unwrap().iter_mut().for_each(|it| it.active = false);
         let (strike, plan) = check(IdentityKind::User, &observed);
         assert!(strike.is_empty());
         assert_eq!(plan.len(), 1, "only the tag is missing: {plan:?}");
@@ -125,22 +109,13 @@ mod tests {
     fn a_boundary_that_denies_everything_counts_as_the_quarantine() {
         let mut observed = observed();
         observed.profile.as_mut().unwrap().boundary = Some("arn:aws:iam::aws:policy/AWSDenyAll".to_owned());
-        assert!(
-            !check(IdentityKind::User, &observed)
-                .1
-                .iter()
-                .any(|it| it.starts_with("attach"))
-        );
+        assert!(!check(IdentityKind::User, &observed).1.iter().any(|it| it.starts_with("attach")));
     }
 
     #[test]
     fn unreadable_keys_do_not_hold_up_the_deny() {
         let mut observed = observed();
-        observed.keys = Err(Unreadable {
-            what: "access keys",
-            why: "Throttling".to_owned(),
-            retryable: true,
-        });
+        observed.keys = Err(Unreadable { what: "access keys", why: "Throttling".to_owned(), retryable: true });
         assert_eq!(check(IdentityKind::User, &observed).0.len(), 1);
     }
 
@@ -148,10 +123,7 @@ mod tests {
     fn sessions_are_revoked_up_to_thirty_seconds_from_now_and_only_once() {
         let mut observed = observed();
         let (strike, _) = check(IdentityKind::Role, &observed);
-        assert_eq!(
-            strike,
-            ["revoke the sessions of role app issued before 1970-01-01T00:33:50Z"]
-        );
+        assert_eq!(strike, ["revoke the sessions of role app issued before 1970-01-01T00:33:50Z"]);
         observed.revoked_before = Ok(Some(DateTime::from_secs(1_000)));
         assert!(check(IdentityKind::Role, &observed).0.is_empty());
         observed.revoked_before = Ok(Some(DateTime::from_secs(999)));

@@ -1,7 +1,7 @@
 //! A user holds administrator access it should not have: keys off, policies and groups gone.
 //! What was there is in the report.
 
-use super::{Case, Escalation, Plan, Playbook, REMEDIATED, deactivate_keys, inline_note, is_user, tag};
+use super::{Case, Escalation, Plan, Playbook, REMEDIATED, deactivate_keys, is_user, left_in_place, tag};
 use crate::action::Action;
 use crate::finding::Threat;
 use crate::identity::Observed;
@@ -13,15 +13,12 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     strike,
     plan,
     escalation: &[Escalation::SecurityHub, Escalation::Alert],
+    has_adversary: false,
 };
 
 /// The keys go first: a key that still works could put back what is detached.
 fn strike(case: &Case, observed: &Observed) -> Vec<Action> {
-    if is_user(case) {
-        deactivate_keys(case, observed)
-    } else {
-        Vec::new()
-    }
+    if is_user(case) { deactivate_keys(case, observed) } else { Vec::new() }
 }
 
 fn plan(case: &Case, observed: &Observed) -> Plan {
@@ -32,47 +29,27 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
     let deny_all = case.finding.partition.deny_all_policy();
     let attached = observed.attached.iter().flatten();
     // The quarantine of another playbook stays where it is.
-    let policies = attached.filter(|it| **it != deny_all).map(|it| Action::DetachPolicy {
-        user: user.clone(),
-        policy: it.clone(),
-    });
+    let policies = attached
+        .filter(|it| **it != deny_all)
+        .map(|it| Action::DetachPolicy { user: user.clone(), policy: it.clone() });
     let groups = observed.groups.iter().flatten();
-    let groups = groups.map(|it| Action::LeaveGroup {
-        user: user.clone(),
-        group: it.clone(),
-    });
-    let actions = deactivate_keys(case, observed)
-        .into_iter()
-        .chain(policies)
-        .chain(groups);
-    Plan {
-        actions: actions.chain(tag(case, observed, REMEDIATED)).collect(),
-        notes: inline_note(observed),
-    }
+    let groups = groups.map(|it| Action::LeaveGroup { user: user.clone(), group: it.clone() });
+    let actions = deactivate_keys(case, observed).into_iter().chain(policies).chain(groups);
+    Plan { actions: actions.chain(tag(case, observed, REMEDIATED)).collect(), notes: left_in_place(case, observed) }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_types::DateTime;
-
     use super::*;
     use crate::identity::IdentityKind;
-    use crate::playbooks::tests::{finding, identity, observed, words};
+    use crate::playbooks::tests::{case, finding, identity, observed, words};
 
     #[test]
     fn keys_go_first_then_everything_attached() {
         let (finding, identity) = (finding(Threat::OverprivilegedUser), identity(IdentityKind::User));
-        let case = Case {
-            finding: &finding,
-            identity: &identity,
-            now: DateTime::from_secs(2_000),
-        };
+        let case = case(&finding, &identity);
         let mut observed = observed();
-        observed
-            .attached
-            .as_mut()
-            .unwrap()
-            .push("arn:aws:iam::aws:policy/AWSDenyAll".to_owned());
+        observed.attached.as_mut().unwrap().push("arn:aws:iam::aws:policy/AWSDenyAll".to_owned());
         assert_eq!(strike(&case, &observed).len(), 2);
         let plan = plan(&case, &observed);
         assert_eq!(

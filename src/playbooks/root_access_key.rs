@@ -13,6 +13,7 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     strike,
     plan,
     escalation: &[Escalation::Incident, Escalation::SecurityHub, Escalation::Alert],
+    has_adversary: false,
 };
 
 /// What a person must do, in order.

@@ -1,7 +1,9 @@
 //! A user was created by someone who isn't trusted to: denied everything before its first use. The
 //! creator is the actual suspect, and the alert says who that is.
 
-use super::{Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, inline_note, is_user, quarantine, tag};
+use super::{
+    Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, disarm, is_user, left_in_place, quarantine, tag,
+};
 use crate::action::Action;
 use crate::finding::Threat;
 use crate::identity::Observed;
@@ -14,60 +16,41 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     strike,
     plan,
     escalation: &[Escalation::Alert],
+    has_adversary: true,
 };
 
 fn strike(case: &Case, observed: &Observed) -> Vec<Action> {
     if !is_user(case) {
         return Vec::new();
     }
-    quarantine(case, observed)
-        .into_iter()
-        .chain(deactivate_keys(case, observed))
-        .collect()
+    quarantine(case, observed).into_iter().chain(deactivate_keys(case, observed)).collect()
 }
 
 fn plan(case: &Case, observed: &Observed) -> Plan {
     if !is_user(case) {
         return Plan::default();
     }
-    let mut notes = inline_note(observed);
+    let mut notes = left_in_place(case, observed);
     if let Some(creator) = &case.finding.creator {
-        notes.push(format!(
-            "created by {}: check that principal, it is the actual suspect",
-            text::line(creator, 400)
-        ));
+        notes.push(format!("created by {}: check that principal, it is the actual suspect", text::line(creator, 400)));
     }
     let tag = tag(case, observed, QUARANTINED);
-    Plan {
-        actions: strike(case, observed).into_iter().chain(tag).collect(),
-        notes,
-    }
+    Plan { actions: strike(case, observed).into_iter().chain(disarm(case, observed)).chain(tag).collect(), notes }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_types::DateTime;
-
     use super::*;
     use crate::identity::IdentityKind;
-    use crate::playbooks::tests::{finding, identity, observed};
+    use crate::playbooks::tests::{case, finding, identity, observed};
 
     #[test]
     fn the_user_is_quarantined_and_the_creator_named() {
         let (mut finding, identity) = (finding(Threat::UnauthorizedUser), identity(IdentityKind::User));
         finding.creator = Some("arn:aws:iam::111122223333:role/Admin".to_owned());
-        let case = Case {
-            finding: &finding,
-            identity: &identity,
-            now: DateTime::from_secs(2_000),
-        };
+        let case = case(&finding, &identity);
         let names: Vec<_> = strike(&case, &observed()).iter().map(Action::name).collect();
         assert_eq!(names, ["AttachDenyAll", "DeactivateAccessKey", "DeactivateAccessKey"]);
-        assert!(
-            plan(&case, &observed())
-                .notes
-                .iter()
-                .any(|it| it.contains("role/Admin"))
-        );
+        assert!(plan(&case, &observed()).notes.iter().any(|it| it.contains("role/Admin")));
     }
 }

@@ -12,14 +12,11 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     strike,
     plan,
     escalation: &[Escalation::SecurityHub, Escalation::Alert],
+    has_adversary: false,
 };
 
 fn strike(case: &Case, observed: &Observed) -> Vec<Action> {
-    if is_user(case) {
-        deactivate_keys(case, observed)
-    } else {
-        Vec::new()
-    }
+    if is_user(case) { deactivate_keys(case, observed) } else { Vec::new() }
 }
 
 fn plan(case: &Case, observed: &Observed) -> Plan {
@@ -27,28 +24,19 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
         return Plan::default();
     }
     let keys = deactivate_keys(case, observed).into_iter();
-    Plan {
-        actions: keys.chain(tag(case, observed, REMEDIATED)).collect(),
-        notes: Vec::new(),
-    }
+    Plan { actions: keys.chain(tag(case, observed, REMEDIATED)).collect(), notes: Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_types::DateTime;
-
     use super::*;
     use crate::identity::IdentityKind;
-    use crate::playbooks::tests::{finding, identity, observed};
+    use crate::playbooks::tests::{case, finding, identity, observed};
 
     #[test]
     fn only_keys_and_tags_are_touched() {
         let (finding, identity) = (finding(Threat::UnusedUser), identity(IdentityKind::User));
-        let case = Case {
-            finding: &finding,
-            identity: &identity,
-            now: DateTime::from_secs(2_000),
-        };
+        let case = case(&finding, &identity);
         let names: Vec<_> = plan(&case, &observed()).actions.iter().map(Action::name).collect();
         assert_eq!(names, ["DeactivateAccessKey", "DeactivateAccessKey", "Tag"]);
     }

@@ -34,9 +34,10 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
     # moto's own web server closes every connection after one answer; no client could keep one.
+    # A slow call keeps its thread until it is through: enough of them for the tests of slowness.
     from cheroot.wsgi import Server
 
-    server = Server(("127.0.0.1", arguments.port), application(), numthreads=32, request_queue_size=256)
+    server = Server(("127.0.0.1", arguments.port), application(), numthreads=160, request_queue_size=256)
     server.nodelay = True
     server.prepare()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -84,7 +84,7 @@ class World:
             ssm = self.client("ssm")
             ssm.create_document(Name="RotateIAMKeysRunbook", DocumentType="Automation", Content=json.dumps(RUNBOOK))
         self.client("securityhub", self.security).enable_security_hub()
-        parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", **parameters}
+        parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", "SettleSeconds": "0", **parameters}
         outputs = self.stack(self.security, json.dumps(templates.translated(), default=str), parameters)
         self.responder_role = outputs["ResponderRoleArn"]
         self.topic = outputs["AlertTopicArn"]
@@ -98,6 +98,8 @@ class World:
                 "RotationDocument": parameters.get("RotationDocument", ""),
             },
         )
+        # A role that is as young as the response would be a suspect.
+        self.identify(role="SecurityRemediationRole", created="2020-01-01T00:00:00")
         self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
         queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
         self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)

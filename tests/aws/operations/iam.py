@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
+import datetime as dt
 import json
 import random
 import string
@@ -12,6 +13,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Group, Role, User
 from moto.iam.responses import IamResponse
 
+from . import state
 from ..dispatch import SimulatedError
 
 # AWS promises no page size, only a marker: short pages show who forgets to follow it.
@@ -24,7 +26,11 @@ PAGED = {
     "list_attached_role_policies": "AttachedPolicies",
     "list_attached_user_policies": "AttachedPolicies",
     "list_groups_for_user": "Groups",
+    "list_mfa_devices": "MFADevices",
     "list_role_policies": "PolicyNames",
+    "list_roles": "Roles",
+    "list_signing_certificates": "Certificates",
+    "list_ssh_public_keys": "SSHPublicKeys",
     "list_user_policies": "PolicyNames",
     "list_users": "Users",
 }
@@ -98,6 +104,33 @@ def _tags_after(self):
     return len(present | {tag["Key"] for tag in self.sim_params["Tags"]})
 
 
+def create_service_specific_credential(self):
+    user, credentials = _user(self), state(self, "service-credentials", region="-")
+    identifier = "ACCA" + "".join(random.choices(string.ascii_uppercase + string.digits, k=17))
+    credentials[identifier] = {
+        "UserName": user.name,
+        "ServiceName": self.sim_params["ServiceName"],
+        "ServiceSpecificCredentialId": identifier,
+        "Status": "Active",
+        "CreateDate": dt.datetime.now(dt.timezone.utc),
+    }
+    return ActionResult({"ServiceSpecificCredential": credentials[identifier]})
+
+
+def list_service_specific_credentials(self):
+    user, credentials = _user(self), state(self, "service-credentials", region="-")
+    mine = [it for it in credentials.values() if it["UserName"] == user.name]
+    return ActionResult({"ServiceSpecificCredentials": mine, "IsTruncated": False})
+
+
+def update_service_specific_credential(self):
+    credential = state(self, "service-credentials", region="-").get(self.sim_params["ServiceSpecificCredentialId"])
+    if credential is None or credential["UserName"] != self.sim_params["UserName"]:
+        raise SimulatedError("NoSuchEntity", "no such credential")
+    credential["Status"] = self.sim_params["Status"]
+    return ActionResult({})
+
+
 def own_keys_only(original):
     """AWS knows every account's keys and tells nobody about another's."""
 
@@ -142,6 +175,8 @@ def install():
     IamResponse._get_int_param = _without_paging(IamResponse._get_int_param)
     IamResponse.put_user_permissions_boundary = put_user_permissions_boundary
     IamResponse.delete_user_permissions_boundary = delete_user_permissions_boundary
+    for operation in (create_service_specific_credential, list_service_specific_credentials, update_service_specific_credential):
+        setattr(IamResponse, operation.__name__, operation)
     IamResponse.attach_user_policy = with_quota(IamResponse.attach_user_policy, _policies_after, MANAGED_POLICIES_QUOTA)
     IamResponse.tag_user = with_quota(IamResponse.tag_user, _tags_after, TAGS_QUOTA)
     IamResponse.get_access_key_last_used = own_keys_only(IamResponse.get_access_key_last_used)

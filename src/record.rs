@@ -1,0 +1,86 @@
+//! What is known of one response so far. It outlives a response that runs out of time, so that the
+//! report tells what was done until then.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::action::{Action, Done, Outcome};
+use crate::identity::{Identity, Observed};
+use crate::report::Verdict;
+
+#[derive(Debug, Default)]
+pub struct Record {
+    pub identity: Option<Identity>,
+    /// The state before anything was taken away; what was added is in `done`.
+    pub before: Option<Observed>,
+    pub done: DoneLog,
+    /// What was done and then undone by somebody else, each time it was seen.
+    pub reversals: Vec<String>,
+    pub notes: Vec<String>,
+    /// What still lets the identity act.
+    pub open: Vec<String>,
+    pub verdict: Option<Verdict>,
+    pub reason: Option<String>,
+    /// What has to be tried again.
+    pub failed: Vec<String>,
+}
+
+impl Record {
+    pub fn conclude(&mut self, verdict: Verdict, reason: impl Into<String>) {
+        self.verdict = Some(verdict);
+        self.reason = Some(reason.into());
+    }
+
+    pub fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+}
+
+/// Every action and its outcome, kept the moment it is known. Writes that run side by side share it.
+#[derive(Debug, Default)]
+pub struct DoneLog(Mutex<Vec<Done>>);
+
+impl DoneLog {
+    /// The words of the log line are those of the report.
+    pub fn push(&self, action: Action, outcome: Outcome) {
+        let (step, target, detail) = (action.name(), action.target(), outcome.detail());
+        match outcome {
+            Outcome::Failed(_) => tracing::error!(step, target, outcome = outcome.word(), detail, "{action}"),
+            _ => tracing::info!(step, target, outcome = outcome.word(), detail, "{action}"),
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Done { action, outcome });
+    }
+
+    pub fn all(&self) -> Vec<Done> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whether the same was done before, or was found done.
+    pub fn has_done(&self, action: &Action) -> bool {
+        let held = |it: &Done| {
+            matches!(it.outcome, Outcome::Applied { .. } | Outcome::AlreadyDone { .. }) && it.action.is_same(action)
+        };
+        self.all().iter().any(held)
+    }
+
+    /// What failed and was not done since, in words.
+    pub fn failures(&self) -> Vec<String> {
+        let all = self.all();
+        let is_mended = |n: usize, action: &Action| {
+            let later = all.iter().skip(n + 1);
+            later.filter(|it| it.action.is_same(action)).any(|it| !matches!(it.outcome, Outcome::Failed(_)))
+        };
+        let failed = all.iter().enumerate().filter_map(|(n, it)| match &it.outcome {
+            Outcome::Failed(failure) if !is_mended(n, &it.action) => Some(format!("{}: {failure}", it.action)),
+            _ => None,
+        });
+        let mut failed: Vec<_> = failed.collect();
+        failed.dedup();
+        failed
+    }
+}

@@ -18,14 +18,11 @@ def application():
 
     dispatch.install()
     operations.install()
-    from moto.iam.models import iam_backends
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     moto = DomainDispatcherApplication(create_backend_app)
     for service in WARM:
         moto.app_instances[service] = create_backend_app(service)
-    for partition in ("aws", "aws-us-gov"):
-        iam_backends["123456789012"][partition]
     return control.Application(moto)
 
 

@@ -8,6 +8,7 @@ import json
 import random
 import string
 
+import moto.iam.models
 from moto.core.responses import ActionResult
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Group, Role, User
@@ -20,6 +21,22 @@ from ..dispatch import SimulatedError
 PAGE = 4
 MANAGED_POLICIES_QUOTA = 10
 TAGS_QUOTA = 50
+
+# moto reads all 1,582 of AWS's managed policies anew for every account, which takes longer than a
+# response. These are the ones that the tests attach.
+MANAGED_POLICIES = (
+    "AWSDenyAll",
+    "AdministratorAccess",
+    "AmazonEC2FullAccess",
+    "AmazonRDSFullAccess",
+    "AmazonS3FullAccess",
+    "AmazonSNSFullAccess",
+    "AmazonSQSFullAccess",
+    "AmazonVPCFullAccess",
+    "IAMFullAccess",
+    "PowerUserAccess",
+    "ReadOnlyAccess",
+)
 
 PAGED = {
     "list_access_keys": "AccessKeyMetadata",
@@ -168,6 +185,8 @@ def with_unique_id(original):
 
 
 def install():
+    every = json.loads(moto.iam.models.aws_managed_policies_data)
+    moto.iam.models.aws_managed_policies_data = json.dumps({name: every[name] for name in MANAGED_POLICIES})
     User.__init__ = with_unique_id(User.__init__)
     for name, member in PAGED.items():
         setattr(IamResponse, name, paged(getattr(IamResponse, name), member))

@@ -16,13 +16,17 @@ from moto.core.authorization import ActionAuthenticatorMixin
 from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
-from . import callers
+from . import callers, lag
 from .policy import Unsupported, as_list, evaluate
 
 ActionAuthenticatorMixin._authenticate_and_authorize_action = lambda self, cls, resource="*": None
 
 # The members of the one organisation there is.
 ORGANISATION = "o-simulated00"
+
+
+# Service control policies, by the account they apply to: a Deny in one beats everything within.
+CONTROL_POLICIES = {}
 
 
 class Denied(Exception):
@@ -88,7 +92,7 @@ def resources(action, params, account, region):
 def authorise(response, action, params):
     """The caller and the resources, or Denied."""
     partition = get_partition(response.region)
-    caller = callers.find(response.get_access_key(), partition)
+    caller = lag.enforced(callers.find(response.get_access_key(), partition))
     if caller.kind == "administrator":
         return caller, ["*"]
     invalid = Denied("InvalidClientTokenId", "The security token included in the request is invalid.")
@@ -119,6 +123,8 @@ def decide(caller, action, params, targets, region):
                 raise Denied("AccessDenied", f"{message} because no permissions boundary allows the action")
         if caller.session_policy and evaluate([caller.session_policy], action, targets, facts) != "allow":
             raise Denied("AccessDenied", f"{message} because no session policy allows the action")
+        if evaluate(CONTROL_POLICIES.get(caller.account, []), action, targets, facts) == "deny":
+            raise Denied("AccessDenied", f"{message} with an explicit deny in a service control policy")
         if identity != "allow":
             raise Denied("AccessDenied", f"{message} because no identity-based policy allows the {action} action")
         if action == "sts:AssumeRole" and not trusts(targets[0], caller, facts, partition):

@@ -3,6 +3,8 @@
 POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "accounts"}
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
+POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
+POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
 GET  /_sim/journal?account=N every call that account's principals made
 """
 
@@ -14,7 +16,7 @@ from urllib.parse import parse_qs
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from . import authorization, dispatch
+from . import authorization, dispatch, lag
 
 
 def fault(body, _):
@@ -55,6 +57,16 @@ def role_credentials(body, _):
     }
 
 
+def enforcement_lag(body, _):
+    lag.set_lag(body["account"], body["low"], body["high"])
+    return {}
+
+
+def control_policies(body, _):
+    authorization.CONTROL_POLICIES[body["account"]] = body["documents"]
+    return {}
+
+
 def journal(_, query):
     account = query.get("account", [None])[0]
     with dispatch.LOCK:
@@ -66,6 +78,8 @@ ROUTES = {
     ("POST", "/_sim/fault"): fault,
     ("POST", "/_sim/identify"): identify,
     ("POST", "/_sim/role-credentials"): role_credentials,
+    ("POST", "/_sim/lag"): enforcement_lag,
+    ("POST", "/_sim/control-policies"): control_policies,
     ("GET", "/_sim/journal"): journal,
 }
 

@@ -14,7 +14,7 @@ from moto.core.responses import BaseResponse
 from moto.core.utils import get_service_model
 from moto.iam.models import iam_backends
 
-from . import authorization, callers, model
+from . import authorization, callers, lag, model
 
 LOCK = threading.RLock()
 JOURNAL = []
@@ -64,6 +64,7 @@ def dispatch(self, request, full_url=None, headers=None):
 
 
 def answered(self, action, operation, entry):
+    name = action.split(":")[1]
     fault = planned_fault(action, self)
     if fault:
         time.sleep(fault.get("delay_ms", 0) / 1000)
@@ -86,7 +87,10 @@ def answered(self, action, operation, entry):
         return error(self, "ValidationException", "; ".join(violations), 400)
     self.sim_params, self.sim_caller = params, caller
     try:
-        return self.call_action()
+        answer = self.call_action()
+        if action.startswith("iam:") and not name.startswith(("Get", "List")):
+            lag.remember(self.current_account)
+        return answer
     except SimulatedError as simulated:
         return error(self, simulated.code, simulated.message, http_status(operation, simulated.code))
     except Exception as crash:

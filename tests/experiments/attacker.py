@@ -1,0 +1,199 @@
+"""Does containment hold against an attacker who fights back?
+
+    python -m tests.experiments.attacker [--runs N] [--json FILE]
+
+The simulated AWS enforces IAM changes `lag` seconds late. An attacker with the victim's real key
+strips the deny and the boundary, activates and creates keys, and mints an accomplice with a key of
+its own, polling all the while. The responder is the real binary. Time is scaled: one second here is
+`SCALE` seconds there, except the responder's own pace, which is not, to its disadvantage.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import dataclasses
+import json
+import sys
+import threading
+import time
+
+from botocore.exceptions import ClientError
+
+from ..harness.processes import ROOT, simulated_aws
+from ..harness.victims import User, allowed
+from ..harness.world import World
+
+SCALE = 4
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """How one experiment differs from another; seconds as they would be on AWS."""
+
+    loop: bool = True
+    scp: bool = False
+    poll: float = 0.5
+    lag: tuple = (4.0, 4.0)
+    accomplice: bool = True
+
+
+SETTINGS = [
+    Setting(loop=loop, scp=scp, poll=poll, lag=lag, accomplice=accomplice)
+    for scp in (False, True)
+    for loop in (False, True)
+    for accomplice in ((False, True) if loop else (False,))
+    for poll, lag in ((0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.05, (4.0, 4.0)))
+]
+
+
+class Attacker(threading.Thread):
+    """Uses whatever still works: the victim's keys, those it made, the accomplice's."""
+
+    def __init__(self, world, user, setting):
+        super().__init__(daemon=True)
+        self.world, self.user, self.setting = world, user, setting
+        self.keys = {key["AccessKeyId"]: user.session(key=n) for n, key in enumerate(user.keys)}
+        self.accomplice = None
+        self.over = threading.Event()
+
+    def run(self):
+        while not self.over.wait(self.setting.poll / SCALE):
+            sessions = [*self.keys.values(), *([self.accomplice] if self.accomplice else [])]
+            any(self.strike_back(session) for session in sessions)
+
+    def strike_back(self, iam):
+        """Whether this session could do anything."""
+        name = self.user.name
+        worked = [self.attempt(iam.detach_user_policy, UserName=name, PolicyArn=DENY_ALL)]
+        worked.append(self.attempt(iam.delete_user_permissions_boundary, UserName=name))
+        for key in list(self.keys):
+            worked.append(self.attempt(iam.update_access_key, UserName=name, AccessKeyId=key, Status="Active"))
+        if self.setting.accomplice and self.accomplice is None and self.attempt(iam.create_user, UserName="svc-backup"):
+            self.attempt(iam.attach_user_policy, UserName="svc-backup", PolicyArn=ADMINISTRATOR)
+            self.adopt(iam)
+        return any(worked)
+
+    def adopt(self, iam):
+        try:
+            key = iam.create_access_key(UserName="svc-backup")["AccessKey"]
+        except ClientError:
+            return
+        credentials = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        self.accomplice = self.world.client("iam", **credentials)
+
+    @staticmethod
+    def attempt(call, **parameters):
+        try:
+            call(**parameters)
+            return True
+        except ClientError as error:
+            # An answer about the thing itself means that the caller was let through.
+            return error.response["Error"]["Code"] == "NoSuchEntity"
+
+
+def one_run(url, setting):
+    world = World(url)
+    try:
+        world.deploy(OpsItems="false")
+        if setting.scp:
+            document = (ROOT / "guardrail-scp.json").read_text()
+            world.control("control-policies", {"account": world.member, "documents": [document]})
+        user = User(world)
+        low, high = setting.lag
+        world.control("lag", {"account": world.member, "low": low / SCALE, "high": high / SCALE})
+        settle = 12 / SCALE if setting.loop else 0
+        # Fifty seconds for the containment there, and the ten that are kept back, which are not scaled.
+        responder = world.responder(timeout=round(50 / SCALE) + 10, SETTLE_SECONDS=str(settle), ALERT_TOPIC_ARN="")
+        attacker = Attacker(world, user, setting)
+        attacker.start()
+        time.sleep(1 / SCALE)
+        responder.invoke(world.event(EXFILTRATION, user))
+        report = json.loads([line["report"] for line in responder.log_lines() if "report" in line][-1])
+        verdict_at = time.time()
+        time.sleep(3 * high / SCALE)
+        contained = is_contained(world, user)
+        attacker.over.set()
+        attacker.join()
+        return {
+            "verdict": report["verdict"],
+            "contained": contained,
+            "false": report["verdict"] == "Contained" and not contained,
+            "reversals": len(report["reversals"]),
+            "attacker_writes": attacker_writes(world, user, verdict_at),
+        }
+    finally:
+        world.close()
+
+
+def is_contained(world, user):
+    """No key of the identity can do anything, by using them."""
+    return not any(allowed(user.session(key=n).list_users) for n in range(len(user.keys)))
+
+
+def attacker_writes(world, user, until):
+    """What the identity itself still changed between the strike and the verdict."""
+    journal = world.journal()
+    struck = min((e["ended"] for e in journal if e["action"] == "iam:AttachUserPolicy" and "Remediation" in e["principal"]), default=0)
+    mine = (e for e in journal if e["principal"] == user.arn and struck < e["began"] < until)
+    return sum(1 for e in mine if e["status"] == 200 and not e["action"].startswith(("iam:Get", "iam:List")))
+
+
+def experiment(url, setting, runs, parallel):
+    with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
+        results = list(pool.map(lambda _: one_run(url, setting), range(runs)))
+    verdicts = collections.Counter(result["verdict"] for result in results)
+    return {
+        "setting": dataclasses.asdict(setting),
+        "runs": runs,
+        "identity_contained": sum(result["contained"] for result in results),
+        "false_verdicts": sum(result["false"] for result in results),
+        "verdicts": dict(verdicts),
+        "attacker_writes_mean": round(sum(result["attacker_writes"] for result in results) / runs, 1),
+    }
+
+
+def row(result):
+    setting = result["setting"]
+    low, high = setting["lag"]
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(result["verdicts"].items()))
+    cells = [
+        "yes" if setting["scp"] else "no",
+        "loop" if setting["loop"] else "one shot",
+        "yes" if setting["accomplice"] else "no",
+        f"{setting['poll']} s",
+        f"{low:g} s" if low == high else f"{low:g}-{high:g} s",
+        f"{result['identity_contained']} / {result['runs']}",
+        str(result["false_verdicts"]),
+        str(result["attacker_writes_mean"]),
+        verdicts,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+HEADER = """| guardrail SCP | responder | accomplice | attacker polls every | enforcement lag | identity contained | false verdicts | attacker's writes after the strike | verdicts |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--parallel", type=int, default=10)
+    parser.add_argument("--json")
+    arguments = parser.parse_args()
+    results = []
+    print(HEADER, flush=True)
+    with simulated_aws() as url:
+        for setting in SETTINGS:
+            results.append(experiment(url, setting, arguments.runs, arguments.parallel))
+            print(row(results[-1]), flush=True)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(results, file, indent=1)
+    sys.exit(1 if any(r["false_verdicts"] for r in results if r["setting"]["loop"]) else 0)
+
+
+if __name__ == "__main__":
+    main()

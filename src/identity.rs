@@ -42,7 +42,12 @@ pub struct Unreadable {
     pub why: String,
     /// Whether another try could read it.
     pub retryable: bool,
+    /// The name leads to nobody, or to another unique ID.
+    pub is_gone: bool,
 }
+
+/// Why something that was left out on purpose is not there.
+pub const NOT_READ: &str = "not read yet";
 
 pub type Read<T> = Result<T, Unreadable>;
 
@@ -127,6 +132,12 @@ impl Observed {
 
     pub fn active_credentials(&self) -> impl Iterator<Item = &Credential> {
         self.credentials.iter().flatten().filter(|it| it.active)
+    }
+
+    /// A barrier could not be read: whether it holds is not known.
+    pub fn is_unknown(&self) -> bool {
+        let barriers = [self.profile.as_ref().err(), self.keys.as_ref().err(), self.attached.as_ref().err()];
+        barriers.into_iter().flatten().chain(self.revoked_before.as_ref().err()).any(|it| it.why != NOT_READ)
     }
 
     /// AWS asked for fewer calls.

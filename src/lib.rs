@@ -19,6 +19,7 @@ pub mod action;
 pub mod apply;
 pub mod aws_error;
 pub mod calls;
+mod clock;
 pub mod config;
 pub mod decode;
 pub mod escalate;

@@ -15,7 +15,7 @@ use crate::action::{Failure, REVOCATION_POLICY};
 use crate::aws_error::{self, failure, incomplete};
 use crate::finding::{AccessKeyId, Finding, Parse, Principal, PrincipalName, Source, UniqueId};
 use crate::guard::claimed_id;
-use crate::identity::{AccessKey, Identity, IdentityKind, Observed, Profile, Read, Unreadable};
+use crate::identity::{AccessKey, Identity, IdentityKind, NOT_READ, Observed, Profile, Read, Unreadable};
 
 mod credentials;
 
@@ -141,6 +141,14 @@ async fn read_user(iam: &Client, name: &PrincipalName, just_created: bool) -> Re
     }
 }
 
+/// The same identity under the name it has now. Roles can't be renamed.
+pub async fn find_again(iam: &Client, identity: &Identity) -> Result<Identity, Unresolved> {
+    match identity.kind {
+        IdentityKind::User => Ok(user_by_id(iam, &identity.id).await?.identity),
+        IdentityKind::Role => Err(Unresolved::Refused(format!("the role with the unique ID {} is gone", identity.id))),
+    }
+}
+
 async fn user_by_id(iam: &Client, id: &UniqueId) -> Result<Resolved, Unresolved> {
     let mut pages = iam.list_users().into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -195,7 +203,7 @@ async fn role(iam: &Client, name: &PrincipalName) -> Result<Resolved, Unresolved
 }
 
 fn nothing_read() -> Observed {
-    let not_yet = |what| Unreadable { what, why: "not read yet".to_owned(), retryable: true };
+    let not_yet = |what| Unreadable { what, why: NOT_READ.to_owned(), retryable: true, is_gone: false };
     Observed {
         profile: Err(not_yet("profile")),
         keys: Err(not_yet("access keys")),
@@ -274,8 +282,9 @@ pub async fn barriers(iam: &Client, identity: &Identity) -> Observed {
             Observed { profile, keys, attached, ..nothing_read() }
         }
         IdentityKind::Role => {
-            let (attached, revoked_before) = tokio::join!(attached_role_policies(iam, name), revoked_before(iam, name));
-            Observed { attached, revoked_before, ..nothing_read() }
+            let (profile, attached, revoked_before) =
+                tokio::join!(same_role(iam, identity), attached_role_policies(iam, name), revoked_before(iam, name));
+            Observed { profile, attached, revoked_before, ..nothing_read() }
         }
     }
 }
@@ -294,13 +303,18 @@ fn nothing_of_a_user() -> Observed {
 fn unreadable<E: ProvideErrorMetadata>(what: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Unreadable {
     move |error| {
         let failure = failure(&error);
-        Unreadable { what, why: failure.to_string(), retryable: failure.retryable }
+        Unreadable {
+            what,
+            why: failure.to_string(),
+            retryable: failure.retryable,
+            is_gone: failure.code == "NoSuchEntity",
+        }
     }
 }
 
 fn replaced(identity: &Identity) -> Unreadable {
     let why = format!("the name `{}` belongs to another unique ID than {} now", identity.name, identity.id);
-    Unreadable { what: "profile", why, retryable: true }
+    Unreadable { what: "profile", why, retryable: true, is_gone: true }
 }
 
 async fn same_user(iam: &Client, identity: &Identity) -> Read<Profile> {
@@ -325,8 +339,12 @@ async fn access_keys(iam: &Client, user: &PrincipalName) -> Read<Vec<AccessKey>>
     while let Some(key) = items.next().await {
         let key = key.map_err(unreadable("access keys"))?;
         let id = AccessKeyId::parse(key.access_key_id().unwrap_or_default());
-        let odd =
-            |_| Unreadable { what: "access keys", why: "ListAccessKeys gave an odd ID".to_owned(), retryable: true };
+        let odd = |_| Unreadable {
+            what: "access keys",
+            why: "ListAccessKeys gave an odd ID".to_owned(),
+            retryable: true,
+            is_gone: false,
+        };
         // Whatever is not inactive may work.
         found.push(AccessKey { id: id.map_err(odd)?, active: key.status() != Some(&StatusType::Inactive) });
     }

@@ -15,10 +15,11 @@ use futures_util::stream;
 use crate::accounts::Member;
 use crate::action::{Action, Outcome};
 use crate::apply::apply;
+use crate::clock::Clock;
 use crate::config::Mode;
 use crate::finding::Finding;
 use crate::identity::{Identity, Observed, Read};
-use crate::observe::{self, Resolved};
+use crate::observe::{self, Resolved, Unresolved};
 use crate::playbooks::{Case, Options, Plan, Playbook};
 use crate::record::{DoneLog, Record};
 use crate::report::Verdict;
@@ -26,14 +27,6 @@ use crate::suspects;
 
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
-/// Between two looks at the barriers while all is quiet.
-const CALM: Duration = Duration::from_secs(1);
-/// The same right after somebody undid one: the shorter the gap, the smaller the window that the
-/// attacker has four seconds later.
-const FIGHT: Duration = Duration::from_millis(100);
-/// The same when AWS asks for less.
-const THROTTLED: Duration = Duration::from_secs(4);
-
 /// What one reconciliation works with.
 pub struct Engine<'a> {
     pub member: &'a Member,
@@ -50,7 +43,7 @@ impl Engine<'_> {
     pub async fn run(&self, mode: Mode, resolved: Resolved, record: &mut Record) {
         match mode {
             Mode::Observe => self.foresee(&resolved.identity, record).await,
-            Mode::Enforce => self.enforce(&resolved, record).await,
+            Mode::Enforce => self.enforce(resolved, record).await,
         }
     }
 
@@ -71,52 +64,86 @@ impl Engine<'_> {
         record.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
     }
 
-    async fn enforce(&self, Resolved { identity, observed: known }: &Resolved, record: &mut Record) {
-        let case = self.case(identity);
+    async fn enforce(&self, resolved: Resolved, record: &mut Record) {
+        let Resolved { identity, observed: known } = resolved;
+        let case = self.case(&identity);
         let began = Instant::now();
-        let strike = (self.playbook.strike)(&case, known);
+        let strike = (self.playbook.strike)(&case, &known);
         let (before, ()) =
-            tokio::join!(observe::observe(&self.member.iam, identity), self.apply_all(strike.clone(), &record.done));
+            tokio::join!(observe::observe(&self.member.iam, &identity), self.apply_all(strike.clone(), &record.done));
         let Plan { mut actions, notes } = (self.playbook.plan)(&case, &before);
         record.notes.extend(notes);
-        record.before = Some(before);
+        record.before = Some(before_strike(known, before, &self.finding.partition.deny_all_policy()));
         // The read beside the strike may have been too early to see it.
         actions.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         self.apply_all(actions, &record.done).await;
-        self.hold(&case, began, record).await;
+        self.hold(identity, began, record).await;
     }
 
-    /// Reads again and puts back until it has held, or the time is up.
-    async fn hold(&self, case: &Case<'_>, began: Instant, record: &mut Record) {
-        let mut changed = Instant::now();
-        let mut pause = CALM;
+    /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.
+    async fn hold(&self, mut identity: Identity, began: Instant, record: &mut Record) {
+        let mut clock = Clock::start(self.settle);
         loop {
-            let rest = self.settle.saturating_sub(changed.elapsed());
-            if rest.is_zero() || self.is_late() {
+            if clock.has_settled() || self.is_late() {
+                let case = self.case(&identity);
                 let (observed, suspects) =
-                    tokio::join!(observe::observe(&self.member.iam, case.identity), self.suspects(case, began));
-                let missing = missing(&(self.playbook.plan)(case, &observed), &observed);
+                    tokio::join!(observe::observe(&self.member.iam, &identity), self.suspects(&case, began));
+                let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
                 if missing.is_empty() || self.settle.is_zero() || self.is_late() {
                     self.judge(&missing, &observed, suspects, record);
-                    return self.check_time(rest, record);
+                    return check_time(&clock, record);
                 }
                 self.put_back(missing, record).await;
-                (changed, pause) = (Instant::now(), FIGHT);
+                clock.restart();
                 continue;
             }
-            tokio::time::sleep(pause.min(rest)).await;
-            let barriers = observe::barriers(&self.member.iam, case.identity).await;
-            let plan = (self.playbook.plan)(case, &barriers);
-            let missing = missing(&plan, &barriers);
-            if !missing.is_empty() {
-                self.put_back(missing, record).await;
-                (changed, pause) = (Instant::now(), FIGHT);
-            } else if barriers.is_throttled() {
-                pause = THROTTLED;
-            } else {
-                pause = (pause * 2).min(CALM);
+            clock.pause().await;
+            let barriers = observe::barriers(&self.member.iam, &identity).await;
+            if barriers.profile.as_ref().is_err_and(|it| it.is_gone) {
+                match self.find_again(&identity, record).await {
+                    Some(found) => identity = found,
+                    None => return,
+                }
+                clock.restart();
+                continue;
+            }
+            let missing = missing(&(self.playbook.plan)(&self.case(&identity), &barriers), &barriers);
+            if !missing.is_empty() && missing.iter().all(|it| record.done.failed_for_good(it)) {
+                // Another try fails the same way; a person must know now.
+                return self.judge(&missing, &barriers, Ok(Vec::new()), record);
+            }
+            match () {
+                () if !missing.is_empty() => {
+                    self.put_back(missing, record).await;
+                    clock.restart();
+                }
+                () if barriers.is_unknown() => clock.doubt(barriers.is_throttled()),
+                () => clock.calm_down(),
             }
         }
+    }
+
+    /// The name leads to nobody, or to somebody else: the attacker renamed the user, or it is gone.
+    /// Whoever bears the name now is a suspect and nobody's containment.
+    async fn find_again(&self, identity: &Identity, record: &mut Record) -> Option<Identity> {
+        match observe::find_again(&self.member.iam, identity).await {
+            Ok(found) => {
+                record.reversals.push(format!("user {} was renamed to {}", identity.name, found.name));
+                record.identity = Some(found.clone());
+                return Some(found);
+            }
+            Err(Unresolved::Refused(reason)) => {
+                let reason = format!("it vanished during the response: {reason}");
+                record.open.push(format!("whoever bears the name {} now is a suspect", identity.name));
+                record.conclude(Verdict::Unverified, reason);
+            }
+            Err(Unresolved::Failed(failure)) => {
+                record.conclude(Verdict::Unverified, format!("it vanished, and could not be looked up: {failure}"));
+            }
+        }
+        record.failed = record.done.failures();
+        record.failed.extend(record.reason.clone());
+        None
     }
 
     fn is_late(&self) -> bool {
@@ -189,15 +216,24 @@ impl Engine<'_> {
             }
         }
     }
+}
 
-    /// All may be in place when the time is up, but not for long enough to say that it holds.
-    fn check_time(&self, rest: Duration, record: &mut Record) {
-        if !rest.is_zero() && matches!(record.verdict, Some(Verdict::Contained | Verdict::SuspectsOpen)) {
-            let reason = format!("the time was up {} s before it had held long enough", rest.as_secs());
-            record.open.push(reason.clone());
-            record.failed.push(reason.clone());
-            record.conclude(Verdict::NotContained, reason);
-        }
+/// All may be in place when the time is up, but not for long enough to say that it holds.
+fn check_time(clock: &Clock, record: &mut Record) {
+    if !clock.has_settled() && matches!(record.verdict, Some(Verdict::Contained | Verdict::SuspectsOpen)) {
+        let reason = format!("the time was up {} s before it had held long enough", clock.rest().as_secs() + 1);
+        record.open.push(reason.clone());
+        record.failed.push(reason.clone());
+        record.conclude(Verdict::NotContained, reason);
+    }
+}
+
+/// The state as it was before the strike, from the reads before and beside it.
+fn before_strike(known: Observed, beside: Observed, deny_all: &str) -> Observed {
+    let attached = beside.attached.map(|it| it.into_iter().filter(|arn| arn != deny_all).collect());
+    match known.keys.is_ok() {
+        true => Observed { attached, keys: known.keys, profile: known.profile, ..beside },
+        false => Observed { attached, profile: known.profile, ..beside },
     }
 }
 

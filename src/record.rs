@@ -68,6 +68,27 @@ impl DoneLog {
         self.all().iter().any(held)
     }
 
+    /// Whether its last try failed in a way that another try can't mend.
+    pub fn failed_for_good(&self, action: &Action) -> bool {
+        let all = self.all();
+        let last = all.iter().rev().find(|it| it.action.is_same(action));
+        last.is_some_and(|it| matches!(&it.outcome, Outcome::Failed(failure) if !failure.retryable))
+    }
+
+    /// Each action once, with its last outcome and how often it came to that: in a fight the same is
+    /// done over and over.
+    pub fn summary(&self) -> Vec<(Done, usize)> {
+        let mut summary: Vec<(Done, usize)> = Vec::new();
+        for done in self.all() {
+            let is_same = |it: &Done| it.action.is_same(&done.action) && it.outcome.word() == done.outcome.word();
+            match summary.iter_mut().find(|(it, _)| is_same(it)) {
+                Some((last, times)) => (*last, *times) = (done, *times + 1),
+                None => summary.push((done, 1)),
+            }
+        }
+        summary
+    }
+
     /// What failed and was not done since, in words.
     pub fn failures(&self) -> Vec<String> {
         let all = self.all();

@@ -97,6 +97,8 @@ pub struct ActionReport {
     pub action: &'static str,
     pub target: String,
     pub outcome: &'static str,
+    /// How often it came to that; more than once when somebody undid it.
+    pub times: usize,
     pub detail: String,
 }
 
@@ -135,8 +137,8 @@ impl Record {
             access_key: finding.access_key.as_ref().map(ToString::to_string),
             verdict: self.verdict(),
             reason: self.reason.clone().unwrap_or_default(),
-            actions: self.done.all().iter().map(action_report).collect(),
-            reversals: self.reversals.clone(),
+            actions: self.done.summary().iter().map(action_report).collect(),
+            reversals: counted(&self.reversals),
             notes: self.notes.clone(),
             open: self.open.clone(),
             before: self.before.as_ref().map(before),
@@ -150,11 +152,12 @@ impl Record {
     }
 }
 
-fn action_report(done: &Done) -> ActionReport {
+fn action_report((done, times): &(Done, usize)) -> ActionReport {
     ActionReport {
         action: done.action.name(),
         target: text::line(&done.action.target(), 512),
         outcome: done.outcome.word(),
+        times: *times,
         detail: if done.outcome == Outcome::Planned { format!("would {}", done.action) } else { done.outcome.detail() },
     }
 }
@@ -253,8 +256,8 @@ impl Summary<'_> {
             lines.push(String::new());
             lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));
         }
-        section(&mut lines, "What was done", self.record.done.all().iter().map(step));
-        section(&mut lines, "Undone by somebody, and put back", self.record.reversals.iter().take(20).cloned());
+        section(&mut lines, "What was done", self.record.done.summary().iter().map(step));
+        section(&mut lines, "Undone by somebody, and put back", counted(&self.record.reversals).into_iter());
         section(&mut lines, "Still open", self.record.open.iter().cloned());
         section(&mut lines, "Failed", self.record.failed.iter().filter(|it| !self.record.open.contains(it)).cloned());
         section(&mut lines, "Good to know", self.record.notes.iter().cloned());
@@ -301,14 +304,29 @@ impl Summary<'_> {
     }
 }
 
-fn step(done: &Done) -> String {
-    let detail = done.outcome.detail();
+fn step((done, times): &(Done, usize)) -> String {
+    let (detail, outcome) = (text::line(&done.outcome.detail(), 300), done.outcome.word());
     let words = text::line(&done.action.to_string(), 400);
+    let times = if *times > 1 { format!(" {times} times") } else { String::new() };
     if detail.is_empty() {
-        format!("[{}] {words}", done.outcome.word())
+        format!("[{outcome}{times}] {words}")
     } else {
-        format!("[{}] {words} ({})", done.outcome.word(), text::line(&detail, 300))
+        format!("[{outcome}{times}] {words} ({detail})")
     }
+}
+
+/// Each line once, with how often it came.
+fn counted(lines: &[String]) -> Vec<String> {
+    let mut counted: Vec<(&String, usize)> = Vec::new();
+    for line in lines {
+        match counted.iter_mut().find(|(it, _)| *it == line) {
+            Some((_, times)) => *times += 1,
+            None => counted.push((line, 1)),
+        }
+    }
+    let words =
+        |(line, times): (&String, usize)| if times > 1 { format!("{line} ({times} times)") } else { line.clone() };
+    counted.into_iter().map(words).collect()
 }
 
 fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = String>) {

@@ -50,5 +50,5 @@ fn words(kind: &str, arn: &str, id: &str) -> String {
 }
 
 fn unreadable(what: &'static str, failure: &crate::action::Failure) -> Unreadable {
-    Unreadable { what, why: failure.to_string(), retryable: failure.retryable }
+    Unreadable { what, why: failure.to_string(), retryable: failure.retryable, is_gone: false }
 }

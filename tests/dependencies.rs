@@ -1,7 +1,5 @@
 //! What `deny.toml` bans is in no build of ours, seen without cargo-deny, which few have installed.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::process::Command;
 
 #[test]

@@ -115,7 +115,8 @@ mod tests {
     #[test]
     fn unreadable_keys_do_not_hold_up_the_deny() {
         let mut observed = observed();
-        observed.keys = Err(Unreadable { what: "access keys", why: "Throttling".to_owned(), retryable: true });
+        observed.keys =
+            Err(Unreadable { what: "access keys", why: "Throttling".to_owned(), retryable: true, is_gone: false });
         assert_eq!(check(IdentityKind::User, &observed).0.len(), 1);
     }
 

@@ -40,12 +40,11 @@ class Setting:
     accomplice: bool = True
 
 
+ATTACKERS = ((0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.05, (4.0, 4.0)))
 SETTINGS = [
     Setting(loop=loop, scp=scp, poll=poll, lag=lag, accomplice=accomplice)
-    for scp in (False, True)
-    for loop in (False, True)
-    for accomplice in ((False, True) if loop else (False,))
-    for poll, lag in ((0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.05, (4.0, 4.0)))
+    for loop, scp, accomplice in ((False, False, False), (True, False, False), (True, True, False), (True, False, True), (True, True, True))
+    for poll, lag in ATTACKERS
 ]
 
 

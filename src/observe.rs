@@ -156,7 +156,7 @@ async fn user_by_id(iam: &Client, id: &UniqueId) -> Result<Resolved, Unresolved>
         if let Some(user) = page.users.iter().find(|it| it.user_id == id.as_str()) {
             let name = PrincipalName::parse(&user.user_name).map_err(|_| incomplete("ListUsers gave an odd name"))?;
             let found = read_user(iam, &name, false).await?;
-            return found.ok_or_else(|| Unresolved::Refused(format!("the user with the unique ID {id} is gone")));
+            return found.ok_or_else(|| Unresolved::Failed(incomplete("IAM lists the user and does not find it")));
         }
     }
     Err(Unresolved::Refused(format!("no user has the unique ID {id}")))

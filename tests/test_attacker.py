@@ -2,7 +2,6 @@
 docs/attacker.md come from many."""
 
 import concurrent.futures
-import json
 import time
 
 import pytest
@@ -47,7 +46,7 @@ def respond_while(world, user, meddle, settle=3, timeout=20):
         time.sleep(0.5)
         meddle()
         answer.result()
-    return json.loads([line["report"] for line in responder.log_lines() if "report" in line][-1])
+    return responder.last_report()
 
 
 def test_what_is_undone_is_put_back_and_counted(world):

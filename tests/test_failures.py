@@ -10,13 +10,6 @@ from .harness.victims import User
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 
 
-def last_report(responder):
-    """A report that ended in an error is in the log."""
-    import json
-
-    return json.loads([line["report"] for line in responder.log_lines() if "report" in line][-1])
-
-
 @pytest.mark.parametrize(
     ("action", "code", "status"),
     [
@@ -62,7 +55,7 @@ def test_a_lasting_fault_of_one_call_stops_no_other(world, action, code, status,
     responder = world.responder()
     answer = responder.invoke(world.event(EXFILTRATION, user))
     assert answer["errorType"] == "ResponseIncomplete" and code in answer["errorMessage"], answer
-    assert last_report(responder)["verdict"] == verdict
+    assert responder.last_report()["verdict"] == verdict
     if action not in ("iam:AttachUserPolicy", "iam:GetUser"):
         assert "AWSDenyAll" in user.state()["policies"]
     if action not in ("iam:UpdateAccessKey", "iam:ListAccessKeys", "iam:GetUser"):
@@ -106,7 +99,7 @@ def test_an_unprocessed_finding_is_a_failure(world):
     responder = world.responder()
     answer = responder.invoke(world.event("security-hub-iam-8-unused-credentials", user))
     assert "FindingNotFound" in answer["errorMessage"]
-    assert last_report(responder)["verdict"] == "Contained"
+    assert responder.last_report()["verdict"] == "Contained"
 
 
 def test_a_slow_aws_does_not_outlast_the_function(world):
@@ -118,7 +111,7 @@ def test_a_slow_aws_does_not_outlast_the_function(world):
     answer = responder.invoke(world.event(EXFILTRATION, user))
     assert time.monotonic() - began < 13
     assert answer["errorType"] == "ResponseIncomplete", answer
-    assert last_report(responder)["verdict"] in ("NotContained", "Unverified")
+    assert responder.last_report()["verdict"] in ("NotContained", "Unverified")
     assert len(world.alerts()) == 1
 
 

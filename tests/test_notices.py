@@ -74,6 +74,7 @@ def test_logs_are_json_lines_without_secrets_or_payloads(world):
     event["detail"]["description"] = "payload-marker"
     responder = world.responder()
     [report] = responder.invoke(event)["reports"]
+    assert responder.last_report() == report
     output = responder.output()
     for secret in ("an-external-id-of-the-tests", user.keys[0]["SecretAccessKey"], "payload-marker"):
         assert secret not in output

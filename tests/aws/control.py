@@ -1,6 +1,6 @@
 """The control plane: what a test needs and AWS has no API for.
 
-POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "accounts"}
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "reset", "accounts"}
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
@@ -84,6 +84,17 @@ ROUTES = {
 }
 
 
+def breaking(start_response):
+    """Announces more than is sent, then closes: what a client sees when the connection is reset."""
+
+    def start(status, headers, *rest):
+        if any(name.lower() == "x-sim-reset" for name, _ in headers):
+            headers = [("Content-Length", "1000"), ("Connection", "close")]
+        return start_response(status, headers, *rest)
+
+    return start
+
+
 class Application:
     """Our routes in front of moto's."""
 
@@ -98,7 +109,7 @@ class Application:
         if not path.startswith("/_sim/"):
             # moto parses forms and forgets how they were written; signatures are over the bytes.
             environ.update({"wsgi.input": io.BytesIO(raw), "sim.body": raw})
-            return self.moto(environ, start_response)
+            return self.moto(environ, breaking(start_response))
         try:
             body = json.loads(raw or b"{}")
             answer = ROUTES[environ["REQUEST_METHOD"], path](body, parse_qs(environ.get("QUERY_STRING", "")))

@@ -29,6 +29,9 @@ class SimulatedError(Exception):
         self.code, self.message = code, message
 
 
+# An answer that the control plane turns into a connection that breaks.
+RESET = (200, {"x-sim-reset": "true"}, "")
+
 # The prefix in IAM actions, where it is not moto's name of the service.
 PREFIXES = {"awslambda": "lambda"}
 JSON_CODES = {
@@ -56,6 +59,8 @@ def dispatch(self, request, full_url=None, headers=None):
     self.sim_body = request.environ["sim.body"]
     entry = {"action": action, "began": began, "region": self.region, "key": self.get_access_key()}
     answer = answered(self, action, operation, entry)
+    if entry.pop("reset_after", False):
+        answer = RESET
     entry.update(ended=time.time(), status=int(answer[0]), error=answer[2][:400] if int(answer[0]) >= 400 else None)
     with LOCK:
         entry["seq"] = len(JOURNAL) + 1
@@ -68,9 +73,13 @@ def answered(self, action, operation, entry):
     fault = planned_fault(action, self)
     if fault:
         time.sleep(fault.get("delay_ms", 0) / 1000)
+        if fault.get("reset") == "before":
+            entry["decision"] = "fault"
+            return RESET
         if fault.get("code"):
             entry["decision"] = "fault"
             return error(self, fault["code"], fault.get("message", "injected"), fault.get("status", 400))
+        entry["reset_after"] = fault.get("reset") == "after"
     params = {}
     try:
         params = model.parameters(self, operation)

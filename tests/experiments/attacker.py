@@ -110,7 +110,7 @@ def one_run(url, setting):
         attacker.start()
         time.sleep(1 / SCALE)
         responder.invoke(world.event(EXFILTRATION, user))
-        report = json.loads([line["report"] for line in responder.log_lines() if "report" in line][-1])
+        report = responder.last_report()
         verdict_at = time.time()
         time.sleep(3 * high / SCALE)
         contained = is_contained(world, user)

@@ -81,7 +81,7 @@ class Emulator:
         addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
         command = [str(emulator_path()), "--log-level", "error", *addresses, str(binary)]
         self.process = subprocess.Popen(command, env=settings, stdout=self.log, stderr=self.log, start_new_session=True)
-        self.port = port
+        self.answered = 0
         wait_for(port, self.process)
 
     def invoke(self, payload):
@@ -93,6 +93,7 @@ class Emulator:
                 body = answer.read().decode()
         except urllib.error.HTTPError as error:
             body = error.read().decode()
+        self.answered += 1
         try:
             return json.loads(body)
         except ValueError:
@@ -113,6 +114,17 @@ class Emulator:
                 if isinstance(parsed, dict):
                     lines.append(parsed)
         return lines
+
+    def last_report(self):
+        """The report that was logged last: also of an invocation that ended in an error. Lines reach
+        the log through the emulator, sometimes after the answer."""
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            reports = [line["report"] for line in self.log_lines() if "report" in line]
+            if len(reports) >= self.answered:
+                return json.loads(reports[-1])
+            time.sleep(0.02)
+        raise AssertionError(f"no report was logged:\n{self.output()}")
 
     def close(self):
         stop(self.process)

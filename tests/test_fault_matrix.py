@@ -1,0 +1,134 @@
+"""Every AWS call that the responder makes, failing in every way it can, in the HTTP path.
+
+Each cell's required outcome is in `REQUIRED`. In all of them: an answer within the time, no panic, no
+verdict better than what an administrator sees afterwards.
+"""
+
+import time
+
+import pytest
+
+from .harness.victims import Role, User
+from .harness.world import POLICIES
+
+GOOD = ("Contained", "ok")
+
+# What each fault is, on the wire. `times` absent means for good.
+FAULTS = {
+    "throttled-once": {"code": "Throttling", "status": 400, "times": 1},
+    "throttled": {"code": "Throttling", "status": 400},
+    "denied": {"code": "AccessDenied", "status": 403},
+    "no-such-entity": {"code": "NoSuchEntity", "status": 404},
+    "broken": {"code": "ServiceFailure", "status": 500},
+    "timeout-once": {"delay_ms": 5_000, "times": 1},
+    "reset-before": {"reset": "before", "times": 1},
+    "reset-after": {"reset": "after", "times": 1},
+    "conflict-twice": {"code": "ConcurrentModification", "status": 409, "times": 2},
+    "quota": {"code": "LimitExceeded", "status": 409},
+    "slow": {"delay_ms": 15_000},
+}
+ONCE = ("throttled-once", "timeout-once", "reset-before", "reset-after")
+LASTING = ("throttled", "denied", "broken", "slow")
+
+# The kinds of calls, and what each kind's lasting failure must come to: the verdict, and whether the
+# invocation is an error, so that it is tried again.
+REQUIRED = {
+    "assume": dict.fromkeys(LASTING, ("NotContained", "error")),
+    "resolve": dict.fromkeys(LASTING, ("NotContained", "error")) | {"no-such-entity": ("NotContained", "error")},
+    "read": dict.fromkeys(LASTING, ("Unverified", "error")) | {"no-such-entity": ("Unverified", "error")},
+    # That a user has no password, and a role no revocation, is what NoSuchEntity says.
+    "absent": dict.fromkeys(LASTING, ("Unverified", "error")) | {"no-such-entity": GOOD},
+    "revocation": dict.fromkeys(LASTING, ("Unverified", "error")) | {"no-such-entity": ("NotContained", "error")},
+    "write": dict.fromkeys((*LASTING, "no-such-entity", "quota"), ("NotContained", "error")) | {"conflict-twice": GOOD},
+    "attach": dict.fromkeys((*LASTING, "no-such-entity"), ("NotContained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
+    "tag": dict.fromkeys((*LASTING, "no-such-entity"), ("Contained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
+    "notice": dict.fromkeys(LASTING, ("Contained", "error")),
+}
+
+# Each call, where it is made, and its kind.
+CALLS = [
+    ("user", "sts:AssumeRole", "assume"),
+    ("user", "iam:GetUser", "resolve"),
+    ("user", "iam:ListAccessKeys", "read"),
+    ("user", "iam:ListAttachedUserPolicies", "read"),
+    ("user", "iam:ListUserPolicies", "read"),
+    ("user", "iam:ListGroupsForUser", "read"),
+    ("user", "iam:ListMFADevices", "read"),
+    ("user", "iam:ListSSHPublicKeys", "read"),
+    ("user", "iam:ListSigningCertificates", "read"),
+    ("user", "iam:ListServiceSpecificCredentials", "read"),
+    ("user", "iam:ListUsers", "read"),
+    ("user", "iam:ListRoles", "read"),
+    ("user", "iam:GetLoginProfile", "absent"),
+    ("user", "iam:AttachUserPolicy", "attach"),
+    ("user", "iam:UpdateAccessKey", "write"),
+    ("user", "iam:TagUser", "tag"),
+    ("user", "ssm:StartAutomationExecution", "notice"),
+    ("user", "ssm-incidents:StartIncident", "notice"),
+    ("user", "securityhub:BatchUpdateFindings", "notice"),
+    ("user", "sns:Publish", "notice"),
+    ("role", "iam:GetRole", "resolve"),
+    ("role", "iam:GetRolePolicy", "revocation"),
+    ("role", "iam:ListRolePolicies", "read"),
+    ("role", "iam:ListAttachedRolePolicies", "read"),
+    ("role", "iam:PutRolePolicy", "write"),
+    ("role", "iam:TagRole", "tag"),
+    ("role", "ssm:CreateOpsItem", "notice"),
+    ("overprivileged", "iam:DetachUserPolicy", "write"),
+    ("overprivileged", "iam:RemoveUserFromGroup", "write"),
+    ("stuffed", "iam:PutUserPermissionsBoundary", "write"),
+]
+
+
+def required(kind, fault):
+    return GOOD if fault in ONCE else REQUIRED[kind].get(fault)
+
+
+CELLS = [(where, call, kind, fault) for where, call, kind in CALLS for fault in FAULTS if required(kind, fault)]
+# Taking away what is gone is done, and the read afterwards says whether it is.
+SPECIAL = {("iam:GetRole", "no-such-entity"): ("Refused", "ok")}
+
+
+def stage(world, where):
+    """The event, and how to see whether the identity is really contained."""
+    if where == "role":
+        world.deploy()
+        role = Role(world)
+        name = "guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws"
+        return world.event(name, role=role), lambda: "AWSRevokeOlderSessions" in role.state()["inline"]
+    world.deploy(response_plan=True, rotation=True, TrustedProducts="product/aws/*,product/*/default")
+    more = ["ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess"]
+    stuffed = [*POLICIES, *more, "AmazonSNSFullAccess", "AmazonRDSFullAccess"]
+    user = User(world, policies=stuffed if where == "stuffed" else POLICIES)
+    name = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
+    if where == "overprivileged":
+        name = "security-hub-simulation-administrator-access"
+    event = world.event(name, user)
+    world.finding(event)
+
+    def contained():
+        state = user.state()
+        if where == "overprivileged":
+            return state["policies"] == [] and state["groups"] == [] and "Active" not in state["keys"].values()
+        denied = "AWSDenyAll" in state["policies"] or state["boundary"]
+        return bool(denied) and "Active" not in state["keys"].values()
+
+    return event, contained
+
+
+@pytest.mark.parametrize(("where", "call", "kind", "fault"), CELLS, ids=lambda it: str(it))
+def test_cell(world, where, call, kind, fault):
+    event, contained = stage(world, where)
+    world.fault(call, **FAULTS[fault])
+    responder, began = world.responder(timeout=45), time.monotonic()
+    answer = responder.invoke(event)
+    assert time.monotonic() - began < 44
+    report = responder.last_report()
+    output = responder.output()
+    assert "panicked" not in output and "Task timed out" not in output
+    ending = "ok" if "reports" in answer else "error"
+    assert (report["verdict"], ending) == SPECIAL.get((call, fault), required(kind, fault)), answer
+    if report["verdict"] == "Contained":
+        assert contained()
+    if ending == "error":
+        assert answer["errorType"] == "ResponseIncomplete"

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::finding::Finding;
 
 /// The settings every client shares: credentials, region, connection pool, retries, timeouts.
-pub async fn sdk_config() -> SdkConfig {
+pub async fn sdk_config(endpoint_url: Option<&str>) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(4))
@@ -25,13 +25,18 @@ pub async fn sdk_config() -> SdkConfig {
         .with_max_attempts(4)
         .with_initial_backoff(Duration::from_millis(200))
         .with_max_backoff(Duration::from_secs(2));
-    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries).load().await
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
+    if let Some(url) = endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
 }
 
 /// The clients of our own account, for one response.
 pub struct Home {
     pub sts: aws_sdk_sts::Client,
     pub sns: aws_sdk_sns::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub incidents: aws_sdk_ssmincidents::Client,
     sdk: SdkConfig,
@@ -47,12 +52,24 @@ pub struct Member {
 
 impl Home {
     pub fn new(sdk: &SdkConfig, calls: &CallLog) -> Self {
+        // A ledger that does not answer must not hold up the strike.
+        let ledger_timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(Duration::from_millis(1_200))
+            .operation_timeout(Duration::from_secs(3))
+            .build();
         Self {
             sts: aws_sdk_sts::Client::from_conf(
                 aws_sdk_sts::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
             sns: aws_sdk_sns::Client::from_conf(
                 aws_sdk_sns::config::Builder::from(sdk).interceptor(calls.clone()).build(),
+            ),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(
+                aws_sdk_dynamodb::config::Builder::from(sdk)
+                    .timeout_config(ledger_timeouts)
+                    .interceptor(calls.clone())
+                    .build(),
             ),
             ssm: aws_sdk_ssm::Client::from_conf(
                 aws_sdk_ssm::config::Builder::from(sdk).interceptor(calls.clone()).build(),

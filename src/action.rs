@@ -199,6 +199,12 @@ impl Action {
         }
     }
 
+    /// Whether it only adds to what holds the identity back, and describes itself: all else needs the
+    /// before-state in the ledger first.
+    pub fn is_additive(&self) -> bool {
+        !matches!(self, Self::DetachPolicy { .. } | Self::LeaveGroup { .. } | Self::DeleteLoginProfile { .. })
+    }
+
     /// Whether the identity is freer without it. Tags and notices hold nobody back.
     pub fn contains(&self) -> bool {
         match self {
@@ -317,4 +323,5 @@ impl Outcome {
 pub struct Done {
     pub action: Action,
     pub outcome: Outcome,
+    pub at: DateTime,
 }

@@ -133,6 +133,12 @@ pub struct Config {
     pub trusted_creators: Vec<IdentityPattern>,
     pub trusted_products: Vec<Pattern>,
     pub generator_threats: Vec<(Pattern, Threat)>,
+    /// A simulated AWS. The SDK has a variable of its own for it, and panics when that is empty, which
+    /// is how a template leaves one out.
+    pub endpoint_url: Option<String>,
+    pub ledger_table: String,
+    /// Distinct principals that may be contained automatically in an hour: in one account, in all.
+    pub max_containments: (u32, u32),
     pub custom_action_arn: Option<String>,
     pub alert_topic_arn: Option<String>,
     pub response_plan_arn: Option<String>,
@@ -180,6 +186,9 @@ impl Config {
             trusted_creators: read.list("TRUSTED_CREATORS", IdentityPattern::parse),
             trusted_products: read.list_or("TRUSTED_PRODUCTS", "product/aws/*", product),
             generator_threats: Vec::new(),
+            endpoint_url: read.optional("ENDPOINT_URL", url),
+            ledger_table: read.required("LEDGER_TABLE", table).unwrap_or_default(),
+            max_containments: read.optional("MAX_CONTAINMENTS_PER_HOUR", limits).unwrap_or((5, 20)),
             custom_action_arn: read.optional("CUSTOM_ACTION_ARN", |it| arn(it, "securityhub")),
             alert_topic_arn: read.optional("ALERT_TOPIC_ARN", |it| arn(it, "sns")),
             response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),
@@ -297,6 +306,25 @@ fn arn(text: &str, service: &str) -> Result<String, String> {
     }
 }
 
+fn url(text: &str) -> Result<String, String> {
+    let is_url = text.starts_with("http://") || text.starts_with("https://");
+    is_url.then(|| text.to_owned()).ok_or_else(|| "expected an http or https URL".to_owned())
+}
+
+fn table(text: &str) -> Result<String, String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    if (3..=255).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the name of a DynamoDB table".to_owned())
+    }
+}
+
+fn limits(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once(',').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    parsed.ok_or_else(|| "expected two numbers, per account and in all, such as `5,20`".to_owned())
+}
+
 fn document(text: &str) -> Result<String, String> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b);
     if (3..=128).contains(&text.len()) && text.bytes().all(allowed) {
@@ -347,6 +375,7 @@ pub(crate) mod tests {
             ("EXTERNAL_ID", "e2e-external-id"),
             ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
             ("AWS_REGION", "us-east-1"),
+            ("LEDGER_TABLE", "ledger"),
         ];
         let all: BTreeMap<_, _> = base.into_iter().chain(settings.iter().copied()).collect();
         Config::from_lookup(|name| all.get(name).map(|it| (*it).to_owned()))

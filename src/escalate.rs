@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::accounts::{Home, Member};
 use crate::action::{Action, Outcome};
 use crate::config::{Config, Mode};
-use crate::finding::Finding;
+use crate::finding::{Finding, HubReference};
 use crate::identity::{Identity, IdentityKind};
 use crate::playbooks::{Escalation, Playbook};
 use crate::record::Record;
@@ -41,21 +41,55 @@ fn planned(scene: &Scene, record: &Record) -> Vec<Action> {
     scene.playbook.escalation.iter().filter_map(one).collect()
 }
 
+/// Why a notice would tell nothing new: the same finding comes again and again, from several sources.
+fn is_old_news(action: &Action, record: &Record) -> Option<String> {
+    match action {
+        Action::StartIncident { .. } | Action::OpenOpsItem => {
+            let incident = record.past.incident.as_ref()?;
+            Some(format!("there is one for this identity: {incident}"))
+        }
+        Action::PublishAlert { .. } | Action::StartRotation { .. } if !record.has_news() => {
+            Some("all is as an earlier response left it".to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// Rotation, incident and Security Hub at the same time; then the alert, which tells of them.
 pub async fn escalate(scene: &Scene<'_>, mode: Mode, record: &mut Record) {
-    let actions = planned(scene, record);
+    if record.verdict() == Verdict::InProgress {
+        return;
+    }
+    let mut actions = planned(scene, record);
     if mode == Mode::Observe {
         for action in actions {
             record.done.push(action, Outcome::Planned);
         }
         return;
     }
+    actions.retain(|action| match is_old_news(action, record) {
+        Some(reason) => {
+            record.done.push(action.clone(), Outcome::Skipped { reason });
+            false
+        }
+        None => true,
+    });
     let (alerts, others): (Vec<_>, Vec<_>) =
         actions.into_iter().partition(|it| matches!(it, Action::PublishAlert { .. }));
     let summary = Summary { finding: scene.finding, playbook: scene.playbook, record };
     let outcomes = futures_util::future::join_all(others.iter().map(|it| perform(scene, &summary, it))).await;
     keep(record, others, outcomes);
     for action in alerts {
+        let summary = Summary { finding: scene.finding, playbook: scene.playbook, record };
+        let outcome = perform(scene, &summary, &action).await;
+        keep(record, vec![action], vec![outcome]);
+    }
+}
+
+/// The findings that others left with us get our verdict too.
+pub async fn update_waiting(scene: &Scene<'_>, waiting: Vec<HubReference>, record: &mut Record) {
+    for it in waiting {
+        let action = Action::UpdateFinding { id: it.id, product_arn: it.product_arn, region: it.region };
         let summary = Summary { finding: scene.finding, playbook: scene.playbook, record };
         let outcome = perform(scene, &summary, &action).await;
         keep(record, vec![action], vec![outcome]);

@@ -26,6 +26,7 @@ pub mod escalate;
 pub mod finding;
 pub mod guard;
 pub mod identity;
+pub mod ledger;
 pub mod observe;
 pub mod playbooks;
 pub mod reconcile;
@@ -35,4 +36,4 @@ mod respond;
 mod suspects;
 mod text;
 
-pub use respond::{Context, Error, handle};
+pub use respond::{Call, Context, Error, handle};

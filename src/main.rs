@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use iam_responder::{Context, accounts, config::Config, handle};
+use iam_responder::{Call, Context, accounts, config::Config, handle};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -18,11 +18,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_target(false)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .init();
-    let context =
-        Context { config: Config::from_lookup(|name| std::env::var(name).ok()), sdk: accounts::sdk_config().await };
+    let config = Config::from_lookup(|name| std::env::var(name).ok());
+    let endpoint_url = config.as_ref().ok().and_then(|it| it.endpoint_url.as_deref());
+    let sdk = accounts::sdk_config(endpoint_url).await;
+    let context = Context { config, sdk };
     let context = &context;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        handle(context, event.payload, event.context.deadline()).await
+        let call = Call { request_id: event.context.request_id.clone(), deadline: event.context.deadline() };
+        handle(context, event.payload, &call).await
     }))
     .await
 }

@@ -119,11 +119,19 @@ fn refuse_foreign_key(finding: &Finding, found: &Resolved) -> Result<(), Unresol
     }
 }
 
-/// The user and its keys, in one round trip. `None` when there is no such user.
+/// How long the strike waits to see whether the deny is there already.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// The user, its keys and its policies, in one round trip. `None` when there is no such user.
 async fn read_user(iam: &Client, name: &PrincipalName, just_created: bool) -> Result<Option<Resolved>, Failure> {
     let mut pause = Duration::from_millis(250);
     loop {
-        let (user, keys) = tokio::join!(iam.get_user().user_name(name.as_str()).send(), access_keys(iam, name));
+        let (user, keys, attached) = tokio::join!(
+            iam.get_user().user_name(name.as_str()).send(),
+            access_keys(iam, name),
+            tokio::time::timeout(PATIENCE, attached_user_policies(iam, name))
+        );
+        let attached = attached.unwrap_or_else(|_| Err(not_yet("attached policies")));
         let user = match user {
             Ok(it) => it.user.ok_or_else(|| incomplete("GetUser gave no user"))?,
             // A new user is not visible everywhere at once.
@@ -136,7 +144,7 @@ async fn read_user(iam: &Client, name: &PrincipalName, just_created: bool) -> Re
             Err(error) => return Err(failure(&error)),
         };
         let identity = user_identity(&user)?;
-        let observed = Observed { profile: Ok(user_profile(&user)), keys, ..nothing_read() };
+        let observed = Observed { profile: Ok(user_profile(&user)), keys, attached, ..nothing_read() };
         return Ok(Some(Resolved { identity, observed }));
     }
 }
@@ -202,8 +210,11 @@ async fn role(iam: &Client, name: &PrincipalName) -> Result<Resolved, Unresolved
     Ok(Resolved { identity, observed })
 }
 
+fn not_yet(what: &'static str) -> Unreadable {
+    Unreadable { what, why: NOT_READ.to_owned(), retryable: true, is_gone: false }
+}
+
 fn nothing_read() -> Observed {
-    let not_yet = |what| Unreadable { what, why: NOT_READ.to_owned(), retryable: true, is_gone: false };
     Observed {
         profile: Err(not_yet("profile")),
         keys: Err(not_yet("access keys")),

@@ -13,16 +13,17 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::accounts::Member;
-use crate::action::{Action, Outcome};
+use crate::action::{Action, Failure, Outcome};
 use crate::apply::apply;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::finding::Finding;
 use crate::identity::{Identity, Observed, Read};
+use crate::ledger::{Ledger, Past};
 use crate::observe::{self, Resolved, Unresolved};
 use crate::playbooks::{Case, Options, Plan, Playbook};
 use crate::record::{DoneLog, Record};
-use crate::report::Verdict;
+use crate::report::{self, Verdict};
 use crate::suspects;
 
 /// IAM takes parallel writes to one user, within reason.
@@ -37,6 +38,8 @@ pub struct Engine<'a> {
     pub options: Options,
     /// When the verdict must be in.
     pub until: Instant,
+    /// Absent where it could not be reached: then nothing is taken away.
+    pub ledger: Option<&'a Ledger>,
 }
 
 impl Engine<'_> {
@@ -69,15 +72,59 @@ impl Engine<'_> {
         let case = self.case(&identity);
         let began = Instant::now();
         let strike = (self.playbook.strike)(&case, &known);
-        let (before, ()) =
-            tokio::join!(observe::observe(&self.member.iam, &identity), self.apply_all(strike.clone(), &record.done));
+        let (before, (), past) = tokio::join!(
+            observe::observe(&self.member.iam, &identity),
+            self.apply_all(strike.clone(), &record.done),
+            self.past(&identity)
+        );
+        match past {
+            Ok(past) => record.past = past,
+            Err(failure) => record.ledger_failed.push(format!("reading the ledger: {failure}")),
+        }
         let Plan { mut actions, notes } = (self.playbook.plan)(&case, &before);
         record.notes.extend(notes);
-        record.before = Some(before_strike(known, before, &self.finding.partition.deny_all_policy()));
+        let before = before_strike(known, before, &self.finding.partition.deny_all_policy());
         // The read beside the strike may have been too early to see it.
         actions.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
-        self.apply_all(actions, &record.done).await;
+        self.apply_recorded(actions, &identity, &before, record).await;
+        record.before = Some(before);
         self.hold(identity, began, record).await;
+    }
+
+    async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
+        match self.ledger {
+            Some(ledger) => ledger.past(identity).await,
+            None => Ok(Past::default()),
+        }
+    }
+
+    /// What adds goes on beside keeping the before-state; what takes away comes after, and only if it
+    /// was kept.
+    async fn apply_recorded(&self, actions: Vec<Action>, identity: &Identity, before: &Observed, record: &mut Record) {
+        let (adding, taking): (Vec<_>, Vec<_>) = actions.into_iter().partition(Action::is_additive);
+        let keep = async {
+            match self.ledger {
+                Some(ledger) => {
+                    ledger.keep_before(identity, &report::before(before).to_string()).await.map_err(|it| it.to_string())
+                }
+                None => Err("the ledger could not be reached".to_owned()),
+            }
+        };
+        let (kept, ()) = tokio::join!(keep, self.apply_all(adding, &record.done));
+        record.is_before_kept = kept.is_ok();
+        if let Err(why) = kept {
+            record.ledger_failed.push(format!("keeping the before-state: {why}"));
+        }
+        self.apply_taking(taking, record).await;
+    }
+
+    async fn apply_taking(&self, taking: Vec<Action>, record: &Record) {
+        if record.is_before_kept {
+            return self.apply_all(taking, &record.done).await;
+        }
+        for action in taking {
+            record.done.push(action, Outcome::Skipped { reason: "the before-state is not in the ledger".to_owned() });
+        }
     }
 
     /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.
@@ -160,7 +207,9 @@ impl Engine<'_> {
                 record.reversals.push(format!("access key {key} was created during the response"));
             }
         }
-        self.apply_all(missing, &record.done).await;
+        let (adding, taking): (Vec<_>, Vec<_>) = missing.into_iter().partition(Action::is_additive);
+        self.apply_all(adding, &record.done).await;
+        self.apply_taking(taking, record).await;
     }
 
     async fn apply_all(&self, actions: Vec<Action>, done: &DoneLog) {
@@ -228,13 +277,12 @@ fn check_time(clock: &Clock, record: &mut Record) {
     }
 }
 
-/// The state as it was before the strike, from the reads before and beside it.
+/// The state as it was before the strike: from the reads before it, and from those beside it only
+/// what the strike does not change.
 fn before_strike(known: Observed, beside: Observed, deny_all: &str) -> Observed {
-    let attached = beside.attached.map(|it| it.into_iter().filter(|arn| arn != deny_all).collect());
-    match known.keys.is_ok() {
-        true => Observed { attached, keys: known.keys, profile: known.profile, ..beside },
-        false => Observed { attached, profile: known.profile, ..beside },
-    }
+    let without_ours = |it: Vec<String>| it.into_iter().filter(|arn| arn != deny_all).collect();
+    let attached = known.attached.or_else(|_| beside.attached.map(without_ours));
+    Observed { attached, keys: known.keys.or(beside.keys), profile: known.profile.or(beside.profile), ..beside }
 }
 
 fn is_new(key: &str, record: &Record) -> bool {

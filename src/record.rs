@@ -2,9 +2,11 @@
 //! report tells what was done until then.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::action::{Action, Done, Outcome};
 use crate::identity::{Identity, Observed};
+use crate::ledger::Past;
 use crate::report::Verdict;
 
 #[derive(Debug, Default)]
@@ -13,6 +15,8 @@ pub struct Record {
     /// The state before anything was taken away; what was added is in `done`.
     pub before: Option<Observed>,
     pub done: DoneLog,
+    /// What an earlier response to the same identity left.
+    pub past: Past,
     /// What was done and then undone by somebody else, each time it was seen.
     pub reversals: Vec<String>,
     pub notes: Vec<String>,
@@ -20,6 +24,10 @@ pub struct Record {
     pub open: Vec<String>,
     pub verdict: Option<Verdict>,
     pub reason: Option<String>,
+    /// Only then may anything be taken away.
+    pub is_before_kept: bool,
+    /// What the ledger could not do. It holds up nothing that adds, and makes the invocation an error.
+    pub ledger_failed: Vec<String>,
     /// What has to be tried again.
     pub failed: Vec<String>,
 }
@@ -30,10 +38,13 @@ impl Record {
         self.reason = Some(reason.into());
     }
 
-    pub fn note(&mut self, note: String) {
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+    /// Whether there is more to tell than that all is as an earlier response left it.
+    pub fn has_news(&self) -> bool {
+        let changed = |it: &Done| it.action.contains() && !matches!(it.outcome, Outcome::AlreadyDone { .. });
+        self.past.verdict.as_deref() != Some("Contained")
+            || self.verdict != Some(Verdict::Contained)
+            || !self.reversals.is_empty()
+            || self.done.all().iter().any(changed)
     }
 }
 
@@ -49,7 +60,11 @@ impl DoneLog {
             Outcome::Failed(_) => tracing::error!(step, target, outcome = outcome.word(), detail, "{action}"),
             _ => tracing::info!(step, target, outcome = outcome.word(), detail, "{action}"),
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Done { action, outcome });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Done {
+            action,
+            outcome,
+            at: SystemTime::now().into(),
+        });
     }
 
     pub fn all(&self) -> Vec<Done> {

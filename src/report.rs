@@ -29,6 +29,10 @@ pub enum Verdict {
     Refused,
     /// `observe` mode: nothing was written.
     Observed,
+    /// Another invocation is at it, and sees to this finding too.
+    InProgress,
+    /// The circuit breaker is open: kept, and left for a person.
+    Deferred,
 }
 
 impl Verdict {
@@ -40,10 +44,12 @@ impl Verdict {
             Self::Unverified => "NOT VERIFIED",
             Self::Refused => "refused, nothing was changed",
             Self::Observed => "observed, nothing was changed",
+            Self::InProgress => "already being contained",
+            Self::Deferred => "DEFERRED, too many containments this hour",
         }
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Contained => "Contained",
             Self::SuspectsOpen => "SuspectsOpen",
@@ -51,6 +57,8 @@ impl Verdict {
             Self::Unverified => "Unverified",
             Self::Refused => "Refused",
             Self::Observed => "Observed",
+            Self::InProgress => "InProgress",
+            Self::Deferred => "Deferred",
         }
     }
 }
@@ -175,7 +183,7 @@ fn principal(finding: &Finding, identity: Option<&Identity>) -> Value {
     }
 }
 
-fn before(observed: &Observed) -> Value {
+pub fn before(observed: &Observed) -> Value {
     fn read<T: Serialize>(it: &Result<T, crate::identity::Unreadable>) -> Value {
         match it {
             Ok(it) => json!(it),

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_config::SdkConfig;
 use aws_smithy_types::DateTime;
 use lambda_runtime::Diagnostic;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::Instrument;
 
-use crate::accounts::Home;
+use crate::accounts::{Home, Member};
+use crate::action::{Action, Done, Failure, Outcome};
 use crate::calls::CallLog;
 use crate::config::{Config, ConfigError, Mode};
 use crate::decode::{DecodeError, decode};
-use crate::escalate::{Scene, escalate};
-use crate::finding::Finding;
+use crate::escalate::{Scene, escalate, update_waiting};
+use crate::finding::{Finding, Source};
 use crate::guard;
+use crate::ledger::{Claim, Ending, Lease, Ledger};
 use crate::observe::{self, Unresolved};
 use crate::playbooks::{self, Playbook};
 use crate::reconcile::Engine;
@@ -54,11 +56,17 @@ impl From<Error> for Diagnostic {
     }
 }
 
+/// What Lambda says of an invocation.
+pub struct Call {
+    pub request_id: String,
+    pub deadline: SystemTime,
+}
+
 /// Kept back from Lambda's time for the notices and the report.
 const RESERVE: Duration = Duration::from_secs(10);
 
 /// Responds to one payload. Everything that can be done is done before an error is returned.
-pub async fn handle(context: &Context, payload: Value, deadline: SystemTime) -> Result<Response, Error> {
+pub async fn handle(context: &Context, payload: Value, call: &Call) -> Result<Response, Error> {
     let config = match &context.config {
         Ok(it) => it,
         Err(error) => return Err(error.clone().into()),
@@ -87,7 +95,7 @@ pub async fn handle(context: &Context, payload: Value, deadline: SystemTime) -> 
                 account = finding.account.as_str(),
                 principal = finding.principal.claim_key()
             );
-            ended.push(respond(context, config, &finding, deadline).instrument(span).await);
+            ended.push(respond(context, config, &finding, call).instrument(span).await);
         }
         ended
     };
@@ -106,7 +114,7 @@ pub async fn handle(context: &Context, payload: Value, deadline: SystemTime) -> 
 }
 
 /// Responds to one finding: its report, and what has to be tried again.
-async fn respond(context: &Context, config: &Config, finding: &Finding, deadline: SystemTime) -> (Report, Vec<String>) {
+async fn respond(context: &Context, config: &Config, finding: &Finding, call: &Call) -> (Report, Vec<String>) {
     let started = Instant::now();
     let now = DateTime::from(SystemTime::now());
     let Some(playbook) = playbooks::select(finding.threat) else {
@@ -115,26 +123,46 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, deadline
     let mode = config.mode_of(playbook.id);
     let calls = CallLog::default();
     let home = Home::new(&context.sdk, &calls);
-    let mut record = Record::default();
-    let mut member = None;
-
-    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    let ledger = Ledger::new(home.dynamodb.clone(), &config.ledger_table, &call.request_id);
+    let left = call.deadline.duration_since(SystemTime::now()).unwrap_or_default();
     let budget = left.checked_sub(RESERVE).unwrap_or(left / 2);
     // The last read and its verdict come before the time-out.
     let until = started + budget.mul_f64(0.9);
-    let contained = contain(config, &home, playbook, mode, finding, now, until, &mut member, &mut record);
-    if tokio::time::timeout(budget, contained).await.is_err() {
+    let response = Attempt {
+        config,
+        home: &home,
+        ledger: &ledger,
+        playbook,
+        mode,
+        finding,
+        now,
+        until,
+        lease_until: call.deadline,
+    };
+    let mut progress = Progress::default();
+    if tokio::time::timeout(budget, response.contain(&mut progress)).await.is_err() {
         let reason = format!("the time ran out after {} s", budget.as_secs());
+        let record = &mut progress.record;
         record.failed.push(reason.clone());
         record.conclude(if record.done.is_empty() { Verdict::NotContained } else { Verdict::Unverified }, reason);
     }
     let verdict_at = started.elapsed();
 
+    let Progress { mut record, member, lease, is_quiet } = progress;
     let scene = Scene { config, home: &home, member: member.as_ref(), playbook, finding, now };
-    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-    if tokio::time::timeout(left.mul_f64(0.8), escalate(&scene, mode, &mut record)).await.is_err() {
+    let left = call.deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    let told = async {
+        if !is_quiet {
+            escalate(&scene, mode, &mut record).await;
+        }
+        if let Some(lease) = lease {
+            close(&ledger, &lease, &scene, &mut record).await;
+        }
+    };
+    if tokio::time::timeout(left.mul_f64(0.8), told).await.is_err() {
         record.failed.push("the time ran out before everyone was told".to_owned());
     }
+    record.failed.append(&mut record.ledger_failed);
     let timings = Timings {
         behaviour_to_start: finding.occurred_at.map(|it| (now.secs() - it.secs()).saturating_mul(1_000)),
         first_barrier: calls.first_barrier_at().map(|it| millis(it.duration_since(started))),
@@ -146,43 +174,143 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, deadline
     (report, record.failed)
 }
 
-/// Assume, resolve, guard, reconcile. Leaves its verdict in the record.
-#[expect(clippy::too_many_arguments, reason = "the record and the session must outlive a time-out")]
-async fn contain(
-    config: &Config,
-    home: &Home,
-    playbook: &Playbook,
+/// Leaves the outcome in the ledger, gives the claim back, and sees to the findings that others left.
+async fn close(ledger: &Ledger, lease: &Lease, scene: &Scene<'_>, record: &mut Record) {
+    let done = record.done.all();
+    let incident = done.iter().find_map(|it| match (&it.action, &it.outcome) {
+        (Action::StartIncident { .. } | Action::OpenOpsItem, Outcome::Applied { detail }) => Some(detail.clone()),
+        _ => None,
+    });
+    let line = |it: &Done| {
+        let (action, target, outcome) = (it.action.name(), it.action.target(), it.outcome.word());
+        json!({"at": it.at.to_string(), "action": action, "target": target, "outcome": outcome, "detail": it.outcome.detail()})
+            .to_string()
+    };
+    let verdict = record.verdict().name();
+    let applied = done.iter().filter(|it| matches!(it.outcome, Outcome::Applied { .. })).take(200).map(line).collect();
+    let ending = record.identity.as_ref().filter(|_| record.verdict() != Verdict::Refused);
+    let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), applied });
+    match ledger.close(lease, ending).await {
+        Ok(waiting) => update_waiting(scene, waiting, record).await,
+        Err(failure) => record.ledger_failed.push(format!("closing the ledger: {failure}")),
+    }
+}
+
+/// What must outlive a time-out.
+#[derive(Default)]
+struct Progress {
+    record: Record,
+    member: Option<Member>,
+    lease: Option<Lease>,
+    /// Another one tells, or has told.
+    is_quiet: bool,
+}
+
+/// One response on its way to a verdict.
+struct Attempt<'a> {
+    config: &'a Config,
+    home: &'a Home,
+    ledger: &'a Ledger,
+    playbook: &'a Playbook,
     mode: Mode,
-    finding: &Finding,
+    finding: &'a Finding,
     now: DateTime,
     until: Instant,
-    session: &mut Option<crate::accounts::Member>,
-    record: &mut Record,
-) {
-    if let Some(reason) = guard::refuse_claim(config, finding) {
-        return record.conclude(Verdict::Refused, reason);
-    }
-    let member = match home.assume(config, finding).await {
-        Ok(it) => session.insert(it),
-        Err(failure) => {
-            record.failed.push(failure.to_string());
-            return record.conclude(Verdict::NotContained, failure.to_string());
+    lease_until: SystemTime,
+}
+
+impl Attempt<'_> {
+    /// Claim and assume, resolve, guard, reconcile. Leaves its verdict in the record.
+    async fn contain(&self, progress: &mut Progress) {
+        let Progress { record, member, lease, is_quiet } = progress;
+        if let Some(reason) = guard::refuse_claim(self.config, self.finding) {
+            return record.conclude(Verdict::Refused, reason);
         }
-    };
-    let resolved = match observe::resolve(&member.iam, finding).await {
-        Ok(it) => it,
-        Err(Unresolved::Refused(reason)) => return record.conclude(Verdict::Refused, reason),
-        Err(Unresolved::Failed(failure)) => {
-            record.failed.push(format!("finding the identity: {failure}"));
-            return record.conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
+        let (session, claim) = tokio::join!(self.home.assume(self.config, self.finding), self.claim());
+        let mut ledger = None;
+        match claim {
+            Ok(Some(Claim::Won(won))) => {
+                *lease = Some(won);
+                ledger = Some(self.ledger);
+            }
+            Ok(Some(Claim::Busy { owner })) => {
+                *is_quiet = true;
+                return record.conclude(Verdict::InProgress, format!("already being contained by invocation {owner}"));
+            }
+            Ok(None) => {}
+            Err(failure) => record.ledger_failed.push(format!("claiming the principal: {failure}")),
         }
-    };
-    record.identity = Some(resolved.identity.clone());
-    if let Some(reason) = guard::refuse_identity(config, finding, &resolved.identity) {
-        return record.conclude(Verdict::Refused, reason);
+        let member = match session {
+            Ok(it) => member.insert(it),
+            Err(failure) => {
+                record.failed.push(failure.to_string());
+                return record.conclude(Verdict::NotContained, failure.to_string());
+            }
+        };
+        let (resolved, admitted) =
+            tokio::join!(observe::resolve(&member.iam, self.finding), self.admit(lease.as_ref()));
+        let resolved = match resolved {
+            Ok(it) => it,
+            Err(Unresolved::Refused(reason)) => return record.conclude(Verdict::Refused, reason),
+            Err(Unresolved::Failed(failure)) => {
+                record.failed.push(format!("finding the identity: {failure}"));
+                return record
+                    .conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
+            }
+        };
+        record.identity = Some(resolved.identity.clone());
+        if let Some(reason) = guard::refuse_identity(self.config, self.finding, &resolved.identity) {
+            return record.conclude(Verdict::Refused, reason);
+        }
+        if !admitted {
+            return self.defer(record, is_quiet).await;
+        }
+        let engine = Engine {
+            member,
+            playbook: self.playbook,
+            finding: self.finding,
+            now: self.now,
+            settle: self.config.settle,
+            options: self.config.options,
+            until: self.until,
+            ledger,
+        };
+        engine.run(self.mode, resolved, record).await;
     }
-    let engine = Engine { member, playbook, finding, now, settle: config.settle, options: config.options, until };
-    engine.run(mode, resolved, record).await;
+
+    /// `observe` mode writes nothing, the ledger included.
+    async fn claim(&self) -> Result<Option<Claim>, Failure> {
+        match self.mode {
+            Mode::Observe => Ok(None),
+            Mode::Enforce => self.ledger.claim(self.finding, self.lease_until).await.map(Some),
+        }
+    }
+
+    /// Whether the breaker lets it through. A person's word always does, as does what was counted
+    /// before. A breaker that can't be read is open; where the whole ledger is out of reach there is
+    /// no lease, and what adds is done all the same.
+    async fn admit(&self, lease: Option<&Lease>) -> bool {
+        let by_person = matches!(self.finding.source, Source::Command | Source::SecurityHubCustomAction);
+        match lease {
+            Some(lease) if !by_person && !lease.is_known => {
+                self.ledger.admit(self.finding, self.config.max_containments).await.unwrap_or(false)
+            }
+            _ => true,
+        }
+    }
+
+    /// Kept, told once an hour, and left for a person's `contain`.
+    async fn defer(&self, record: &mut Record, is_quiet: &mut bool) {
+        let (account, all) = self.config.max_containments;
+        record.conclude(
+            Verdict::Deferred,
+            format!("more than {account} principals of the account or {all} in all this hour: `contain` goes through"),
+        );
+        match self.ledger.defer(self.finding).await {
+            Ok(is_first) => *is_quiet = !is_first,
+            Err(failure) => record.ledger_failed.push(format!("keeping the deferred finding: {failure}")),
+        }
+    }
 }
 
 fn log_report(report: &Report) {

@@ -24,6 +24,7 @@ fn config() -> Config {
         ("EXTERNAL_ID", "an-external-id-of-the-tests"),
         ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
         ("AWS_REGION", "us-east-1"),
+        ("LEDGER_TABLE", "ledger"),
         ("SIMULATION", "true"),
         ("TRUSTED_PRODUCTS", "product/aws/*,product/prowler/prowler,product/*/default"),
         ("TRUSTED_CREATORS", "arn:aws:iam::*:role/Terraform"),

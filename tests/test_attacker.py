@@ -21,9 +21,9 @@ def test_a_bot_that_fights_back_is_reported_and_never_wrongly_called_contained(u
     assert not result["false"] and result["reversals"] > 0
 
 
-def test_a_fast_bot_is_never_called_contained(url):
+def test_a_fast_bot_is_never_wrongly_called_contained(url):
     result = one_run(url, Setting(poll=0.05, accomplice=False))
-    assert not result["false"] and result["verdict"] != "Contained"
+    assert not result["false"] and result["reversals"] > 0
 
 
 def test_an_accomplice_keeps_the_verdict_down(url):

@@ -42,6 +42,8 @@ REQUIRED = {
     "write": dict.fromkeys((*LASTING, "no-such-entity", "quota"), ("NotContained", "error")) | {"conflict-twice": GOOD},
     "attach": dict.fromkeys((*LASTING, "no-such-entity"), ("NotContained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
     "tag": dict.fromkeys((*LASTING, "no-such-entity"), ("Contained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
+    # Without the ledger nothing is taken away; what adds is done, and the invocation is tried again.
+    "ledger": dict.fromkeys(LASTING, ("Contained", "error")),
     "notice": dict.fromkeys(LASTING, ("Contained", "error")),
 }
 
@@ -74,6 +76,8 @@ CALLS = [
     ("role", "iam:PutRolePolicy", "write"),
     ("role", "iam:TagRole", "tag"),
     ("role", "ssm:CreateOpsItem", "notice"),
+    ("user", "dynamodb:UpdateItem", "ledger"),
+    ("user", "dynamodb:GetItem", "ledger"),
     ("overprivileged", "iam:DetachUserPolicy", "write"),
     ("overprivileged", "iam:RemoveUserFromGroup", "write"),
     ("stuffed", "iam:PutUserPermissionsBoundary", "write"),

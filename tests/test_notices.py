@@ -36,12 +36,17 @@ def test_every_attribute_can_be_filtered_by(world):
 
 
 def test_one_ops_item_for_a_principal_as_long_as_it_is_open(world):
+    """The ledger knows of it; where the ledger can't be read, OpsCenter's deduplication does."""
     world.deploy()
     user, responder = User(world), world.responder()
     event = world.event(EXFILTRATION, user)
     responder.invoke(event)
     event["detail"]["service"]["eventLastSeen"] = "2026-11-20T19:12:48.000Z"
     [it] = responder.invoke(event)["reports"]
+    assert ("OpenOpsItem", "skipped") in {(a["action"], a["outcome"]) for a in it["actions"]}
+    world.fault("dynamodb:GetItem", "AccessDenied", status=400)
+    assert responder.invoke(event)["errorType"] == "ResponseIncomplete"
+    it = responder.last_report()
     assert ("OpenOpsItem", "already-done") in {(a["action"], a["outcome"]) for a in it["actions"]}
     [item] = world.ops_items()
     assert user.id in json.dumps(item) and item["Severity"] == "2"

@@ -28,11 +28,13 @@ fn impact(summary: &Summary) -> i32 {
     match summary.verdict() {
         Verdict::NotContained | Verdict::Unverified | Verdict::SuspectsOpen => 1,
         _ if !summary.record.reversals.is_empty() => 1,
-        Verdict::Contained | Verdict::Refused | Verdict::Observed => match summary.finding.severity {
-            it if it >= Severity::CRITICAL => 1,
-            it if it >= Severity::HIGH => 2,
-            _ => 3,
-        },
+        Verdict::Contained | Verdict::Refused | Verdict::Observed | Verdict::InProgress | Verdict::Deferred => {
+            match summary.finding.severity {
+                it if it >= Severity::CRITICAL => 1,
+                it if it >= Severity::HIGH => 2,
+                _ => 3,
+            }
+        }
     }
 }
 

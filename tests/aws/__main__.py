@@ -10,7 +10,7 @@ import signal
 import sys
 
 # moto answers each service on first use after a stall; these are what a response touches.
-WARM = ("iam", "sts", "ssm", "ssmincidents", "securityhub", "sns", "sqs")
+WARM = ("iam", "sts", "ssm", "ssmincidents", "securityhub", "sns", "sqs", "dynamodb")
 
 
 def application():

@@ -67,6 +67,10 @@ def _hub(params, account, region):
     return [f"arn:{get_partition(region)}:securityhub:{region}:{account}:hub/default"]
 
 
+def _table(params, account, region):
+    return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"]
+
+
 # What each action is checked against: the service authorization reference.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/
 RESOURCES = {
@@ -78,6 +82,8 @@ RESOURCES = {
     "ssm:CreateOpsItem": _ops_item,
     "ssm-incidents:StartIncident": lambda params, account, region: [params["responsePlanArn"]],
     "securityhub:BatchUpdateFindings": _hub,
+    "dynamodb:GetItem": _table,
+    "dynamodb:UpdateItem": _table,
     "sns:Publish": lambda params, account, region: [params.get("TopicArn") or "*"],
 }
 

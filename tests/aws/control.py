@@ -1,6 +1,6 @@
 """The control plane: what a test needs and AWS has no API for.
 
-POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "reset", "accounts"}
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "reset", "after", "accounts"}
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes

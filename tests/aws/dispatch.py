@@ -116,6 +116,9 @@ def planned_fault(action, response):
             if fault["times"] == 0 or response.current_account not in fault["accounts"]:
                 continue
             if fnmatch.fnmatchcase(action, fault["action"]):
+                if fault.get("after", 0) > 0:
+                    fault["after"] -= 1
+                    return None
                 fault["times"] -= 1
                 return fault
     return None

@@ -124,7 +124,7 @@ class World:
         credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
         variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
         environment = {**variables, **credentials}
-        environment |= {"AWS_REGION": self.region, "AWS_ENDPOINT_URL": self.url, **changes}
+        environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, **changes}
         options = {} if binary is None else {"binary": binary}
         emulator = Emulator(environment, timeout or function["Timeout"], **options)
         self.emulators.append(emulator)

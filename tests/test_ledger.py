@@ -1,0 +1,162 @@
+"""The ledger: one response for a principal, however often it is reported, and its record."""
+
+import concurrent.futures
+import copy
+import json
+import time
+
+from .harness.victims import User
+from .harness.world import POLICIES
+
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
+
+
+def items(world, prefix):
+    dynamodb = world.client("dynamodb", world.security)
+    [table] = dynamodb.list_tables()["TableNames"]
+    return [item for item in dynamodb.scan(TableName=table)["Items"] if item["id"]["S"].startswith(prefix)]
+
+
+def test_of_many_invocations_one_executes(world):
+    """The others say so, succeed, and their findings are seen to."""
+    world.deploy(response_plan=True, rotation=True, SettleSeconds="3")
+    user = User(world)
+    events, findings = [], []
+    for n in range(5):
+        event = copy.deepcopy(world.event(HUB, user))
+        event["detail"]["findings"][0]["Id"] += f"-{n}"
+        events.append(event)
+        findings.append(world.finding(event))
+    responders = [world.responder() for _ in events]
+    with concurrent.futures.ThreadPoolExecutor(len(events)) as pool:
+        answers = list(pool.map(lambda pair: pair[0].invoke(pair[1]), zip(responders, events)))
+    assert all("reports" in answer for answer in answers), answers
+    verdicts = sorted(answer["reports"][0]["verdict"] for answer in answers)
+    assert verdicts == ["Contained", *["InProgress"] * 4]
+    assert len(world.alerts()) == len(world.incidents()) == len(world.rotations()) == 1
+    assert {finding()["Workflow"]["Status"] for finding in findings} == {"NOTIFIED"}
+
+
+def test_the_same_behaviour_from_every_source_is_one_alert(world):
+    world.deploy(response_plan=True)
+    user, responder = User(world), world.responder()
+    hub = world.event(HUB, user)
+    finding = world.finding(hub)
+    later = world.event(EXFILTRATION, user)
+    later["detail"]["service"]["eventLastSeen"] = "2026-11-20T19:12:48.000Z"
+    for event in (world.event(EXFILTRATION, user), hub, world.event("health-risk-credentials-exposed-key-only", user), later):
+        [report] = responder.invoke(event)["reports"]
+        assert report["verdict"] == "Contained", report
+    assert len(world.alerts()) == len(world.incidents()) == 1
+    assert finding()["Workflow"]["Status"] == "NOTIFIED"
+
+
+def test_an_alert_comes_again_when_something_new_was_done(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    responder.invoke(event)
+    assert len(world.alerts()) == 1
+    world.iam.detach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    responder.invoke(event)
+    assert len(world.alerts()) == 1  # One more: the first was taken out of the queue.
+
+
+def test_a_lost_lease_is_taken_over_and_the_response_resumes(world):
+    world.deploy(response_plan=True)
+    user = User(world)
+    event = world.event(EXFILTRATION, user)
+    world.fault("iam:List*", delay_ms=3_000, times=4)
+    crashing = world.responder(timeout=12)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: crashing.process and crashing.invoke(event))
+        while not [item for item in items(world, "lock#") if "lease_until" in item]:
+            time.sleep(0.05)
+        world.emulators.remove(crashing)
+        crashing.close()
+    [report] = world.responder().invoke(event)["reports"]
+    assert report["verdict"] == "InProgress"
+    time.sleep(12)
+    [report] = world.responder().invoke(event)["reports"]
+    assert report["verdict"] == "Contained" and not user.key_works()
+    assert len(world.incidents()) == 1
+
+
+def test_the_before_state_is_written_once(world):
+    world.deploy(TrustedProducts="product/*/default")
+    user, responder = User(world), world.responder()
+    event = world.event("security-hub-simulation-administrator-access", user)
+    world.finding(event)
+    responder.invoke(event)
+    assert user.state()["policies"] == []
+    responder.invoke(event)
+    [record] = items(world, "record#")
+    before = json.loads(record["before_state"]["S"])
+    assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
+    assert before["groups"] == ["developers", "operators"]
+    assert {key["active"] for key in before["access_keys"]} == {True}
+    applied = [json.loads(entry["S"]) for entry in record["applied"]["L"]]
+    assert {"DetachPolicy", "LeaveGroup", "DeactivateAccessKey"} <= {entry["action"] for entry in applied}
+    assert all(entry["at"] and "request" in entry["detail"] for entry in applied if entry["action"] == "DetachPolicy")
+    assert user.keys[0]["SecretAccessKey"] not in json.dumps(record)
+
+
+def test_without_the_ledger_nothing_is_taken_away(world):
+    world.deploy(TrustedProducts="product/*/default")
+    user, responder = User(world), world.responder()
+    before = user.state()
+    event = world.event("security-hub-simulation-administrator-access", user)
+    world.finding(event)
+    world.fault("dynamodb:*", "AccessDenied", status=400)
+    answer = responder.invoke(event)
+    assert answer["errorType"] == "ResponseIncomplete" and "ledger" in answer["errorMessage"]
+    after = user.state()
+    assert (after["policies"], after["groups"]) == (before["policies"], before["groups"])
+    assert set(after["keys"].values()) == {"Inactive"}
+    assert responder.last_report()["verdict"] == "NotContained"
+
+
+def test_without_the_ledger_the_deny_and_the_keys_still_happen(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    world.fault("dynamodb:*", delay_ms=8_000)
+    answer = responder.invoke(world.event(EXFILTRATION, user))
+    assert answer["errorType"] == "ResponseIncomplete" and not user.key_works()
+    assert responder.last_report()["timings_ms"]["first_barrier"] < 5_000
+
+
+def test_the_breaker_defers_what_is_too_much_and_lets_a_person_through(world):
+    world.deploy(MaxContainmentsPerHour="1,20")
+    alice, bob, carol = User(world), User(world, name="bob", groups=()), User(world, name="carol", groups=())
+    responder = world.responder()
+    first = world.event(EXFILTRATION, alice)
+    assert responder.invoke(first)["reports"][0]["verdict"] == "Contained"
+    assert len(world.alerts()) == 1
+    for user in (bob, carol):
+        event = json.loads(json.dumps(world.event(EXFILTRATION, user)).replace('"alice"', f'"{user.name}"'))
+        before = user.state()
+        assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
+        assert user.state() == before
+    [digest] = world.alerts()
+    assert "DEFERRED" in digest["Subject"]
+    [deferred] = items(world, "deferred#")
+    assert [json.loads(it)[2] for it in sorted(deferred["findings"]["SS"])] == ["user/bob", "user/carol"]
+    # What is counted already goes on, and so does a person's word.
+    assert responder.invoke(first)["reports"][0]["verdict"] == "Contained"
+    command = {"command": "contain", "account": world.member, "user": "bob", "reason": "I looked"}
+    assert responder.invoke(command)["reports"][0]["verdict"] == "Contained" and not bob.key_works()
+
+
+def test_a_breaker_that_can_not_be_read_is_open(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    world.fault("dynamodb:UpdateItem", "AccessDenied", status=400, after=1, times=2)
+    [report] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert report["verdict"] == "Deferred" and user.key_works()
+
+
+def test_observe_leaves_no_trace_in_the_ledger(world):
+    world.deploy(Mode="observe")
+    world.responder().invoke(world.event(EXFILTRATION, User(world)))
+    assert items(world, "") == []

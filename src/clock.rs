@@ -40,6 +40,11 @@ impl Clock {
         *self = Self { settle: self.settle, since: Instant::now(), pause: if throttled { THROTTLED } else { CALM } };
     }
 
+    /// Waiting longer changes nothing.
+    pub(crate) fn finish(&mut self) {
+        self.settle = Duration::ZERO;
+    }
+
     pub(crate) fn calm_down(&mut self) {
         self.pause = (self.pause * 2).min(CALM);
     }

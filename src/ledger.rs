@@ -23,6 +23,10 @@ use crate::identity::Identity;
 /// Every action on the table.
 pub const PERMISSIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];
 
+/// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
+/// a finding every six hours.
+const INCIDENT_MILLIS: i64 = 24 * 3_600_000;
+
 type Item = HashMap<String, AttributeValue>;
 
 pub struct Ledger {
@@ -215,7 +219,10 @@ impl Ledger {
     pub async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
         let request = self.client.get_item().table_name(&self.table).key("id", text(Self::record_id(identity)));
         let item = request.consistent_read(true).send().await.map_err(|it| failure(&it))?.item.unwrap_or_default();
-        Ok(Past { verdict: string(&item, "verdict"), incident: string(&item, "incident") })
+        // An incident of long ago is over, and says nothing about what happens today.
+        let is_recent = millis(SystemTime::now()) - int(&item, "last_seen") < INCIDENT_MILLIS;
+        let incident = string(&item, "incident").filter(|_| is_recent);
+        Ok(Past { verdict: string(&item, "verdict"), incident })
     }
 
     /// Keeps the state before the first change that takes something away. The first to be written

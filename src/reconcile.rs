@@ -28,6 +28,7 @@ use crate::suspects;
 
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
+
 /// What one reconciliation works with.
 pub struct Engine<'a> {
     pub member: &'a Member,
@@ -136,11 +137,17 @@ impl Engine<'_> {
                 let (observed, suspects) =
                     tokio::join!(observe::observe(&self.member.iam, &identity), self.suspects(&case, began));
                 let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
-                if missing.is_empty() || self.settle.is_zero() || self.is_late() {
+                let is_last =
+                    missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, record);
+                if is_last {
                     self.judge(&missing, &observed, suspects, record);
-                    return check_time(&clock, record);
+                    check_time(&clock, record);
                 }
+                // Also when nobody will look again: what is missing now must not stay so.
                 self.put_back(missing, record).await;
+                if is_last {
+                    return;
+                }
                 clock.restart();
                 continue;
             }
@@ -155,11 +162,8 @@ impl Engine<'_> {
                 continue;
             }
             let missing = missing(&(self.playbook.plan)(&self.case(&identity), &barriers), &barriers);
-            if !missing.is_empty() && missing.iter().all(|it| record.done.failed_for_good(it)) {
-                // Another try fails the same way; a person must know now.
-                return self.judge(&missing, &barriers, Ok(Vec::new()), record);
-            }
             match () {
+                () if is_hopeless(&missing, record) => clock.finish(),
                 () if !missing.is_empty() => {
                     self.put_back(missing, record).await;
                     clock.restart();
@@ -283,6 +287,11 @@ fn before_strike(known: Observed, beside: Observed, deny_all: &str) -> Observed 
     let without_ours = |it: Vec<String>| it.into_iter().filter(|arn| arn != deny_all).collect();
     let attached = known.attached.or_else(|_| beside.attached.map(without_ours));
     Observed { attached, keys: known.keys.or(beside.keys), profile: known.profile.or(beside.profile), ..beside }
+}
+
+/// Another try fails the same way: a person must know now.
+fn is_hopeless(missing: &[Action], record: &Record) -> bool {
+    !missing.is_empty() && missing.iter().all(|it| record.done.failed_for_good(it))
 }
 
 fn is_new(key: &str, record: &Record) -> bool {

@@ -188,7 +188,9 @@ async fn close(ledger: &Ledger, lease: &Lease, scene: &Scene<'_>, record: &mut R
     };
     let verdict = record.verdict().name();
     let applied = done.iter().filter(|it| matches!(it.outcome, Outcome::Applied { .. })).take(200).map(line).collect();
-    let ending = record.identity.as_ref().filter(|_| record.verdict() != Verdict::Refused);
+    // A principal that was left alone stays a new one for the breaker.
+    let was_left_alone = matches!(record.verdict(), Verdict::Refused | Verdict::Deferred);
+    let ending = record.identity.as_ref().filter(|_| !was_left_alone);
     let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), applied });
     match ledger.close(lease, ending).await {
         Ok(waiting) => update_waiting(scene, waiting, record).await,

@@ -72,7 +72,7 @@ def test_a_lasting_fault_of_one_call_stops_no_other(world, action, code, status,
 def test_the_retry_does_what_was_missing(world):
     world.deploy(response_plan=True)
     user = User(world)
-    world.fault("iam:UpdateAccessKey", "AccessDenied", status=403, times=2)
+    world.fault("iam:UpdateAccessKey", "AccessDenied", status=403, times=4)
     responder, event = world.responder(), world.event(EXFILTRATION, user)
     assert responder.invoke(event)["errorType"] == "ResponseIncomplete"
     assert "Active" in user.state()["keys"].values()

@@ -140,6 +140,8 @@ def test_the_breaker_defers_what_is_too_much_and_lets_a_person_through(world):
         assert user.state() == before
     [digest] = world.alerts()
     assert "DEFERRED" in digest["Subject"]
+    # Deferred once is not known: it is deferred again.
+    assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
     [deferred] = items(world, "deferred#")
     assert [json.loads(it)[2] for it in sorted(deferred["findings"]["SS"])] == ["user/bob", "user/carol"]
     # What is counted already goes on, and so does a person's word.

@@ -173,6 +173,9 @@ def context(caller, action, params, region):
         "iam:policyarn": params.get("PolicyArn"),
         "iam:permissionsboundary": params.get("PermissionsBoundary"),
     }
+    user = iam_backends[caller.account][get_partition(region)].users.get(params.get("UserName"))
+    for tag in (user.tags if user else None) or []:
+        facts[f"aws:resourcetag/{tag['Key'].lower()}"] = tag["Value"]
     if action in ("iam:TagUser", "iam:TagRole"):
         facts["aws:tagkeys"] = [tag["Key"] for tag in as_list(params.get("Tags", []))]
     return {key: value for key, value in facts.items() if value is not None}

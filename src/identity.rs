@@ -105,6 +105,8 @@ pub struct Observed {
     pub attached: Read<Vec<String>>,
     pub inline: Read<Vec<String>>,
     pub groups: Read<Vec<String>>,
+    /// Those of `attached` and `groups` that hold a Deny; read only for a playbook that takes them away.
+    pub denying: Read<Vec<String>>,
     /// Sessions issued before this moment are refused everything (roles only).
     pub revoked_before: Read<Option<DateTime>>,
 }
@@ -120,6 +122,7 @@ impl Observed {
             self.attached.as_ref().err(),
             self.inline.as_ref().err(),
             self.groups.as_ref().err(),
+            self.denying.as_ref().err(),
             self.revoked_before.as_ref().err(),
         ];
         each.into_iter().flatten().collect()

@@ -18,17 +18,23 @@ use crate::guard::claimed_id;
 use crate::identity::{AccessKey, Identity, IdentityKind, NOT_READ, Observed, Profile, Read, Unreadable};
 
 mod credentials;
+mod denies;
 
 /// Every IAM action that reading needs.
 pub const PERMISSIONS: &[&str] = &[
     "iam:GetAccessKeyLastUsed",
+    "iam:GetGroupPolicy",
     "iam:GetLoginProfile",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:GetUser",
     "iam:ListAccessKeys",
+    "iam:ListAttachedGroupPolicies",
     "iam:ListAttachedRolePolicies",
     "iam:ListAttachedUserPolicies",
+    "iam:ListGroupPolicies",
     "iam:ListGroupsForUser",
     "iam:ListMFADevices",
     "iam:ListRolePolicies",
@@ -224,6 +230,7 @@ fn nothing_read() -> Observed {
         attached: Err(not_yet("attached policies")),
         inline: Err(not_yet("inline policies")),
         groups: Err(not_yet("groups")),
+        denying: Err(not_yet("policy documents")),
         revoked_before: Err(not_yet("session revocation")),
     }
 }
@@ -254,7 +261,7 @@ fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
 }
 
 /// The whole state, read in parallel, of the identity and of no namesake that took its place.
-pub async fn observe(iam: &Client, identity: &Identity) -> Observed {
+pub async fn observe(iam: &Client, identity: &Identity, with_denies: bool) -> Observed {
     let name = &identity.name;
     match identity.kind {
         IdentityKind::User => {
@@ -268,8 +275,20 @@ pub async fn observe(iam: &Client, identity: &Identity) -> Observed {
                 credentials::login(iam, name),
                 credentials::mfa_devices(iam, name)
             );
+            let denying = if with_denies { denies::among(iam, &attached, &groups).await } else { Ok(Vec::new()) };
             let revoked_before = Ok(None);
-            Observed { profile, keys, credentials, login, mfa_devices, attached, inline, groups, revoked_before }
+            Observed {
+                profile,
+                keys,
+                credentials,
+                login,
+                mfa_devices,
+                attached,
+                inline,
+                groups,
+                denying,
+                revoked_before,
+            }
         }
         IdentityKind::Role => {
             let (profile, attached, inline, revoked_before) = tokio::join!(
@@ -307,6 +326,7 @@ fn nothing_of_a_user() -> Observed {
         login: Ok(false),
         mfa_devices: Ok(Vec::new()),
         groups: Ok(Vec::new()),
+        denying: Ok(Vec::new()),
         ..nothing_read()
     }
 }

@@ -32,6 +32,8 @@ pub struct Playbook {
     pub escalation: &'static [Escalation],
     /// Somebody may be acting with the identity right now, and against us.
     pub has_adversary: bool,
+    /// It takes policies and groups away, and must know which of them hold a Deny.
+    pub detaches: bool,
 }
 
 /// Every playbook, in the order of the README.
@@ -210,6 +212,7 @@ pub(crate) mod tests {
             attached: Ok(vec!["arn:aws:iam::aws:policy/AdministratorAccess".to_owned()]),
             inline: Ok(vec!["s3".to_owned()]),
             groups: Ok(vec!["developers".to_owned()]),
+            denying: Ok(Vec::new()),
             revoked_before: Ok(None),
             credentials: Ok(Vec::new()),
             login: Ok(false),

@@ -55,9 +55,13 @@ impl Engine<'_> {
         Case { finding: self.finding, identity, now: self.now, options: self.options }
     }
 
+    async fn observe(&self, identity: &Identity) -> Observed {
+        observe::observe(&self.member.iam, identity, self.playbook.detaches).await
+    }
+
     /// The plan, and nothing of it done.
     async fn foresee(&self, identity: &Identity, record: &mut Record) {
-        let observed = observe::observe(&self.member.iam, identity).await;
+        let observed = self.observe(identity).await;
         let Plan { actions, notes } = (self.playbook.plan)(&self.case(identity), &observed);
         for action in actions {
             record.done.push(action, Outcome::Planned);
@@ -73,11 +77,8 @@ impl Engine<'_> {
         let case = self.case(&identity);
         let began = Instant::now();
         let strike = (self.playbook.strike)(&case, &known);
-        let (before, (), past) = tokio::join!(
-            observe::observe(&self.member.iam, &identity),
-            self.apply_all(strike.clone(), &record.done),
-            self.past(&identity)
-        );
+        let (before, (), past) =
+            tokio::join!(self.observe(&identity), self.apply_all(strike.clone(), &record.done), self.past(&identity));
         match past {
             Ok(past) => record.past = past,
             Err(failure) => record.ledger_failed.push(format!("reading the ledger: {failure}")),
@@ -134,8 +135,7 @@ impl Engine<'_> {
         loop {
             if clock.has_settled() || self.is_late() {
                 let case = self.case(&identity);
-                let (observed, suspects) =
-                    tokio::join!(observe::observe(&self.member.iam, &identity), self.suspects(&case, began));
+                let (observed, suspects) = tokio::join!(self.observe(&identity), self.suspects(&case, began));
                 let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
                 let is_last =
                     missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, record);

@@ -71,6 +71,7 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
             .to_vec()),
         inline: Ok(vec!["bucket".to_owned()]),
         groups: Ok(vec!["developers".to_owned(), "operators".to_owned()]),
+        denying: Ok(Vec::new()),
         revoked_before: Ok(None),
         credentials: Ok(Vec::new()),
         login: Ok(true),

@@ -140,6 +140,23 @@ def test_long_lists_are_read_to_their_end(world):
     assert after["policies"] == [] and after["groups"] == []
 
 
+def test_policies_and_groups_that_hold_a_deny_are_left(world):
+    """They may be all that holds the user back."""
+    world.deploy(TrustedProducts="product/aws/*,product/*/default")
+    user, iam = User(world), world.iam
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"}]}
+    document = json.dumps(deny)
+    fence = iam.create_policy(PolicyName="fence", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_user_policy(UserName="alice", PolicyArn=fence)
+    iam.put_group_policy(GroupName="developers", PolicyName="fence", PolicyDocument=document)
+    event = world.event("security-hub-simulation-administrator-access", user)
+    world.finding(event)
+    it = report(world.responder().invoke(event))
+    assert it["verdict"] == "Contained"
+    assert user.state()["policies"] == ["fence"] and user.state()["groups"] == ["developers"]
+    assert "left in place, because it holds a Deny: developers" in it["notes"]
+
+
 def test_root_access_key(world):
     world.deploy(response_plan=True)
     event = world.event("security-hub-iam-4-root-access-key")

@@ -18,6 +18,7 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     plan,
     escalation: &[Escalation::Rotation, Escalation::Incident, Escalation::SecurityHub, Escalation::Alert],
     has_adversary: true,
+    detaches: false,
 };
 
 fn strike(case: &Case, observed: &Observed) -> Vec<Action> {

@@ -5,6 +5,7 @@ use super::{Case, Escalation, Plan, Playbook, REMEDIATED, deactivate_keys, is_us
 use crate::action::Action;
 use crate::finding::Threat;
 use crate::identity::Observed;
+use crate::text;
 
 pub(super) const PLAYBOOK: Playbook = Playbook {
     id: "overprivileged-user",
@@ -14,6 +15,7 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     plan,
     escalation: &[Escalation::SecurityHub, Escalation::Alert],
     has_adversary: false,
+    detaches: true,
 };
 
 /// The keys go first: a key that still works could put back what is detached.
@@ -27,15 +29,18 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
     }
     let user = &case.identity.name;
     let deny_all = case.finding.partition.deny_all_policy();
-    let attached = observed.attached.iter().flatten();
+    // Where it is not known which of them hold a Deny, none is taken away.
+    let may_go = |it: &&String| observed.denying.as_ref().is_ok_and(|denying| !denying.contains(it));
     // The quarantine of another playbook stays where it is.
-    let policies = attached
-        .filter(|it| **it != deny_all)
-        .map(|it| Action::DetachPolicy { user: user.clone(), policy: it.clone() });
-    let groups = observed.groups.iter().flatten();
+    let attached = observed.attached.iter().flatten().filter(|it| **it != deny_all);
+    let policies = attached.filter(may_go).map(|it| Action::DetachPolicy { user: user.clone(), policy: it.clone() });
+    let groups = observed.groups.iter().flatten().filter(may_go);
     let groups = groups.map(|it| Action::LeaveGroup { user: user.clone(), group: it.clone() });
+    let mut notes = left_in_place(case, observed);
+    let denying = observed.denying.iter().flatten().filter(|it| **it != deny_all);
+    notes.extend(denying.map(|it| format!("left in place, because it holds a Deny: {}", text::line(it, 300))));
     let actions = deactivate_keys(case, observed).into_iter().chain(policies).chain(groups);
-    Plan { actions: actions.chain(tag(case, observed, REMEDIATED)).collect(), notes: left_in_place(case, observed) }
+    Plan { actions: actions.chain(tag(case, observed, REMEDIATED)).collect(), notes }
 }
 
 #[cfg(test)]
@@ -61,5 +66,23 @@ mod tests {
             ]
         );
         assert_eq!(plan.notes, ["inline policies are left in place: s3"]);
+    }
+
+    #[test]
+    fn what_holds_a_deny_is_left() {
+        let (finding, identity) = (finding(Threat::OverprivilegedUser), identity(IdentityKind::User));
+        let case = case(&finding, &identity);
+        let mut observed = observed();
+        observed.denying = Ok(vec!["developers".to_owned()]);
+        let plan = plan(&case, &observed);
+        assert!(!plan.actions.iter().any(|it| matches!(it, Action::LeaveGroup { .. })));
+        assert!(plan.notes.contains(&"left in place, because it holds a Deny: developers".to_owned()));
+        observed.denying = Err(crate::identity::Unreadable {
+            what: "policy documents",
+            why: "AccessDenied".to_owned(),
+            retryable: false,
+            is_gone: false,
+        });
+        assert!(super::plan(&case, &observed).actions.iter().all(Action::is_additive));
     }
 }

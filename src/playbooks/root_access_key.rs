@@ -14,6 +14,7 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     plan,
     escalation: &[Escalation::Incident, Escalation::SecurityHub, Escalation::Alert],
     has_adversary: false,
+    detaches: false,
 };
 
 /// What a person must do, in order.

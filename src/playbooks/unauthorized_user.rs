@@ -17,6 +17,7 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     plan,
     escalation: &[Escalation::Alert],
     has_adversary: true,
+    detaches: false,
 };
 
 fn strike(case: &Case, observed: &Observed) -> Vec<Action> {

@@ -13,6 +13,7 @@ pub(super) const PLAYBOOK: Playbook = Playbook {
     plan,
     escalation: &[Escalation::SecurityHub, Escalation::Alert],
     has_adversary: false,
+    detaches: false,
 };
 
 fn strike(case: &Case, observed: &Observed) -> Vec<Action> {

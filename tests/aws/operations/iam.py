@@ -40,8 +40,10 @@ MANAGED_POLICIES = (
 
 PAGED = {
     "list_access_keys": "AccessKeyMetadata",
+    "list_attached_group_policies": "AttachedPolicies",
     "list_attached_role_policies": "AttachedPolicies",
     "list_attached_user_policies": "AttachedPolicies",
+    "list_group_policies": "PolicyNames",
     "list_groups_for_user": "Groups",
     "list_mfa_devices": "MFADevices",
     "list_role_policies": "PolicyNames",

@@ -4,10 +4,12 @@ PYTHON := .venv/bin/python
 EVENT ?= events/guardduty-exfiltration-iam-user-anomalous-behavior.json
 # Tests are bound by waiting for processes, not by the processor.
 WORKERS ?= 4
+# Generated inputs for each property; nightly: make test PROPTEST_CASES=1000000
+export PROPTEST_CASES ?= 2000
 export SAM_CLI_TELEMETRY = 0
 export AWS_DEFAULT_REGION = us-east-1
 
-.PHONY: help demo test invoke lint build debug lock clean
+.PHONY: help demo test invoke lint bench build debug lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -21,6 +23,9 @@ test: debug ## every test, in parallel
 
 invoke: debug ## send EVENT to the function and print its answer, without the pictures of `demo`
 	@$(PYTHON) -m tests.demo --plain $(EVENT)
+
+bench: debug ## the attacker experiment of docs/attacker.md; RUNS=100 for as many runs a setting
+	$(PYTHON) -m tests.experiments.attacker --runs $(or $(RUNS),10) --parallel 2
 
 lint: .venv/ready ## formatting, clippy, templates
 	cargo fmt --check

@@ -75,7 +75,7 @@ pub struct Ignored {
     pub reason: String,
 }
 
-/// One finding's response. `design` fixes the names: others read them.
+/// One finding's response. Others read these names: changing one is a line in the CHANGELOG.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub finding_id: String,

@@ -128,7 +128,7 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, call: &C
     let budget = left.checked_sub(RESERVE).unwrap_or(left / 2);
     // The last read and its verdict come before the time-out.
     let until = started + budget.mul_f64(0.9);
-    let response = Attempt {
+    let attempt = Attempt {
         config,
         home: &home,
         ledger: &ledger,
@@ -140,7 +140,7 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, call: &C
         lease_until: call.deadline,
     };
     let mut progress = Progress::default();
-    if tokio::time::timeout(budget, response.contain(&mut progress)).await.is_err() {
+    if tokio::time::timeout(budget, attempt.contain(&mut progress)).await.is_err() {
         let reason = format!("the time ran out after {} s", budget.as_secs());
         let record = &mut progress.record;
         record.failed.push(reason.clone());

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use aws_smithy_types::DateTime;
 use iam_responder::config::Config;
@@ -201,6 +202,8 @@ fn no_shape_is_taken_for_another() {
     }
 }
 
+static SAMPLES: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| files("events"));
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -234,8 +237,7 @@ proptest! {
     /// Whatever a sample is changed into: no panic, and always an answer.
     #[test]
     fn any_mutated_sample_gets_an_answer(pick in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), value in any_json()) {
-        let samples = files("events");
-        let (_, mut payload) = pick.get(&samples).clone();
+        let (_, mut payload) = pick.get(&SAMPLES).clone();
         let mut found = Vec::new();
         places(&payload, "", &mut found);
         *payload.pointer_mut(place.get(found.as_slice()).as_str()).unwrap() = value;

@@ -5,6 +5,7 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
 """
 
@@ -67,6 +68,11 @@ def control_policies(body, _):
     return {}
 
 
+def faults(_, query):
+    with dispatch.LOCK:
+        return [fault for fault in dispatch.FAULTS if query["account"][0] in fault["accounts"]]
+
+
 def journal(_, query):
     account = query.get("account", [None])[0]
     with dispatch.LOCK:
@@ -80,6 +86,7 @@ ROUTES = {
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
+    ("GET", "/_sim/faults"): faults,
     ("GET", "/_sim/journal"): journal,
 }
 

@@ -72,8 +72,9 @@ pub async fn resolve(iam: &Client, finding: &Finding) -> Result<Resolved, Unreso
         Principal::User { name: Some(name), id } => user_by_name(iam, finding, name, id.as_ref()).await,
         Principal::User { name: None, id: Some(id) } => user_by_id(iam, id).await,
         Principal::Role { name: Some(name), .. } => role(iam, name).await,
+        Principal::Role { name: None, id: Some(id), .. } => role_by_id(iam, id).await,
         Principal::KeyOwner => key_owner(iam, finding).await,
-        Principal::User { name: None, id: None } | Principal::Role { name: None, .. } => {
+        Principal::User { name: None, id: None } | Principal::Role { name: None, id: None, .. } => {
             Err(Unresolved::Refused("the finding gives no name to look for".to_owned()))
         }
         Principal::Root => Err(Unresolved::Refused("root has no IAM identity".to_owned())),
@@ -214,6 +215,18 @@ async fn role(iam: &Client, name: &PrincipalName) -> Result<Resolved, Unresolved
     };
     let observed = Observed { profile: Ok(role_profile(&role)), revoked_before, ..nothing_read() };
     Ok(Resolved { identity, observed })
+}
+
+async fn role_by_id(iam: &Client, id: &UniqueId) -> Result<Resolved, Unresolved> {
+    let mut pages = iam.list_roles().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|it| failure(&it))?;
+        if let Some(found) = page.roles.iter().find(|it| it.role_id == id.as_str()) {
+            let name = PrincipalName::parse(&found.role_name).map_err(|_| incomplete("ListRoles gave an odd name"))?;
+            return role(iam, &name).await;
+        }
+    }
+    Err(Unresolved::Refused(format!("no role has the unique ID {id}")))
 }
 
 fn not_yet(what: &'static str) -> Unreadable {

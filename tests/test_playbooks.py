@@ -242,6 +242,18 @@ def test_unique_id_in_the_place_of_a_name(world):
     assert it["principal"] == {"type": "user", "name": "alice", "id": user.id}
 
 
+def test_a_role_whose_name_is_missing_is_found_by_its_id(world):
+    world.deploy()
+    role = Role(world)
+    stolen = role.session()
+    name = "guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws"
+    event = world.event(name, role=role)
+    del event["detail"]["resource"]["accessKeyDetails"]["userName"]
+    it = report(world.responder().invoke(event))
+    assert it["verdict"] == "Contained" and it["principal"] == {"type": "role", "name": "app", "id": role.id}
+    assert not allowed(stolen.list_users)
+
+
 def test_renamed_user_is_found_by_its_id(world):
     world.deploy()
     user = User(world)

@@ -1,9 +1,13 @@
 """One simulated AWS for all tests; each test has accounts of its own in it."""
 
 import contextlib
+import json
+import urllib.request
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
+from .harness import templates
 from .harness.processes import simulated_aws
 from .harness.world import World
 
@@ -23,6 +27,40 @@ def pytest_configure_node(node):
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         _running.close()
+
+
+# What Lambda does with the function's role, and the tests' thieves with a stolen session.
+PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Over the whole suite, the roles did everything that the templates let them, and nothing else:
+    what nothing needs should not be allowed, and an untested permission is an untested call."""
+    config = session.config
+    is_part = config.args != ["tests"] or config.option.keyword or config.option.deselect
+    if hasattr(config, "workerinput") or exitstatus or is_part:
+        return
+    with urllib.request.urlopen(f"{config.simulated_aws}/_sim/actions") as answer:
+        done = json.load(answer)
+    wrong = []
+    for role, template, name in (
+        ("iam-responder", templates.translated(), "ResponderRole"),
+        ("SecurityRemediationRole", yaml_parse(templates.member()), "SecurityRemediationRole"),
+    ):
+        allowed = allowed_actions(template["Resources"][name]) - PLATFORM
+        made = set(done.get(role, []))
+        wrong += [f"{role} was never seen to need {action}" for action in sorted(allowed - made)]
+        wrong += [f"{role} did {action} unseen by the template" for action in sorted(made - allowed)]
+    if wrong:
+        print("\n" + "\n".join(wrong))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def allowed_actions(role):
+    statements = [s for p in role["Properties"]["Policies"] for s in p["PolicyDocument"]["Statement"]]
+    statements = [s["Fn::If"][1] if "Fn::If" in s else s for s in statements]
+    actions = [s["Action"] for s in statements if s["Effect"] == "Allow"]
+    return {action for each in actions for action in (each if isinstance(each, list) else [each])}
 
 
 @pytest.fixture

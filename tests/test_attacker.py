@@ -2,9 +2,13 @@
 docs/attacker.md come from many."""
 
 import concurrent.futures
+import datetime
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from .experiments.attacker import EXFILTRATION, Setting, one_run
 from .harness.victims import Role, User, allowed
@@ -130,17 +134,26 @@ def test_a_barrier_that_can_not_be_put_back_is_told_at_once(world):
     assert "NOT CONTAINED" in alert["Subject"]
 
 
+def certificate():
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "alice")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
 def test_every_other_credential_is_deactivated(world):
     world.deploy(RemoveLoginProfile="true")
     user, iam = User(world), world.iam
     iam.create_login_profile(UserName="alice", Password="correct-Horse-7-battery")
     iam.upload_ssh_public_key(UserName="alice", SSHPublicKeyBody="ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ== alice")
+    iam.upload_signing_certificate(UserName="alice", CertificateBody=certificate())
     iam.create_service_specific_credential(UserName="alice", ServiceName="bedrock.amazonaws.com")
     [report] = world.responder().invoke(world.event(EXFILTRATION, user))["reports"]
     assert report["verdict"] == "Contained"
     assert {it["Status"] for it in iam.list_ssh_public_keys(UserName="alice")["SSHPublicKeys"]} == {"Inactive"}
     listed = iam.list_service_specific_credentials(UserName="alice")["ServiceSpecificCredentials"]
     assert {it["Status"] for it in listed} == {"Inactive"}
+    assert {it["Status"] for it in iam.list_signing_certificates(UserName="alice")["Certificates"]} == {"Inactive"}
     with pytest.raises(iam.exceptions.NoSuchEntityException):
         iam.get_login_profile(UserName="alice")
 

@@ -5,6 +5,7 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
 """
@@ -73,6 +74,17 @@ def faults(_, query):
         return [fault for fault in dispatch.FAULTS if query["account"][0] in fault["accounts"]]
 
 
+def actions(_, __):
+    """What each role was let do, by the role's name."""
+    with dispatch.LOCK:
+        entries = list(dispatch.JOURNAL)
+    done = {}
+    for entry in entries:
+        if entry.get("decision") == "allow" and ":assumed-role/" in (entry.get("principal") or ""):
+            done.setdefault(entry["principal"].split("/")[1], set()).add(entry["action"])
+    return dispatch.plain(done)
+
+
 def journal(_, query):
     account = query.get("account", [None])[0]
     with dispatch.LOCK:
@@ -86,6 +98,7 @@ ROUTES = {
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
+    ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,
     ("GET", "/_sim/journal"): journal,
 }

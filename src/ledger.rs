@@ -267,7 +267,15 @@ impl Ledger {
             expression.push_str(", incident = :incident");
             request = request.expression_attribute_values(":incident", text(incident));
         }
-        request.update_expression(expression).send().await.map(|_| ()).map_err(|it| failure(&it))
+        match request.update_expression(expression).send().await {
+            Ok(_) => Ok(()),
+            // Whoever took over has the last word on the verdict; what we did is still in CloudTrail.
+            Err(error) if is(&error, "ConditionalCheckFailedException") => {
+                tracing::warn!("a later holder of the claim has written its verdict: ours is left out");
+                Ok(())
+            }
+            Err(error) => Err(failure(&error)),
+        }
     }
 
     async fn release(&self, lease: &Lease, record: Option<String>) -> Result<Vec<HubReference>, Failure> {
@@ -281,8 +289,12 @@ impl Ledger {
             expression.insert_str(0, "SET record_id = :record ");
             request = request.expression_attribute_values(":record", text(record));
         }
-        let output = request.update_expression(expression).send().await.map_err(|it| failure(&it))?;
-        let item = output.attributes.unwrap_or_default();
+        let item = match request.update_expression(expression).send().await {
+            Ok(output) => output.attributes.unwrap_or_default(),
+            // Given back by a try whose answer was lost, or taken over: it is not ours any more.
+            Err(error) if is(&error, "ConditionalCheckFailedException") => return Ok(Vec::new()),
+            Err(error) => return Err(failure(&error)),
+        };
         let left = item.get("waiting").and_then(|it| it.as_ss().ok()).cloned().unwrap_or_default();
         Ok(left.iter().filter_map(|it| parse_waiting(it)).collect())
     }

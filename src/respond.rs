@@ -144,7 +144,10 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, call: &C
         let reason = format!("the time ran out after {} s", budget.as_secs());
         let record = &mut progress.record;
         record.failed.push(reason.clone());
-        record.conclude(if record.done.is_empty() { Verdict::NotContained } else { Verdict::Unverified }, reason);
+        // A verdict that is in came from a full read.
+        if record.verdict.is_none() {
+            record.conclude(if record.done.is_empty() { Verdict::NotContained } else { Verdict::Unverified }, reason);
+        }
     }
     let verdict_at = started.elapsed();
 

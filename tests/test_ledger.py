@@ -1,5 +1,6 @@
 """The ledger: one response for a principal, however often it is reported, and its record."""
 
+import collections
 import concurrent.futures
 import copy
 import json
@@ -20,21 +21,31 @@ def items(world, prefix):
 
 def test_of_many_invocations_one_executes(world):
     """The others say so, succeed, and their findings are seen to."""
-    # Long enough for the last to begin before the first is through, also on a busy machine.
-    world.deploy(response_plan=True, rotation=True, SettleSeconds="10")
+    crowd = 64
+    world.deploy(response_plan=True, rotation=True)
     user = User(world)
     events, findings = [], []
-    for n in range(5):
+    for n in range(crowd):
         event = copy.deepcopy(world.event(HUB, user))
         event["detail"]["findings"][0]["Id"] += f"-{n}"
         events.append(event)
         findings.append(world.finding(event))
     responders = [world.responder() for _ in events]
-    with concurrent.futures.ThreadPoolExecutor(len(events)) as pool:
-        answers = list(pool.map(lambda pair: pair[0].invoke(pair[1]), zip(responders, events)))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        started = list(pool.map(lambda it: it.invoke({"source": "nothing of ours", "detail-type": "Nothing"}), responders))
+    assert all("ignored" in answer for answer in started), started
+    # Whoever executes waits until the others have answered, however slow the machine is.
+    world.fault("iam:GetUser", held=True)
+    with concurrent.futures.ThreadPoolExecutor(crowd) as pool:
+        running = {pool.submit(responder.invoke, event) for responder, event in zip(responders, events)}
+        answers = []
+        for done in concurrent.futures.as_completed(running):
+            answers.append(done.result())
+            if len(answers) == crowd - 1:
+                world.control("release", {"account": world.member})
     assert all("reports" in answer for answer in answers), answers
-    verdicts = sorted(answer["reports"][0]["verdict"] for answer in answers)
-    assert verdicts == ["Contained", *["InProgress"] * 4]
+    verdicts = collections.Counter(answer["reports"][0]["verdict"] for answer in answers)
+    assert verdicts == {"Contained": 1, "InProgress": crowd - 1}
     assert len(world.alerts()) == len(world.incidents()) == len(world.rotations()) == 1
     assert {finding()["Workflow"]["Status"] for finding in findings} == {"NOTIFIED"}
 

@@ -1,5 +1,6 @@
 """The one place every request goes through: faults, authorisation, validation, the journal."""
 
+import collections
 import datetime as dt
 import fnmatch
 import json
@@ -19,6 +20,8 @@ from . import authorization, callers, lag, model
 LOCK = threading.RLock()
 JOURNAL = []
 FAULTS = []
+# moto checks a condition and then writes; AWS does both at once.
+ONE_AT_A_TIME = collections.defaultdict(threading.RLock)
 
 
 class SimulatedError(Exception):
@@ -69,10 +72,11 @@ def dispatch(self, request, full_url=None, headers=None):
 
 
 def answered(self, action, operation, entry):
-    name = action.split(":")[1]
+    service, name = action.split(":")
     fault = planned_fault(action, self)
     if fault:
         time.sleep(fault.get("delay_ms", 0) / 1000)
+        wait_while_held(fault)
         if fault.get("reset") == "before":
             entry["decision"] = "fault"
             return RESET
@@ -96,10 +100,11 @@ def answered(self, action, operation, entry):
         return error(self, "ValidationException", "; ".join(violations), 400)
     self.sim_params, self.sim_caller = params, caller
     try:
-        answer = self.call_action()
-        if action.startswith("iam:") and not name.startswith(("Get", "List")):
-            lag.remember(self.current_account)
-        return answer
+        with ONE_AT_A_TIME[service, self.current_account]:
+            answer = self.call_action()
+            if action.startswith("iam:") and not name.startswith(("Get", "List")):
+                lag.remember(self.current_account)
+            return answer
     except SimulatedError as simulated:
         return error(self, simulated.code, simulated.message, http_status(operation, simulated.code))
     except Exception as crash:
@@ -122,6 +127,13 @@ def planned_fault(action, response):
                 fault["times"] -= 1
                 return fault
     return None
+
+
+def wait_while_held(fault):
+    """Until a test lets go of it. A caller that gave up meanwhile is not waited for forever."""
+    end = time.monotonic() + 30
+    while fault.get("held") and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def http_status(operation, code):

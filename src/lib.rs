@@ -32,6 +32,7 @@ pub mod playbooks;
 pub mod reconcile;
 pub mod record;
 pub mod report;
+pub mod resolve;
 mod respond;
 mod suspects;
 mod text;

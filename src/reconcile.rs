@@ -20,10 +20,11 @@ use crate::config::Mode;
 use crate::finding::Finding;
 use crate::identity::{Identity, Observed, Read};
 use crate::ledger::{Ledger, Past};
-use crate::observe::{self, Resolved, Unresolved};
+use crate::observe;
 use crate::playbooks::{Case, Options, Plan, Playbook};
 use crate::record::{DoneLog, Record};
 use crate::report::{self, Verdict};
+use crate::resolve::{self, Resolved, Unresolved};
 use crate::suspects;
 
 /// IAM takes parallel writes to one user, within reason.
@@ -177,7 +178,7 @@ impl Engine<'_> {
     /// The name leads to nobody, or to somebody else: the attacker renamed the user, or it is gone.
     /// Whoever bears the name now is a suspect and nobody's containment.
     async fn find_again(&self, identity: &Identity, record: &mut Record) -> Option<Identity> {
-        match observe::find_again(&self.member.iam, identity).await {
+        match resolve::find_again(&self.member.iam, identity).await {
             Ok(found) => {
                 record.reversals.push(format!("user {} was renamed to {}", identity.name, found.name));
                 record.identity = Some(found.clone());

@@ -18,11 +18,11 @@ use crate::escalate::{Scene, escalate, update_waiting};
 use crate::finding::{Finding, Source};
 use crate::guard;
 use crate::ledger::{Claim, Ending, Lease, Ledger};
-use crate::observe::{self, Unresolved};
 use crate::playbooks::{self, Playbook};
 use crate::reconcile::Engine;
 use crate::record::Record;
 use crate::report::{Ignored, Report, Response, Timings, Verdict, millis};
+use crate::resolve::{self, Unresolved};
 use crate::text;
 
 /// What lives as long as the process.
@@ -253,7 +253,7 @@ impl Attempt<'_> {
             }
         };
         let (resolved, admitted) =
-            tokio::join!(observe::resolve(&member.iam, self.finding), self.admit(lease.as_ref()));
+            tokio::join!(resolve::resolve(&member.iam, self.finding.into()), self.admit(lease.as_ref()));
         let resolved = match resolved {
             Ok(it) => it,
             Err(Unresolved::Refused(reason)) => return record.conclude(Verdict::Refused, reason),

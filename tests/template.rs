@@ -12,7 +12,7 @@ use aws_smithy_types::DateTime;
 use iam_responder::action::Action;
 use iam_responder::finding::{AccessKeyId, Parse, PrincipalName, Region};
 use iam_responder::identity::{CredentialKind, IdentityKind};
-use iam_responder::observe;
+use iam_responder::{observe, resolve};
 use quamina::Quamina;
 use serde_json::Value;
 
@@ -106,7 +106,9 @@ fn is_home(permission: &str) -> bool {
 fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let actions = actions();
     let writes = actions.iter().map(Action::permission).filter(|it| !is_home(it));
-    let needed: BTreeSet<_> = observe::PERMISSIONS.iter().copied().chain(writes).collect();
+    let reads =
+        [observe::PERMISSIONS, observe::DENIES_PERMISSIONS, resolve::PERMISSIONS, resolve::KEY_PERMISSIONS].concat();
+    let needed: BTreeSet<_> = reads.into_iter().chain(writes).collect();
     assert_eq!(allowed(resource("member", "SecurityRemediationRole")), needed);
 }
 

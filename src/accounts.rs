@@ -12,7 +12,7 @@ use crate::action::Failure;
 use crate::aws_error;
 use crate::calls::CallLog;
 use crate::config::Config;
-use crate::finding::Finding;
+use crate::finding::{AccountId, Partition};
 
 /// The settings every client shares: credentials, region, connection pool, retries, timeouts.
 pub async fn sdk_config(endpoint_url: Option<&str>) -> SdkConfig {
@@ -90,10 +90,10 @@ impl Home {
         aws_sdk_securityhub::Client::from_conf(config.build())
     }
 
-    /// Assumes the remediation role of the account that owns the identity, with the external ID.
-    /// The session is used for this one finding.
-    pub async fn assume(&self, config: &Config, finding: &Finding) -> Result<Member, Failure> {
-        let role = config.remediation_role_arn(&finding.account, &finding.partition);
+    /// Assumes our role in the account that owns the identity, with the external ID. The session is
+    /// used for this one finding or command.
+    pub async fn assume(&self, config: &Config, account: &AccountId, partition: &Partition) -> Result<Member, Failure> {
+        let role = config.member_role_arn(account, partition);
         let request = self.sts.assume_role().role_arn(&role).role_session_name("iam-responder").duration_seconds(900);
         let output = request.external_id(config.external_id.expose()).send().await.map_err(|it| {
             let failure = aws_error::failure(&it);
@@ -105,7 +105,7 @@ impl Home {
             session.secret_access_key,
             Some(session.session_token),
             session.expiration.try_into().ok(),
-            "SecurityRemediationRole",
+            "AssumeRole",
         );
         let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
         Ok(Member {

@@ -10,9 +10,19 @@ use aws_smithy_types::DateTime;
 use crate::finding::{AccessKeyId, PrincipalName, Region};
 use crate::identity::{CredentialKind, IdentityKind};
 
+mod outcome;
+
+pub use outcome::{Done, Failure, Outcome};
+
 /// The inline policy's name is AWS's own, the one its console writes for "Revoke active sessions".
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html>
 pub const REVOCATION_POLICY: &str = "AWSRevokeOlderSessions";
+
+/// The tags that say what happened to an identity.
+pub const INCIDENT_TAG: &str = "SecurityIncident";
+pub const DATE_TAG: &str = "RemediationDate";
+pub const FINDING_TAG: &str = "FindingId";
+pub const OUR_TAGS: &[&str] = &[INCIDENT_TAG, DATE_TAG, FINDING_TAG];
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
@@ -61,6 +71,33 @@ pub enum Action {
         name: PrincipalName,
         tags: Vec<(String, String)>,
     },
+    /// From here on to `Untag`: what a restore does.
+    AttachPolicy {
+        user: PrincipalName,
+        policy: String,
+    },
+    JoinGroup {
+        user: PrincipalName,
+        group: String,
+    },
+    /// The former one, or none.
+    RestoreBoundary {
+        user: PrincipalName,
+        policy: Option<String>,
+    },
+    LiftDenyAll {
+        kind: IdentityKind,
+        name: PrincipalName,
+        policy: String,
+    },
+    LiftRevocation {
+        role: PrincipalName,
+    },
+    Untag {
+        kind: IdentityKind,
+        name: PrincipalName,
+        keys: Vec<String>,
+    },
     StartRotation {
         document: String,
         user: PrincipalName,
@@ -99,6 +136,12 @@ impl Action {
             Self::RevokeSessions { .. } => "RevokeSessions",
             Self::AttachDenyAllToRole { .. } => "AttachDenyAllToRole",
             Self::Tag { .. } => "Tag",
+            Self::AttachPolicy { .. } => "AttachPolicy",
+            Self::JoinGroup { .. } => "JoinGroup",
+            Self::RestoreBoundary { .. } => "RestoreBoundary",
+            Self::LiftDenyAll { .. } => "LiftDenyAll",
+            Self::LiftRevocation { .. } => "LiftRevocation",
+            Self::Untag { .. } => "Untag",
             Self::StartRotation { .. } => "StartRotation",
             Self::StartIncident { .. } => "StartIncident",
             Self::OpenOpsItem => "OpenOpsItem",
@@ -113,16 +156,25 @@ impl Action {
             Self::DeactivateAccessKey { key, .. } => key.to_string(),
             Self::DeactivateCredential { id, .. } => id.clone(),
             Self::DeleteLoginProfile { user } => format!("user/{user}"),
-            Self::DetachPolicy { policy, .. } => policy.clone(),
-            Self::LeaveGroup { group, .. } => format!("group/{group}"),
+            Self::RestoreBoundary { user, .. } => format!("user/{user}"),
+            Self::DetachPolicy { policy, .. } | Self::AttachPolicy { policy, .. } => policy.clone(),
+            Self::LeaveGroup { group, .. } | Self::JoinGroup { group, .. } => format!("group/{group}"),
             Self::RevokeSessions { role, .. } | Self::AttachDenyAllToRole { role, .. } => format!("role/{role}"),
-            Self::Tag { kind, name, .. } => format!("{}/{name}", kind.word()),
+            Self::LiftRevocation { role } => format!("role/{role}"),
+            Self::Tag { kind, name, .. } | Self::Untag { kind, name, .. } | Self::LiftDenyAll { kind, name, .. } => {
+                format!("{}/{name}", kind.word())
+            }
             Self::StartRotation { document, .. } => document.clone(),
             Self::StartIncident { response_plan } => response_plan.clone(),
             Self::OpenOpsItem => "ops-center".to_owned(),
             Self::UpdateFinding { id, .. } => id.clone(),
             Self::PublishAlert { topic } => topic.clone(),
         }
+    }
+
+    /// How the ledger remembers that it was meant to be done.
+    pub fn words_of_record(&self) -> String {
+        format!("{} {}", self.name(), self.target())
     }
 
     /// What the role that does it must be allowed to do. `template.yaml` and `member-role.yaml` are
@@ -146,6 +198,15 @@ impl Action {
             Self::AttachDenyAllToRole { .. } => "iam:AttachRolePolicy",
             Self::Tag { kind: IdentityKind::User, .. } => "iam:TagUser",
             Self::Tag { kind: IdentityKind::Role, .. } => "iam:TagRole",
+            Self::AttachPolicy { .. } => "iam:AttachUserPolicy",
+            Self::JoinGroup { .. } => "iam:AddUserToGroup",
+            Self::RestoreBoundary { policy: Some(_), .. } => "iam:PutUserPermissionsBoundary",
+            Self::RestoreBoundary { policy: None, .. } => "iam:DeleteUserPermissionsBoundary",
+            Self::LiftDenyAll { kind: IdentityKind::User, .. } => "iam:DetachUserPolicy",
+            Self::LiftDenyAll { kind: IdentityKind::Role, .. } => "iam:DetachRolePolicy",
+            Self::LiftRevocation { .. } => "iam:DeleteRolePolicy",
+            Self::Untag { kind: IdentityKind::User, .. } => "iam:UntagUser",
+            Self::Untag { kind: IdentityKind::Role, .. } => "iam:UntagRole",
             Self::StartRotation { .. } => "ssm:StartAutomationExecution",
             Self::StartIncident { .. } => "ssm-incidents:StartIncident",
             Self::OpenOpsItem => "ssm:CreateOpsItem",
@@ -183,6 +244,12 @@ impl Action {
                 let kind = kind.word();
                 Undo::By(format!("aws iam untag-{kind} --{kind}-name {name} --tag-keys {}", keys.join(" ")))
             }
+            Self::AttachPolicy { .. }
+            | Self::JoinGroup { .. }
+            | Self::RestoreBoundary { .. }
+            | Self::LiftDenyAll { .. }
+            | Self::LiftRevocation { .. }
+            | Self::Untag { .. } => Undo::Never("contain it again with the command `contain`"),
             Self::StartRotation { .. } => Undo::Never("a runbook that ran has run"),
             Self::StartIncident { .. } | Self::OpenOpsItem => Undo::Never("close it when the work is done"),
             Self::UpdateFinding { .. } => Undo::Never("set the workflow status back in Security Hub"),
@@ -218,6 +285,12 @@ impl Action {
             | Self::RevokeSessions { .. }
             | Self::AttachDenyAllToRole { .. } => true,
             Self::Tag { .. }
+            | Self::AttachPolicy { .. }
+            | Self::JoinGroup { .. }
+            | Self::RestoreBoundary { .. }
+            | Self::LiftDenyAll { .. }
+            | Self::LiftRevocation { .. }
+            | Self::Untag { .. }
             | Self::StartRotation { .. }
             | Self::StartIncident { .. }
             | Self::OpenOpsItem
@@ -249,6 +322,17 @@ impl fmt::Display for Action {
                 let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
                 write!(f, "tag {} {name} with {}", kind.word(), keys.join(", "))
             }
+            Self::AttachPolicy { user, policy } => write!(f, "attach policy {policy} to user {user}"),
+            Self::JoinGroup { user, group } => write!(f, "add user {user} to group {group}"),
+            Self::RestoreBoundary { user, policy: Some(policy) } => {
+                write!(f, "set the former permissions boundary {policy} of user {user}")
+            }
+            Self::RestoreBoundary { user, policy: None } => write!(f, "remove the permissions boundary of user {user}"),
+            Self::LiftDenyAll { kind, name, policy } => write!(f, "detach {policy} from {} {name}", kind.word()),
+            Self::LiftRevocation { role } => write!(f, "remove {REVOCATION_POLICY} from role {role}"),
+            Self::Untag { kind, name, keys } => {
+                write!(f, "remove the tags {} from {} {name}", keys.join(", "), kind.word())
+            }
             Self::StartRotation { document, user } => write!(f, "start runbook {document} for user {user}"),
             Self::StartIncident { response_plan } => write!(f, "start an incident with {response_plan}"),
             Self::OpenOpsItem => write!(f, "open an OpsItem in OpsCenter"),
@@ -256,72 +340,4 @@ impl fmt::Display for Action {
             Self::PublishAlert { topic } => write!(f, "publish an alert to {topic}"),
         }
     }
-}
-
-/// What became of an action.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// `observe` mode: it would be done.
-    Planned,
-    Applied {
-        detail: String,
-    },
-    /// It was so already.
-    AlreadyDone {
-        detail: String,
-    },
-    Skipped {
-        reason: String,
-    },
-    Failed(Failure),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// AWS's error code, or `Timeout` and the like where no answer came.
-    pub code: String,
-    pub message: String,
-    pub retryable: bool,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.message.is_empty() { f.write_str(&self.code) } else { write!(f, "{}: {}", self.code, self.message) }
-    }
-}
-
-impl Failure {
-    /// A quota stands in the way; another road may be open.
-    pub fn is_quota(&self) -> bool {
-        self.code == "LimitExceeded"
-    }
-}
-
-impl Outcome {
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Applied { .. } => "applied",
-            Self::AlreadyDone { .. } => "already-done",
-            Self::Skipped { .. } => "skipped",
-            Self::Failed(_) => "failed",
-        }
-    }
-
-    pub fn detail(&self) -> String {
-        match self {
-            Self::Planned => String::new(),
-            Self::Applied { detail } | Self::AlreadyDone { detail } => detail.clone(),
-            Self::Skipped { reason } => reason.clone(),
-            Self::Failed(failure) => failure.to_string(),
-        }
-    }
-}
-
-/// An action and what became of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Done {
-    pub action: Action,
-    pub outcome: Outcome,
-    pub at: DateTime,
 }

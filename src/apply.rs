@@ -98,6 +98,37 @@ pub async fn apply(member: &Member, action: &Action) -> Outcome {
                 ),
             }
         }
+        Action::AttachPolicy { user, policy } => {
+            done(retry_conflicts(|| iam.attach_user_policy().user_name(user.as_str()).policy_arn(policy).send()).await)
+        }
+        Action::JoinGroup { user, group } => {
+            done(retry_conflicts(|| iam.add_user_to_group().user_name(user.as_str()).group_name(group).send()).await)
+        }
+        Action::RestoreBoundary { user, policy: Some(policy) } => done(
+            retry_conflicts(|| {
+                iam.put_user_permissions_boundary().user_name(user.as_str()).permissions_boundary(policy).send()
+            })
+            .await,
+        ),
+        Action::RestoreBoundary { user, policy: None } => gone_is_done(
+            retry_conflicts(|| iam.delete_user_permissions_boundary().user_name(user.as_str()).send()).await,
+        ),
+        Action::LiftDenyAll { kind: IdentityKind::User, name, policy } => gone_is_done(
+            retry_conflicts(|| iam.detach_user_policy().user_name(name.as_str()).policy_arn(policy).send()).await,
+        ),
+        Action::LiftDenyAll { kind: IdentityKind::Role, name, policy } => gone_is_done(
+            retry_conflicts(|| iam.detach_role_policy().role_name(name.as_str()).policy_arn(policy).send()).await,
+        ),
+        Action::LiftRevocation { role } => gone_is_done(
+            retry_conflicts(|| iam.delete_role_policy().role_name(role.as_str()).policy_name(REVOCATION_POLICY).send())
+                .await,
+        ),
+        Action::Untag { kind: IdentityKind::User, name, keys } => done(
+            retry_conflicts(|| iam.untag_user().user_name(name.as_str()).set_tag_keys(Some(keys.clone())).send()).await,
+        ),
+        Action::Untag { kind: IdentityKind::Role, name, keys } => done(
+            retry_conflicts(|| iam.untag_role().role_name(name.as_str()).set_tag_keys(Some(keys.clone())).send()).await,
+        ),
         Action::StartRotation { .. }
         | Action::StartIncident { .. }
         | Action::OpenOpsItem

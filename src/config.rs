@@ -34,6 +34,26 @@ impl FromStr for Mode {
     }
 }
 
+/// Which of the template's functions this is. Each has a role of its own, so that what contains can't
+/// give permissions and what gives them back can't contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Responder,
+    Restorer,
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "responder" => Ok(Self::Responder),
+            "restorer" => Ok(Self::Restorer),
+            _ => Err("expected `responder` or `restorer`".to_owned()),
+        }
+    }
+}
+
 /// A value that no output may show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -115,12 +135,15 @@ impl IdentityPattern {
 
 #[derive(Debug, Clone)]
 pub struct Config {
+    pub part: Part,
     pub mode: Mode,
     /// By playbook ID; the others follow `mode`.
     pub playbook_modes: BTreeMap<&'static str, Mode>,
     pub external_id: Secret,
     pub remediation_role_name: String,
+    pub restore_role_name: String,
     pub responder_role_arn: String,
+    pub restorer_role_arn: Option<String>,
     pub region: Region,
     pub min_severity: f64,
     /// How long containment must be seen to hold.
@@ -165,13 +188,14 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut read = Reader { lookup: &lookup, problems: Vec::new() };
         let config = Self {
+            part: read.optional("PART", Part::from_str).unwrap_or(Part::Responder),
             mode: read.optional("MODE", Mode::from_str).unwrap_or(Mode::Observe),
             playbook_modes: read.list("PLAYBOOK_MODES", playbook_mode).into_iter().collect(),
             external_id: Secret(read.required("EXTERNAL_ID", external_id).unwrap_or_default()),
-            remediation_role_name: read
-                .optional("REMEDIATION_ROLE_NAME", parsed::<PrincipalName>)
-                .map_or_else(|| "SecurityRemediationRole".to_owned(), |it| it.to_string()),
+            remediation_role_name: read.role_name("REMEDIATION_ROLE_NAME", "SecurityRemediationRole"),
+            restore_role_name: read.role_name("RESTORE_ROLE_NAME", "SecurityRestoreRole"),
             responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
+            restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
             region: read.required("AWS_REGION", parsed).unwrap_or_else(nowhere),
             min_severity: read.optional("MIN_SEVERITY", severity).unwrap_or(7.0),
             settle: Duration::from_secs_f64(read.optional("SETTLE_SECONDS", seconds).unwrap_or(12.0)),
@@ -208,13 +232,23 @@ impl Config {
         self.playbook_modes.get(playbook).copied().unwrap_or(self.mode)
     }
 
-    pub fn remediation_role_arn(&self, account: &AccountId, partition: &Partition) -> String {
-        format!("arn:{partition}:iam::{account}:role/{}", self.remediation_role_name)
+    /// The role that this function takes in an account.
+    pub fn member_role_arn(&self, account: &AccountId, partition: &Partition) -> String {
+        let name = match self.part {
+            Part::Responder => &self.remediation_role_name,
+            Part::Restorer => &self.restore_role_name,
+        };
+        format!("arn:{partition}:iam::{account}:role/{name}")
     }
 
-    /// The roles that this software acts as: never a target, and what they do is no news.
-    pub fn own_roles(&self, account: &AccountId, partition: &Partition) -> [String; 2] {
-        [self.remediation_role_arn(account, partition), self.responder_role_arn.clone()]
+    /// Whether it is a role that this software acts as: never a target, and what it does is no news.
+    pub fn is_own_role(&self, arn: &str) -> bool {
+        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref()];
+        let name = Arn::parse(arn).and_then(|it| it.kind_and_name());
+        let is_members = |own: &str| name.is_some_and(|(kind, name)| kind == "role" && name == own);
+        home.into_iter().flatten().any(|it| it == arn)
+            || is_members(&self.remediation_role_name)
+            || is_members(&self.restore_role_name)
     }
 }
 
@@ -231,6 +265,10 @@ impl Reader<'_> {
             return None;
         }
         parse(text).map_err(|problem| self.problems.push(format!("{name}: {problem}"))).ok()
+    }
+
+    fn role_name(&mut self, name: &str, default: &str) -> String {
+        self.optional(name, parsed::<PrincipalName>).map_or_else(|| default.to_owned(), |it| it.to_string())
     }
 
     fn required<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {

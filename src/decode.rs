@@ -9,7 +9,8 @@
 
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::command::Command;
+use crate::config::{Config, Part};
 use crate::finding::Finding;
 use crate::text;
 
@@ -29,6 +30,8 @@ use node::Node;
 /// What one payload amounts to.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decoded {
+    /// What a person asked for, beside a containment: then there is nothing else.
+    pub command: Option<Command>,
     pub findings: Vec<Finding>,
     /// Why what is well-formed but not ours was left alone.
     pub ignored: Vec<String>,
@@ -49,6 +52,7 @@ pub struct DecodeError {
 /// What became of one of an event's findings.
 enum Judged {
     Finding(Box<Finding>),
+    Command(Command),
     Ignored(String),
 }
 
@@ -91,6 +95,7 @@ pub fn decode(payload: &Value, config: &Config) -> Decoded {
     for it in judged {
         match it {
             Ok(Judged::Finding(finding)) => decoded.findings.push(*finding),
+            Ok(Judged::Command(command)) => decoded.command = Some(command),
             Ok(Judged::Ignored(reason)) => decoded.ignored.push(reason),
             Err(error) => decoded.malformed.push(DecodeError { event: event.clone(), ..error }),
         }
@@ -104,6 +109,9 @@ fn judge(root: &Node, config: &Config) -> Result<Vec<Result<Judged, DecodeError>
     }
     if root.get("command").is_present() {
         return Ok(vec![command::decode(root, config)]);
+    }
+    if config.part == Part::Restorer {
+        return Err(root.get("command").malformed("`restore` or `status`: this function does nothing else"));
     }
     let source = root.get("source").required()?;
     let detail_type = root.get("detail-type").required()?;

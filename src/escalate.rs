@@ -20,6 +20,8 @@ mod incident;
 mod rotation;
 mod security_hub;
 
+pub(crate) use alert::send as send_alert;
+
 /// What one escalation works with.
 pub struct Scene<'a> {
     pub config: &'a Config,
@@ -114,6 +116,7 @@ async fn perform(scene: &Scene<'_>, summary: &Summary<'_>, action: &Action) -> O
             security_hub::update(scene, summary, id, product_arn, region).await
         }
         Action::PublishAlert { topic } => alert::publish(scene, summary, topic).await,
+        // Named so that a new notice can't be forgotten here.
         Action::AttachDenyAll { .. }
         | Action::SetDenyAllBoundary { .. }
         | Action::DeactivateAccessKey { .. }
@@ -123,6 +126,12 @@ async fn perform(scene: &Scene<'_>, summary: &Summary<'_>, action: &Action) -> O
         | Action::DetachPolicy { .. }
         | Action::LeaveGroup { .. }
         | Action::RevokeSessions { .. }
+        | Action::AttachPolicy { .. }
+        | Action::JoinGroup { .. }
+        | Action::RestoreBoundary { .. }
+        | Action::LiftDenyAll { .. }
+        | Action::LiftRevocation { .. }
+        | Action::Untag { .. }
         | Action::Tag { .. } => Outcome::Skipped { reason: "a change to an identity is not a notice".to_owned() },
     }
 }

@@ -203,6 +203,13 @@ pub enum Threat {
     UnauthorizedUser,
 }
 
+impl Threat {
+    /// Somebody did something at a time; the others are states that last until they are mended.
+    pub fn is_behaviour(self) -> bool {
+        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
+    }
+}
+
 /// GuardDuty's scale: 1.0-3.9 low, 4.0-6.9 medium, 7.0-8.9 high, 9.0-10.0 critical.
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-severity.html>
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]

@@ -1,15 +1,18 @@
 //! Whom no plan may touch. Pure, and asked before the first write.
 
+use aws_smithy_types::DateTime;
+
 use crate::config::Config;
-use crate::finding::{Finding, Principal, UniqueId};
+use crate::finding::{AccountId, Finding, Principal, Source, UniqueId};
 use crate::identity::{Identity, IdentityKind};
+use crate::ledger::Restored;
 use crate::playbooks::root_access_key;
 use crate::text;
 
 /// Why nothing may be done about the finding, as far as the finding itself tells.
 pub fn refuse_claim(config: &Config, finding: &Finding) -> Option<String> {
-    if !config.member_accounts.is_empty() && !config.member_accounts.contains(&finding.account) {
-        return Some(format!("account {} is not in MEMBER_ACCOUNTS", finding.account));
+    if let Some(reason) = refuse_account(config, &finding.account) {
+        return Some(reason);
     }
     match &finding.principal {
         Principal::NotContainable { reason } => Some(reason.clone()),
@@ -22,13 +25,22 @@ pub fn refuse_claim(config: &Config, finding: &Finding) -> Option<String> {
     }
 }
 
+pub fn refuse_account(config: &Config, account: &AccountId) -> Option<String> {
+    let is_out = !config.member_accounts.is_empty() && !config.member_accounts.contains(account);
+    is_out.then(|| format!("account {account} is not in MEMBER_ACCOUNTS"))
+}
+
+pub fn refuse_own(config: &Config, identity: &Identity) -> Option<String> {
+    let is_own = identity.kind == IdentityKind::Role && config.is_own_role(&identity.arn);
+    is_own.then(|| "it is one of this responder's own roles".to_owned())
+}
+
 /// Why nothing may be done to the identity that was found.
 pub fn refuse_identity(config: &Config, finding: &Finding, identity: &Identity) -> Option<String> {
-    let own = config.own_roles(&finding.account, &finding.partition);
+    if let Some(reason) = refuse_own(config, identity) {
+        return Some(reason);
+    }
     if identity.kind == IdentityKind::Role {
-        if own.contains(&identity.arn) || identity.name.as_str() == config.remediation_role_name {
-            return Some("it is one of this responder's own roles".to_owned());
-        }
         if identity.path.starts_with("/aws-service-role/") {
             return Some(
                 "it is a service-linked role, which only its service can change: revoke what uses it there".to_owned(),
@@ -72,6 +84,39 @@ fn refuse_namesake(finding: &Finding, identity: &Identity) -> Option<String> {
     }
 }
 
+/// How long a finding that describes a state, and no behaviour, stays answered by a restore. A person
+/// who means it for good suppresses the finding or protects the principal.
+const RESTORE_HOLDS: i64 = 7 * 24 * 3_600;
+
+/// A person took the containment back, and knew what this finding tells. A newer behaviour is news.
+pub fn refuse_restored(
+    restored: Option<&Restored>,
+    finding: &Finding,
+    identity: &Identity,
+    now: DateTime,
+) -> Option<String> {
+    let it = restored.filter(|it| it.unique_id == identity.id.as_str() && !is_from_person(finding.source))?;
+    let at = DateTime::from_secs(it.at);
+    match (finding.threat.is_behaviour(), finding.occurred_at) {
+        (true, Some(seen)) => {
+            (seen.secs() <= it.at).then(|| format!("it was restored at {at}, after the behaviour seen at {seen}"))
+        }
+        _ if it.is_noted && now.secs() < it.at + RESTORE_HOLDS => {
+            let until = DateTime::from_secs(it.at + RESTORE_HOLDS);
+            Some(format!(
+                "it was restored at {at}, and this finding was known then: it counts again from {until} on, unless \
+                 it is suppressed or the principal protected"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// A person's word goes through.
+pub fn is_from_person(source: Source) -> bool {
+    matches!(source, Source::Command | Source::SecurityHubCustomAction)
+}
+
 pub fn claimed_id(principal: &Principal) -> Option<&UniqueId> {
     match principal {
         Principal::User { id, .. } | Principal::Role { id, .. } => id.as_ref(),
@@ -81,8 +126,6 @@ pub fn claimed_id(principal: &Principal) -> Option<&UniqueId> {
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_types::DateTime;
-
     use super::*;
     use crate::config::tests::config;
     use crate::finding::Threat;
@@ -126,11 +169,16 @@ mod tests {
                 .unwrap()
                 .contains("Identity Center")
         );
-        let own = |_: &mut Finding, it: &mut Identity| it.name = parsed("SecurityRemediationRole");
-        assert!(refusal(&[], own, IdentityKind::Role).unwrap().contains("own roles"));
-        let arn =
-            |_: &mut Finding, it: &mut Identity| it.arn = "arn:aws:iam::999988887777:role/iam-responder".to_owned();
-        assert!(refusal(&[], arn, IdentityKind::Role).unwrap().contains("own roles"));
+        let arn = |arn: &'static str| move |_: &mut Finding, it: &mut Identity| it.arn = arn.to_owned();
+        for own in [
+            "arn:aws:iam::111122223333:role/SecurityRemediationRole",
+            "arn:aws:iam::111122223333:role/SecurityRestoreRole",
+            "arn:aws:iam::999988887777:role/iam-responder",
+            "arn:aws:iam::999988887777:role/iam-responder-restorer",
+        ] {
+            let settings = [("RESTORER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder-restorer")];
+            assert!(refusal(&settings, arn(own), IdentityKind::Role).unwrap().contains("own roles"), "{own}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod apply;
 pub mod aws_error;
 pub mod calls;
 mod clock;
+pub mod command;
 pub mod config;
 pub mod decode;
 pub mod escalate;
@@ -34,6 +35,8 @@ pub mod record;
 pub mod report;
 pub mod resolve;
 mod respond;
+pub mod restore;
+mod status;
 mod suspects;
 mod text;
 

@@ -5,7 +5,7 @@
 
 use aws_smithy_types::DateTime;
 
-use crate::action::Action;
+use crate::action::{Action, DATE_TAG, FINDING_TAG, INCIDENT_TAG};
 use crate::finding::{Finding, Threat};
 use crate::identity::{Credential, Identity, IdentityKind, Observed};
 use crate::text;
@@ -110,13 +110,13 @@ fn tag(case: &Case, observed: &Observed, incident: &str) -> Option<Action> {
     let is_there = |key: &str, value: &str| {
         observed.profile.as_ref().is_ok_and(|it| it.tags.iter().any(|(k, v)| k == key && v == value))
     };
-    if is_there("SecurityIncident", incident) && is_there("FindingId", &finding_id) {
+    if is_there(INCIDENT_TAG, incident) && is_there(FINDING_TAG, &finding_id) {
         return None;
     }
     let tags = vec![
-        ("SecurityIncident".to_owned(), incident.to_owned()),
-        ("RemediationDate".to_owned(), text::tag_value(&case.now.to_string())),
-        ("FindingId".to_owned(), finding_id),
+        (INCIDENT_TAG.to_owned(), incident.to_owned()),
+        (DATE_TAG.to_owned(), text::tag_value(&case.now.to_string())),
+        (FINDING_TAG.to_owned(), finding_id),
     ];
     Some(Action::Tag { kind: case.identity.kind, name: case.identity.name.clone(), tags })
 }

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::accounts::Member;
-use crate::action::{Action, Failure, Outcome};
+use crate::action::{Action, Failure, OUR_TAGS, Outcome, REVOCATION_POLICY};
 use crate::apply::apply;
 use crate::clock::Clock;
 use crate::config::Mode;
@@ -42,6 +42,8 @@ pub struct Engine<'a> {
     pub until: Instant,
     /// Absent where it could not be reached: then nothing is taken away.
     pub ledger: Option<&'a Ledger>,
+    /// An earlier try struck, and ended before it kept the state before.
+    pub is_resumed: bool,
 }
 
 impl Engine<'_> {
@@ -78,18 +80,28 @@ impl Engine<'_> {
         let case = self.case(&identity);
         let began = Instant::now();
         let strike = (self.playbook.strike)(&case, &known);
-        let (before, (), past) =
-            tokio::join!(self.observe(&identity), self.apply_all(strike.clone(), &record.done), self.past(&identity));
+        // A boundary of the user's own is replaced only after it was kept.
+        let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
+        let (before, (), past) = tokio::join!(
+            self.observe(&identity),
+            self.apply_all(strike.clone(), may_replace, &record.done),
+            self.past(&identity)
+        );
         match past {
             Ok(past) => record.past = past,
             Err(failure) => record.ledger_failed.push(format!("reading the ledger: {failure}")),
         }
         let Plan { mut actions, notes } = (self.playbook.plan)(&case, &before);
         record.notes.extend(notes);
-        let before = before_strike(known, before, &self.finding.partition.deny_all_policy());
+        let mut before = before_strike(known, before, &self.finding.partition.deny_all_policy());
+        if self.is_resumed {
+            without_ours(&mut before, &self.finding.partition.deny_all_policy());
+        }
+        let planned = strike.iter().chain(&actions).map(Action::words_of_record).collect();
         // The read beside the strike may have been too early to see it.
         actions.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
-        self.apply_recorded(actions, &identity, &before, record).await;
+        self.apply_recorded(actions, planned, &identity, &before, record).await;
+        self.apply_taking(strike.into_iter().filter(|it| record.done.was_put_off(it)).collect(), record).await;
         record.before = Some(before);
         self.hold(identity, began, record).await;
     }
@@ -103,17 +115,25 @@ impl Engine<'_> {
 
     /// What adds goes on beside keeping the before-state; what takes away comes after, and only if it
     /// was kept.
-    async fn apply_recorded(&self, actions: Vec<Action>, identity: &Identity, before: &Observed, record: &mut Record) {
+    async fn apply_recorded(
+        &self,
+        actions: Vec<Action>,
+        planned: Vec<String>,
+        identity: &Identity,
+        before: &Observed,
+        record: &mut Record,
+    ) {
         let (adding, taking): (Vec<_>, Vec<_>) = actions.into_iter().partition(Action::is_additive);
         let keep = async {
             match self.ledger {
                 Some(ledger) => {
-                    ledger.keep_before(identity, &report::before(before).to_string()).await.map_err(|it| it.to_string())
+                    let before = report::before(before);
+                    ledger.keep_before(identity, &before, planned).await.map_err(|it| it.to_string())
                 }
                 None => Err("the ledger could not be reached".to_owned()),
             }
         };
-        let (kept, ()) = tokio::join!(keep, self.apply_all(adding, &record.done));
+        let (kept, ()) = tokio::join!(keep, self.apply_all(adding, false, &record.done));
         record.is_before_kept = kept.is_ok();
         if let Err(why) = kept {
             record.ledger_failed.push(format!("keeping the before-state: {why}"));
@@ -123,7 +143,7 @@ impl Engine<'_> {
 
     async fn apply_taking(&self, taking: Vec<Action>, record: &Record) {
         if record.is_before_kept {
-            return self.apply_all(taking, &record.done).await;
+            return self.apply_all(taking, true, &record.done).await;
         }
         for action in taking {
             record.done.push(action, Outcome::Skipped { reason: "the before-state is not in the ledger".to_owned() });
@@ -213,19 +233,24 @@ impl Engine<'_> {
             }
         }
         let (adding, taking): (Vec<_>, Vec<_>) = missing.into_iter().partition(Action::is_additive);
-        self.apply_all(adding, &record.done).await;
+        self.apply_all(adding, record.is_before_kept, &record.done).await;
         self.apply_taking(taking, record).await;
     }
 
-    async fn apply_all(&self, actions: Vec<Action>, done: &DoneLog) {
-        let one = |action: Action| self.apply_one(action, done);
+    async fn apply_all(&self, actions: Vec<Action>, may_replace: bool, done: &DoneLog) {
+        let one = |action: Action| self.apply_one(action, may_replace, done);
         stream::iter(actions).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
     }
 
-    /// Where no policy can be attached any more, the boundary is the other slot.
-    async fn apply_one(&self, action: Action, done: &DoneLog) {
+    /// Where no policy can be attached any more, the boundary is the other slot. `may_replace`: there
+    /// is none, or it was kept.
+    async fn apply_one(&self, action: Action, may_replace: bool, done: &DoneLog) {
         let outcome = apply(self.member, &action).await;
         match (&action, outcome) {
+            (Action::AttachDenyAll { .. }, Outcome::Failed(failure)) if failure.is_quota() && !may_replace => {
+                let reason = format!("{failure}; the permissions boundary is used once the user's own one is kept");
+                done.push(action, Outcome::Skipped { reason });
+            }
             (Action::AttachDenyAll { user, policy }, Outcome::Failed(failure)) if failure.is_quota() => {
                 let boundary = Action::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
                 let reason = format!("{failure}; the permissions boundary is used instead");
@@ -288,6 +313,17 @@ fn before_strike(known: Observed, beside: Observed, deny_all: &str) -> Observed 
     let without_ours = |it: Vec<String>| it.into_iter().filter(|arn| arn != deny_all).collect();
     let attached = known.attached.or_else(|_| beside.attached.map(without_ours));
     Observed { attached, keys: known.keys.or(beside.keys), profile: known.profile.or(beside.profile), ..beside }
+}
+
+/// What an earlier try put in place is no part of the state before.
+fn without_ours(before: &mut Observed, deny_all: &str) {
+    for names in [&mut before.attached, &mut before.inline].into_iter().flatten() {
+        names.retain(|it| it != deny_all && it != REVOCATION_POLICY);
+    }
+    if let Ok(profile) = &mut before.profile {
+        profile.boundary.take_if(|it| it == deny_all);
+        profile.tags.retain(|(key, _)| !OUR_TAGS.contains(&key.as_str()));
+    }
 }
 
 /// Another try fails the same way: a person must know now.

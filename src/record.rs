@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::action::{Action, Done, Outcome};
+use crate::action::{Action, Done, Failure, Outcome};
 use crate::identity::{Identity, Observed};
 use crate::ledger::Past;
 use crate::report::Verdict;
@@ -83,11 +83,27 @@ impl DoneLog {
         self.all().iter().any(held)
     }
 
+    /// What became of it the last time.
+    fn last(&self, action: &Action) -> Option<Outcome> {
+        self.all().into_iter().rev().find(|it| it.action.is_same(action)).map(|it| it.outcome)
+    }
+
+    /// Why its last try failed, if it did.
+    pub fn failure(&self, action: &Action) -> Option<Failure> {
+        match self.last(action) {
+            Some(Outcome::Failed(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// Whether its last try was left for later.
+    pub fn was_put_off(&self, action: &Action) -> bool {
+        matches!(self.last(action), Some(Outcome::Skipped { .. }))
+    }
+
     /// Whether its last try failed in a way that another try can't mend.
     pub fn failed_for_good(&self, action: &Action) -> bool {
-        let all = self.all();
-        let last = all.iter().rev().find(|it| it.action.is_same(action));
-        last.is_some_and(|it| matches!(&it.outcome, Outcome::Failed(failure) if !failure.retryable))
+        self.failure(action).is_some_and(|it| !it.retryable)
     }
 
     /// Each action once, with its last outcome and how often it came to that: in a fight the same is

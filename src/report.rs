@@ -1,16 +1,17 @@
 //! What happened, as one value: the response of the invocation, the log line, and the texts that
 //! people read. Every text here is safe for its sink whatever the identity is called.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::action::{Done, Outcome, Undo};
+use crate::action::{Done, OUR_TAGS, Outcome, Undo};
 use crate::calls::RoundTrips;
 use crate::config::Mode;
 use crate::finding::{Finding, Principal};
-use crate::identity::{Identity, Observed};
+use crate::identity::{Identity, Observed, Profile};
 use crate::playbooks::Playbook;
 use crate::record::Record;
 use crate::text;
@@ -68,6 +69,12 @@ impl Verdict {
 pub struct Response {
     pub reports: Vec<Report>,
     pub ignored: Vec<Ignored>,
+    /// Only in the answer to the command `restore`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<crate::restore::Report>,
+    /// Only in the answer to the command `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -145,7 +152,7 @@ impl Record {
             access_key: finding.access_key.as_ref().map(ToString::to_string),
             verdict: self.verdict(),
             reason: self.reason.clone().unwrap_or_default(),
-            actions: self.done.summary().iter().map(action_report).collect(),
+            actions: self.done.summary().iter().map(ActionReport::from).collect(),
             reversals: counted(&self.reversals),
             notes: self.notes.clone(),
             open: self.open.clone(),
@@ -160,13 +167,16 @@ impl Record {
     }
 }
 
-fn action_report((done, times): &(Done, usize)) -> ActionReport {
-    ActionReport {
-        action: done.action.name(),
-        target: text::line(&done.action.target(), 512),
-        outcome: done.outcome.word(),
-        times: *times,
-        detail: if done.outcome == Outcome::Planned { format!("would {}", done.action) } else { done.outcome.detail() },
+impl From<&(Done, usize)> for ActionReport {
+    fn from((done, times): &(Done, usize)) -> Self {
+        let is_plan = done.outcome == Outcome::Planned;
+        Self {
+            action: done.action.name(),
+            target: text::line(&done.action.target(), 512),
+            outcome: done.outcome.word(),
+            times: *times,
+            detail: if is_plan { format!("would {}", done.action) } else { done.outcome.detail() },
+        }
     }
 }
 
@@ -198,8 +208,14 @@ pub fn before(observed: &Observed) -> Value {
         "other_credentials": read(&observed.credentials),
         "console_password": read(&observed.login),
         "mfa_devices": read(&observed.mfa_devices),
+        "tags": read(&observed.profile.as_ref().map(our_tags).map_err(Clone::clone)),
         "permissions_boundary": read(&observed.profile.as_ref().map(|it| it.boundary.clone()).map_err(Clone::clone)),
     })
+}
+
+/// The tags that a response writes over.
+fn our_tags(profile: &Profile) -> BTreeMap<String, String> {
+    profile.tags.iter().filter(|(key, _)| OUR_TAGS.contains(&key.as_str())).cloned().collect()
 }
 
 /// `user alice (AIDA…) in account 111122223333`, with as much as is known.
@@ -269,7 +285,7 @@ impl Summary<'_> {
         section(&mut lines, "Still open", self.record.open.iter().cloned());
         section(&mut lines, "Failed", self.record.failed.iter().filter(|it| !self.record.open.contains(it)).cloned());
         section(&mut lines, "Good to know", self.record.notes.iter().cloned());
-        section(&mut lines, "How to undo (as an administrator of the account)", self.undo());
+        section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo());
         section(&mut lines, "Where to look", self.links());
         text::cut(&lines.join("\n"), 100_000)
     }
@@ -312,7 +328,7 @@ impl Summary<'_> {
     }
 }
 
-fn step((done, times): &(Done, usize)) -> String {
+pub(crate) fn step((done, times): &(Done, usize)) -> String {
     let (detail, outcome) = (text::line(&done.outcome.detail(), 300), done.outcome.word());
     let words = text::line(&done.action.to_string(), 400);
     let times = if *times > 1 { format!(" {times} times") } else { String::new() };

@@ -6,23 +6,27 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_config::SdkConfig;
 use aws_smithy_types::DateTime;
 use lambda_runtime::Diagnostic;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::Instrument;
 
 use crate::accounts::{Home, Member};
 use crate::action::{Action, Done, Failure, Outcome};
 use crate::calls::CallLog;
+use crate::command::Command;
 use crate::config::{Config, ConfigError, Mode};
 use crate::decode::{DecodeError, decode};
 use crate::escalate::{Scene, escalate, update_waiting};
-use crate::finding::{Finding, Source};
+use crate::finding::Finding;
 use crate::guard;
+use crate::identity::Identity;
 use crate::ledger::{Claim, Ending, Lease, Ledger};
 use crate::playbooks::{self, Playbook};
 use crate::reconcile::Engine;
 use crate::record::Record;
 use crate::report::{Ignored, Report, Response, Timings, Verdict, millis};
 use crate::resolve::{self, Unresolved};
+use crate::restore::restore;
+use crate::status::status;
 use crate::text;
 
 /// What lives as long as the process.
@@ -63,7 +67,7 @@ pub struct Call {
 }
 
 /// Kept back from Lambda's time for the notices and the report.
-const RESERVE: Duration = Duration::from_secs(10);
+pub(crate) const RESERVE: Duration = Duration::from_secs(10);
 
 /// Responds to one payload. Everything that can be done is done before an error is returned.
 pub async fn handle(context: &Context, payload: Value, call: &Call) -> Result<Response, Error> {
@@ -72,12 +76,16 @@ pub async fn handle(context: &Context, payload: Value, call: &Call) -> Result<Re
         Err(error) => return Err(error.clone().into()),
     };
     let decoded = decode(&payload, config);
+    if let Some(command) = &decoded.command {
+        return answer(context, config, command, call).await;
+    }
     for reason in &decoded.ignored {
         tracing::info!(outcome = "ignored", reason, "ignored: {reason}");
     }
     let mut response = Response {
         reports: Vec::new(),
         ignored: decoded.ignored.into_iter().map(|reason| Ignored { reason }).collect(),
+        ..Response::default()
     };
     let mut failed = Vec::new();
     // Findings about one identity go one after the other, identities side by side.
@@ -111,6 +119,21 @@ pub async fn handle(context: &Context, payload: Value, call: &Call) -> Result<Re
         }
     }
     if failed.is_empty() { Ok(response) } else { Err(Error::Incomplete(failed)) }
+}
+
+/// What a person asked for.
+async fn answer(context: &Context, config: &Config, command: &Command, call: &Call) -> Result<Response, Error> {
+    match command {
+        Command::Restore(it) => {
+            let (report, failed) = restore(&context.sdk, config, it, call).await;
+            let response = Response { restore: Some(report), ..Response::default() };
+            if failed.is_empty() { Ok(response) } else { Err(Error::Incomplete(failed)) }
+        }
+        Command::Status(subject) => match status(&context.sdk, config, subject, call).await {
+            Ok(status) => Ok(Response { status: Some(status), ..Response::default() }),
+            Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
+        },
+    }
 }
 
 /// Responds to one finding: its report, and what has to be tried again.
@@ -184,18 +207,15 @@ async fn close(ledger: &Ledger, lease: &Lease, scene: &Scene<'_>, record: &mut R
         (Action::StartIncident { .. } | Action::OpenOpsItem, Outcome::Applied { detail }) => Some(detail.clone()),
         _ => None,
     });
-    let line = |it: &Done| {
-        let (action, target, outcome) = (it.action.name(), it.action.target(), it.outcome.word());
-        json!({"at": it.at.to_string(), "action": action, "target": target, "outcome": outcome, "detail": it.outcome.detail()})
-            .to_string()
-    };
     let verdict = record.verdict().name();
-    let applied = done.iter().filter(|it| matches!(it.outcome, Outcome::Applied { .. })).take(200).map(line).collect();
+    let applied =
+        done.iter().filter(|it| matches!(it.outcome, Outcome::Applied { .. })).take(200).map(Done::line).collect();
     // A principal that was left alone stays a new one for the breaker.
     let was_left_alone = matches!(record.verdict(), Verdict::Refused | Verdict::Deferred);
     let ending = record.identity.as_ref().filter(|_| !was_left_alone);
     let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), applied });
-    match ledger.close(lease, ending).await {
+    let has_struck = done.iter().any(|it| it.action.contains() && matches!(it.outcome, Outcome::Applied { .. }));
+    match ledger.close(lease, ending, record.is_before_kept || !has_struck).await {
         Ok(waiting) => update_waiting(scene, waiting, record).await,
         Err(failure) => record.ledger_failed.push(format!("closing the ledger: {failure}")),
     }
@@ -231,7 +251,8 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_claim(self.config, self.finding) {
             return record.conclude(Verdict::Refused, reason);
         }
-        let (session, claim) = tokio::join!(self.home.assume(self.config, self.finding), self.claim());
+        let (session, claim) =
+            tokio::join!(self.home.assume(self.config, &self.finding.account, &self.finding.partition), self.claim());
         let mut ledger = None;
         match claim {
             Ok(Some(Claim::Won(won))) => {
@@ -267,6 +288,10 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_identity(self.config, self.finding, &resolved.identity) {
             return record.conclude(Verdict::Refused, reason);
         }
+        if let Some(reason) = self.refuse_restored(lease.as_ref(), &resolved.identity) {
+            *is_quiet = true;
+            return record.conclude(Verdict::Refused, reason);
+        }
         if !admitted {
             return self.defer(record, is_quiet).await;
         }
@@ -279,8 +304,13 @@ impl Attempt<'_> {
             options: self.config.options,
             until: self.until,
             ledger,
+            is_resumed: lease.as_ref().is_some_and(|it| it.is_resumed),
         };
         engine.run(self.mode, resolved, record).await;
+    }
+
+    fn refuse_restored(&self, lease: Option<&Lease>, identity: &Identity) -> Option<String> {
+        guard::refuse_restored(lease?.restored.as_ref(), self.finding, identity, self.now)
     }
 
     /// `observe` mode writes nothing, the ledger included.
@@ -295,7 +325,7 @@ impl Attempt<'_> {
     /// before. A breaker that can't be read is open; where the whole ledger is out of reach there is
     /// no lease, and what adds is done all the same.
     async fn admit(&self, lease: Option<&Lease>) -> bool {
-        let by_person = matches!(self.finding.source, Source::Command | Source::SecurityHubCustomAction);
+        let by_person = guard::is_from_person(self.finding.source);
         match lease {
             Some(lease) if !by_person && !lease.is_known => {
                 self.ledger.admit(self.finding, self.config.max_containments).await.unwrap_or(false)

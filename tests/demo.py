@@ -70,13 +70,17 @@ def show(world, name, event, text, plain):
     )
     victims = plant(world, text)
     findings = import_findings(world, event)
+    responder = world.responder(part="restorer" if event.get("command") == "restore" else "responder")
+    if event.get("command") in ("restore", "status"):
+        world.responder().invoke({key: event[key] for key in ("account", "user", "role") if key in event} | {"command": "contain"})
+        world.alerts()
     if plain:
-        print(json.dumps(world.responder().invoke(event), indent=2))
+        print(json.dumps(responder.invoke(event), indent=2))
         return
     step(1, f"Deployed template.yaml into account {SECURITY} and member-role.yaml into account {MEMBER}.")
-    step(2, f"Made {', '.join(victim.title for victim in victims)}, as the event names them.")
+    was_contained = ", and contained it" if event.get("command") in ("restore", "status") else ""
+    step(2, f"Made {', '.join(victim.title for victim in victims)}, as the event names them{was_contained}.")
     before = [victim.rows() for victim in victims]
-    responder = world.responder()
     step(3, f"Sending {name} to the function ...")
     began = time.monotonic()
     answer = responder.invoke(event)
@@ -128,6 +132,10 @@ def tell(answer):
     if "errorType" in answer:
         print(paint(f"   {answer['errorType']}: {answer['errorMessage']}\n", "red"))
         return
+    if "status" in answer:
+        print(json.dumps(answer["status"], indent=2))
+    if "restore" in answer:
+        tell_restore(answer["restore"])
     for ignored in answer["ignored"]:
         print(f"   ignored: {ignored['reason']}\n")
     for report in answer["reports"]:
@@ -140,6 +148,16 @@ def tell(answer):
         trips = report["round_trips"]
         first = f"{trips['first_barrier']} round trips to the first barrier, " if "first_barrier" in trips else ""
         print(paint(f"     {first}{trips['total']} to the end, {trips['calls']} calls\n", "grey"))
+
+
+def tell_restore(report):
+    good = report["verdict"] == "Restored"
+    print(paint(f"   restore: {report['verdict']}", "green" if good else "red") + f" - {report['reason']}")
+    for action in report["actions"]:
+        print(f"     [{action['outcome']}] {action['action']} {action['target']}")
+    for line in [*report["drift"], *report["stays"], *report["notes"]]:
+        print(paint(f"     {line}", "grey"))
+    print()
 
 
 def table(title, before, after):

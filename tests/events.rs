@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use aws_smithy_types::DateTime;
-use iam_responder::config::Config;
+use iam_responder::config::{Config, Part};
 use iam_responder::decode::{Decoded, decode};
 use iam_responder::finding::{AccessKeyId, Finding, Parse, Principal, PrincipalName, UniqueId};
 use iam_responder::guard;
@@ -104,7 +104,12 @@ fn every_sample_decodes_to_its_finding_playbook_and_plan() {
     let samples = files("events");
     assert!(samples.len() >= 12);
     for (name, payload) in samples {
-        let Decoded { findings, ignored, malformed } = decode(&payload, &config());
+        let part = if name.starts_with("command-restore") { Part::Restorer } else { Part::Responder };
+        let Decoded { command, findings, ignored, malformed } = decode(&payload, &Config { part, ..config() });
+        if command.is_some() {
+            insta::assert_debug_snapshot!(name, command);
+            continue;
+        }
         assert!(!findings.is_empty(), "{name} gave no finding: {ignored:?} {malformed:?}");
         assert!(ignored.is_empty() && malformed.is_empty(), "{name}: {ignored:?} {malformed:?}");
         let responses: Vec<_> = findings.iter().map(response).collect();
@@ -126,7 +131,7 @@ fn every_playbook_and_source_has_a_sample() {
 fn what_is_not_ours_is_ignored_with_a_reason() {
     let mut reasons = BTreeMap::new();
     for (name, payload) in files("tests/inputs/ignored") {
-        let Decoded { findings, ignored, malformed } = decode(&payload, &config());
+        let Decoded { findings, ignored, malformed, .. } = decode(&payload, &config());
         assert!(findings.is_empty() && malformed.is_empty(), "{name}: {findings:?} {malformed:?}");
         reasons.insert(name, ignored);
     }
@@ -137,7 +142,7 @@ fn what_is_not_ours_is_ignored_with_a_reason() {
 fn what_is_malformed_names_its_field() {
     let mut problems = BTreeMap::new();
     for (name, payload) in files("tests/inputs/malformed") {
-        let Decoded { findings, ignored, malformed } = decode(&payload, &config());
+        let Decoded { findings, ignored, malformed, .. } = decode(&payload, &config());
         assert!(findings.is_empty() && ignored.is_empty(), "{name}: {findings:?} {ignored:?}");
         problems.insert(name, malformed.iter().map(ToString::to_string).collect::<Vec<_>>());
     }
@@ -202,6 +207,22 @@ fn no_shape_is_taken_for_another() {
     }
 }
 
+/// What gives permissions back takes no event, and what contains gives nothing back.
+#[test]
+fn each_part_takes_only_its_own() {
+    let restorer = Config { part: Part::Restorer, ..config() };
+    for (name, payload) in files("events") {
+        let decoded = decode(&payload, &restorer);
+        let is_its_own = name.starts_with("command-restore") || name.starts_with("command-status");
+        assert_eq!(decoded.command.is_some(), is_its_own, "{name}");
+        assert!(decoded.findings.is_empty(), "{name}");
+        assert_eq!(decoded.malformed.is_empty(), is_its_own, "{name}");
+        if name.starts_with("command-restore") {
+            assert!(decode(&payload, &config()).malformed[0].problem.contains("function that restores"));
+        }
+    }
+}
+
 static SAMPLES: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| files("events"));
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -241,8 +262,13 @@ proptest! {
         let mut found = Vec::new();
         places(&payload, "", &mut found);
         *payload.pointer_mut(place.get(found.as_slice()).as_str()).unwrap() = value;
+        for part in [Part::Responder, Part::Restorer] {
+            let it = decode(&payload, &Config { part, ..config() });
+            prop_assert!(
+                it.command.is_some() || !it.findings.is_empty() || !it.ignored.is_empty() || !it.malformed.is_empty()
+            );
+        }
         let decoded = decode(&payload, &config());
-        prop_assert!(!decoded.findings.is_empty() || !decoded.ignored.is_empty() || !decoded.malformed.is_empty());
         for finding in &decoded.findings {
             let _ = response(finding);
         }

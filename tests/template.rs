@@ -55,6 +55,8 @@ fn actions() -> Vec<Action> {
     let text = String::new;
     let tag = |kind| Action::Tag { kind, name: name(), tags: Vec::new() };
     let credential = |kind| Action::DeactivateCredential { user: name(), kind, id: text() };
+    let lift = |kind| Action::LiftDenyAll { kind, name: name(), policy: text() };
+    let untag = |kind| Action::Untag { kind, name: name(), keys: Vec::new() };
     let all = vec![
         Action::AttachDenyAll { user: name(), policy: text() },
         Action::SetDenyAllBoundary { user: name(), policy: text() },
@@ -69,6 +71,15 @@ fn actions() -> Vec<Action> {
         Action::RevokeSessions { role: name(), issued_before: DateTime::from_secs(0) },
         tag(IdentityKind::User),
         tag(IdentityKind::Role),
+        Action::AttachPolicy { user: name(), policy: text() },
+        Action::JoinGroup { user: name(), group: text() },
+        Action::RestoreBoundary { user: name(), policy: Some(text()) },
+        Action::RestoreBoundary { user: name(), policy: None },
+        lift(IdentityKind::User),
+        lift(IdentityKind::Role),
+        Action::LiftRevocation { role: name() },
+        untag(IdentityKind::User),
+        untag(IdentityKind::Role),
         Action::StartRotation { document: text(), user: name() },
         Action::StartIncident { response_plan: text() },
         Action::OpenOpsItem,
@@ -87,6 +98,12 @@ fn actions() -> Vec<Action> {
             | Action::LeaveGroup { .. }
             | Action::RevokeSessions { .. }
             | Action::Tag { .. }
+            | Action::AttachPolicy { .. }
+            | Action::JoinGroup { .. }
+            | Action::RestoreBoundary { .. }
+            | Action::LiftDenyAll { .. }
+            | Action::LiftRevocation { .. }
+            | Action::Untag { .. }
             | Action::StartRotation { .. }
             | Action::StartIncident { .. }
             | Action::OpenOpsItem
@@ -102,10 +119,51 @@ fn is_home(permission: &str) -> bool {
     !permission.starts_with("iam:") && permission != "ssm:StartAutomationExecution"
 }
 
+/// What only a restore does.
+fn gives_back(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::AttachPolicy { .. }
+            | Action::JoinGroup { .. }
+            | Action::RestoreBoundary { .. }
+            | Action::LiftDenyAll { .. }
+            | Action::LiftRevocation { .. }
+            | Action::Untag { .. }
+    )
+}
+
+#[test]
+fn the_restore_role_may_do_what_the_code_does_and_nothing_else() {
+    let actions = actions();
+    let is_restores = |it: &&Action| gives_back(it) || matches!(it, Action::Tag { .. });
+    let writes = actions.iter().filter(is_restores).map(Action::permission);
+    let reads = [observe::PERMISSIONS, resolve::PERMISSIONS].concat();
+    let needed: BTreeSet<_> = reads.into_iter().chain(writes).collect();
+    assert_eq!(allowed(resource("member", "SecurityRestoreRole")), needed);
+    let ledger = iam_responder::ledger::PERMISSIONS.iter().copied();
+    let own = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish"];
+    assert_eq!(allowed(resource("template", "RestorerRole")), ledger.chain(own).collect());
+}
+
+/// What gives permissions is bound to the mark of a containment, wherever IAM lets it be.
+#[test]
+fn only_who_was_contained_is_given_anything_back() {
+    let reads = ["iam:Get", "iam:List"];
+    for statement in statements(resource("member", "SecurityRestoreRole")) {
+        let actions: Vec<_> = many(&statement["Action"]).into_iter().map(|it| it.as_str().unwrap()).collect();
+        let is_read = actions.iter().all(|it| reads.iter().any(|read| it.starts_with(read)));
+        if statement["Effect"] == "Deny" || is_read || actions == ["iam:AddUserToGroup"] {
+            continue;
+        }
+        let marks = &statement["Condition"]["StringEquals"]["aws:ResourceTag/SecurityIncident"];
+        assert_eq!(many(marks), ["AutomatedSecurityQuarantine", "AutoRemediated"], "{actions:?}");
+    }
+}
+
 #[test]
 fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let actions = actions();
-    let writes = actions.iter().map(Action::permission).filter(|it| !is_home(it));
+    let writes = actions.iter().filter(|it| !gives_back(it)).map(Action::permission).filter(|it| !is_home(it));
     let reads =
         [observe::PERMISSIONS, observe::DENIES_PERMISSIONS, resolve::PERMISSIONS, resolve::KEY_PERMISSIONS].concat();
     let needed: BTreeSet<_> = reads.into_iter().chain(writes).collect();
@@ -147,12 +205,15 @@ fn nothing_but_the_deny_can_be_attached() {
 }
 
 #[test]
-fn the_member_role_trusts_one_role_with_the_external_id_in_the_organisation() {
-    let trust = &resource("member", "SecurityRemediationRole")["AssumeRolePolicyDocument"]["Statement"];
-    assert_eq!(trust.as_array().unwrap().len(), 1);
-    assert_eq!(trust[0]["Principal"]["AWS"]["Ref"], "ResponderRoleArn");
-    assert_eq!(trust[0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId");
-    assert_eq!(trust[0]["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"], "OrganizationId");
+fn each_member_role_trusts_one_role_with_the_external_id_in_the_organisation() {
+    for (role, trusted) in [("SecurityRemediationRole", "ResponderRoleArn"), ("SecurityRestoreRole", "RestorerRoleArn")]
+    {
+        let trust = &resource("member", role)["AssumeRolePolicyDocument"]["Statement"];
+        assert_eq!(trust.as_array().unwrap().len(), 1);
+        assert_eq!(trust[0]["Principal"]["AWS"]["Ref"], trusted);
+        assert_eq!(trust[0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId");
+        assert_eq!(trust[0]["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"], "OrganizationId");
+    }
     let external_id = &TEMPLATES["template"]["Parameters"]["ExternalId"];
     assert!(external_id.get("Default").is_none() && external_id["NoEcho"] == true);
 }
@@ -179,6 +240,8 @@ fn the_template_sets_what_the_code_reads_and_nothing_else() {
     let mut read = settings();
     read.remove("AWS_REGION");
     assert_eq!(set, read);
+    let restorers = resource("template", "Restorer")["Environment"]["Variables"].as_object().unwrap();
+    assert!(restorers.keys().all(|it| read.contains(it)), "{restorers:?}");
 }
 
 #[test]

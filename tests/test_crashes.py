@@ -1,5 +1,5 @@
-"""Killed before and after each AWS call of a response, then delivered again: the end is that of a
-clean run, and nothing was done twice that must not be."""
+"""Killed before and after each AWS call of a response or a restore, then sent again: the end is that of
+a clean run, and nothing was done twice that must not be."""
 
 import concurrent.futures
 import json
@@ -13,6 +13,7 @@ from .harness.world import POLICIES
 HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
 # As many as a response to this finding makes; the last test holds that there are no more.
 CALLS = 41
+RESTORE_CALLS = 40
 # The lease of the one that is killed: its Lambda timeout.
 LEASE = 4
 
@@ -30,11 +31,11 @@ def ending(world, user, finding):
     return {**state, "workflow": finding()["Workflow"]["Status"], "rotations": len(world.rotations()), "incidents": len(world.incidents())}
 
 
-def kill_at(world, event, call, made):
+def kill_at(world, event, call, made, part="responder"):
     """Ends the function while its call number `call` is under way; `made`: the call still counts."""
     fault = {"after": call, "times": 1, "delay_ms": 1_500} | ({} if made else {"reset": "before"})
     world.fault("*", **fault)
-    responder = world.responder(timeout=LEASE)
+    responder = world.responder(timeout=LEASE, part=part)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(quietly, responder, event)
         while world.control(f"faults?account={world.member}")[-1]["times"] and not answer.done():
@@ -79,7 +80,8 @@ def test_a_crash_changes_nothing_in_the_end(world, call, made):
     [table] = dynamodb.list_tables()["TableNames"]
     [record] = [it for it in dynamodb.scan(TableName=table)["Items"] if it["id"]["S"].startswith("record#")]
     before = json.loads(record["before_state"]["S"])
-    assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"] if "AWSDenyAll" not in arn) == sorted(POLICIES)
+    assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
+    assert before["tags"] == {} and before["permissions_boundary"] is None
     assert before["groups"] == ["developers", "operators"]
 
 
@@ -87,3 +89,39 @@ def test_every_call_is_among_those_killed_at(world):
     _, event, _ = stage(world)
     [report] = world.responder().invoke(event)["reports"]
     assert report["round_trips"]["calls"] == CALLS
+
+
+def stage_restore(world):
+    world.deploy(TrustedProducts="product/*/default")
+    user = User(world)
+    before, event = user.state(), world.event("security-hub-simulation-administrator-access", user)
+    world.finding(event)
+    world.responder().invoke(event)
+    world.responder().invoke({"command": "contain", "account": world.member, "user": "alice"})
+    assert user.state()["policies"] == ["AWSDenyAll"]
+    return user, before, {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", range(RESTORE_CALLS))
+def test_a_restore_goes_on_after_a_crash(world, call, made):
+    user, before, command = stage_restore(world)
+    began = time.monotonic()
+    assert kill_at(world, command, call, made, part="restorer"), "a restore makes fewer calls than RESTORE_CALLS"
+    state = user.state()
+    is_lifted = "AWSDenyAll" not in state["policies"]
+    assert not is_lifted or (set(POLICIES) <= set(state["policies"]) and state["groups"] == before["groups"]), "lifted too early"
+    time.sleep(max(0, began + LEASE + 1 - time.monotonic()))
+    answer = world.responder(part="restorer").invoke(command)
+    assert answer["restore"]["verdict"] in ("Restored", "NothingToDo"), answer
+    keys = {key["AccessKeyId"]: "Inactive" for key in user.keys}
+    assert user.state() == {**before, "keys": keys}
+    status = {key: value for key, value in command.items() if key in ("account", "user")} | {"command": "status"}
+    status = world.responder(part="restorer").invoke(status)["status"]
+    assert status["restored"]["by"] == "Dana" and not status["is_contained_by_us"]
+
+
+def test_every_call_of_a_restore_is_among_those_killed_at(world):
+    _, _, command = stage_restore(world)
+    answer = world.responder(part="restorer").invoke(command)
+    assert answer["restore"]["round_trips"]["calls"] == RESTORE_CALLS

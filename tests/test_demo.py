@@ -23,6 +23,13 @@ def test_it_shows_the_victim_before_and_after():
     assert line.split()[-2:] == ["yes", "no"]
 
 
+def test_it_shows_a_restore():
+    output, _ = demo("events/command-restore-user.json").communicate(timeout=60)
+    assert "restore: Restored" in output and "stays inactive" in output
+    [line] = [line for line in output.splitlines() if "SecurityIncident" in line]
+    assert line.rstrip().endswith("AutomatedSecurityQuarantine  -")
+
+
 def test_an_unreadable_event_says_so():
     process = demo("events/none.json")
     output, _ = process.communicate(timeout=60)

@@ -45,10 +45,20 @@ def test_nor_by_the_boundary(world):
 
 def test_nor_by_way_of_the_remediation_role(world):
     intruder = guarded(world)
-    role = "SecurityRemediationRole"
-    assert not allowed(intruder.update_assume_role_policy, RoleName=role, PolicyDocument='{"Version": "2012-10-17", "Statement": []}')
-    assert not allowed(intruder.delete_role_policy, RoleName=role, PolicyName="remediation")
-    assert not allowed(intruder.detach_role_policy, RoleName=role, PolicyArn=DENY_ALL)
+    for role, policy in (("SecurityRemediationRole", "remediation"), ("SecurityRestoreRole", "restore")):
+        assert not allowed(intruder.update_assume_role_policy, RoleName=role, PolicyDocument='{"Version": "2012-10-17", "Statement": []}')
+        assert not allowed(intruder.delete_role_policy, RoleName=role, PolicyName=policy)
+        assert not allowed(intruder.detach_role_policy, RoleName=role, PolicyArn=DENY_ALL)
+
+
+def test_the_quarantine_can_still_be_taken_back(world):
+    guarded(world)
+    user = User(world)
+    before = user.state()
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    restore = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    assert world.responder(part="restorer").invoke(restore)["restore"]["verdict"] == "Restored"
+    assert user.state()["policies"] == before["policies"]
 
 
 def test_the_responder_still_can_work(world):

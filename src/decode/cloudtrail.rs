@@ -40,7 +40,7 @@ fn one(detail: &Node, config: &Config) -> Result<Judged, DecodeError> {
     }
     let creator = creator(&detail.get("userIdentity"));
     if let Some(arn) = &creator {
-        if config.own_roles(&account, &partition).iter().any(|own| own == arn) {
+        if config.is_own_role(arn) {
             return Ok(Judged::ignored("the user was created by this responder"));
         }
         if config.trusted_creators.iter().any(|it| it.matches(arn)) {

@@ -8,30 +8,73 @@ use serde_json::Value;
 use super::identity::name_or_id;
 use super::node::Node;
 use super::{DecodeError, Judged};
-use crate::config::Config;
+use crate::command::{Command, Restore, Subject};
+use crate::config::{Config, Part};
 use crate::finding::{
     AccessKeyId, AccountId, Finding, Partition, Principal, PrincipalName, Region, Severity, Source, Threat,
 };
 use crate::text;
 
 const CONTAIN_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "reason", "region"];
+const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "reason", "by", "force", "region"];
+const STATUS_FIELDS: &[&str] = &["command", "account", "user", "role", "region"];
 
 pub(super) fn decode(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
-    match root.get("command").required()? {
-        "contain" => contain(root, config),
-        _ => Err(root.get("command").malformed("`contain`")),
+    match (root.get("command").required()?, config.part) {
+        ("contain", Part::Responder) => contain(root, config),
+        ("restore", Part::Restorer) => restore(root, config),
+        ("status", _) => {
+            only(root, STATUS_FIELDS)?;
+            Ok(Judged::Command(Command::Status(subject(root, config)?)))
+        }
+        (_, Part::Responder) => {
+            Err(root.get("command").malformed("`contain` or `status`: `restore` is for the function that restores"))
+        }
+        (_, Part::Restorer) => Err(root.get("command").malformed("`restore` or `status`")),
     }
 }
 
-fn contain(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
-    let fields = root.value().and_then(Value::as_object).into_iter().flatten();
-    for (field, _) in fields {
-        if !CONTAIN_FIELDS.contains(&field.as_str()) {
-            return Err(root
-                .get(&text::line(field, 40))
-                .malformed(&format!("only the fields {}", CONTAIN_FIELDS.join(", "))));
+fn only(root: &Node, fields: &[&str]) -> Result<(), DecodeError> {
+    let given = root.value().and_then(Value::as_object).into_iter().flatten();
+    match given.map(|(field, _)| field).find(|it| !fields.contains(&it.as_str())) {
+        Some(field) => {
+            Err(root.get(&text::line(field, 40)).malformed(&format!("only the fields {}", fields.join(", "))))
         }
+        None => Ok(()),
     }
+}
+
+/// A person who undoes says why, and who they are.
+fn restore(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
+    only(root, RESTORE_FIELDS)?;
+    let force = root.get("force");
+    if !matches!(force.value(), None | Some(Value::Bool(_))) {
+        return Err(force.malformed("`true` or `false`"));
+    }
+    Ok(Judged::Command(Command::Restore(Restore {
+        subject: subject(root, config)?,
+        reason: root.get("reason").required()?.to_owned(),
+        by: root.get("by").required()?.to_owned(),
+        force: force.is_true(),
+    })))
+}
+
+fn subject(root: &Node, config: &Config) -> Result<Subject, DecodeError> {
+    let account = root.get("account").require()?;
+    let (user, user_id) = name_or_id(&root.get("user"))?;
+    let role = root.get("role").parse::<PrincipalName>()?;
+    let principal = match (user.is_some() || user_id.is_some(), role) {
+        (true, None) => Principal::User { name: user, id: user_id },
+        (false, Some(role)) => Principal::Role { name: Some(role), id: None, session: None },
+        (true, Some(_)) => return Err(root.get("role").malformed("either `user` or `role`")),
+        (false, None) => return Err(root.get("user").malformed("`user` or `role`")),
+    };
+    let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| config.region.clone());
+    Ok(Subject { account, partition: Partition::of_region(&region), principal })
+}
+
+fn contain(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
+    only(root, CONTAIN_FIELDS)?;
     let account: AccountId = root.get("account").require()?;
     let access_key = root.get("access_key").parse::<AccessKeyId>()?;
     let (user, user_id) = name_or_id(&root.get("user"))?;
@@ -47,7 +90,7 @@ fn contain(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
     let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| config.region.clone());
     let reason = root.get("reason").optional()?.unwrap_or("no reason given");
     Ok(Judged::from(Finding {
-        id: format!("command/contain/{account}/{}", subject(&principal, access_key.as_ref())),
+        id: format!("command/contain/{account}/{}", target(&principal, access_key.as_ref())),
         source: Source::Command,
         threat: Threat::CompromisedCredential,
         severity: Severity::HIGH,
@@ -64,7 +107,7 @@ fn contain(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
     }))
 }
 
-fn subject(principal: &Principal, access_key: Option<&AccessKeyId>) -> String {
+fn target(principal: &Principal, access_key: Option<&AccessKeyId>) -> String {
     match (principal, access_key) {
         (Principal::KeyOwner, Some(key)) => format!("key/{key}"),
         (principal, _) => principal.claim_key(),

@@ -4,6 +4,7 @@ use aws_sdk_sns::operation::RequestId;
 use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::Scene;
+use crate::accounts::Home;
 use crate::action::{Action, Outcome};
 use crate::aws_error::failure;
 use crate::config::Config;
@@ -15,12 +16,22 @@ pub(super) fn plan(config: &Config) -> Option<Action> {
 }
 
 pub(super) async fn publish(scene: &Scene<'_>, summary: &Summary<'_>, topic: &str) -> Outcome {
-    let mut request = scene.home.sns.publish().topic_arn(topic);
-    request = request.subject(text::subject(&subject(summary))).message(summary.message());
-    for (name, value) in attributes(summary) {
+    send(scene.home, topic, &subject(summary), summary.message(), &attributes(summary)).await
+}
+
+/// Publishes a text that is safe already, with attributes that subscribers filter by.
+pub(crate) async fn send(
+    home: &Home,
+    topic: &str,
+    subject: &str,
+    message: String,
+    attributes: &[(&'static str, String)],
+) -> Outcome {
+    let mut request = home.sns.publish().topic_arn(topic).subject(text::subject(subject)).message(message);
+    for (name, value) in attributes {
         let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
         match value {
-            Ok(value) => request = request.message_attributes(name, value),
+            Ok(value) => request = request.message_attributes(*name, value),
             Err(_) => {
                 return Outcome::Skipped { reason: format!("the attribute {name} could not be built") };
             }

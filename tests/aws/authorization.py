@@ -178,12 +178,21 @@ def context(caller, action, params, region):
         "iam:policyarn": params.get("PolicyArn"),
         "iam:permissionsboundary": params.get("PermissionsBoundary"),
     }
-    user = iam_backends[caller.account][get_partition(region)].users.get(params.get("UserName"))
-    for tag in (user.tags if user else None) or []:
-        facts[f"aws:resourcetag/{tag['Key'].lower()}"] = tag["Value"]
+    for key, value in resource_tags(iam_backends[caller.account][get_partition(region)], params):
+        facts[f"aws:resourcetag/{key.lower()}"] = value
     if action in ("iam:TagUser", "iam:TagRole"):
         facts["aws:tagkeys"] = [tag["Key"] for tag in as_list(params.get("Tags", []))]
+    if action in ("iam:UntagUser", "iam:UntagRole"):
+        facts["aws:tagkeys"] = as_list(params["TagKeys"])
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def resource_tags(iam, params):
+    if params.get("UserName"):
+        user = iam.users.get(params["UserName"])
+        return [(tag["Key"], tag["Value"]) for tag in (user.tags if user else None) or []]
+    role = next((role for role in iam.roles.values() if role.name == params.get("RoleName")), None)
+    return [(tag["Key"], tag["Value"]) for tag in (role.tags if role else None) or []]
 
 
 def check_signature(response, caller):

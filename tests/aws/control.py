@@ -1,7 +1,6 @@
 """The control plane: what a test needs and AWS has no API for.
 
-POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "reset", "after", "held", "accounts"}
-POST /_sim/release           {"account"}: lets go of the calls that a fault holds, and of later ones
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "reset", "after", "accounts"}
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
@@ -25,14 +24,6 @@ from . import authorization, dispatch, lag
 def fault(body, _):
     with dispatch.LOCK:
         dispatch.FAULTS.append({"times": -1, **body})
-    return {}
-
-
-def release(body, _):
-    with dispatch.LOCK:
-        for fault in dispatch.FAULTS:
-            if body["account"] in fault["accounts"]:
-                fault["held"] = False
     return {}
 
 
@@ -103,7 +94,6 @@ def journal(_, query):
 
 ROUTES = {
     ("POST", "/_sim/fault"): fault,
-    ("POST", "/_sim/release"): release,
     ("POST", "/_sim/identify"): identify,
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,

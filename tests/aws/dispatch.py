@@ -76,7 +76,6 @@ def answered(self, action, operation, entry):
     fault = planned_fault(action, self)
     if fault:
         time.sleep(fault.get("delay_ms", 0) / 1000)
-        wait_while_held(fault)
         if fault.get("reset") == "before":
             entry["decision"] = "fault"
             return RESET
@@ -127,13 +126,6 @@ def planned_fault(action, response):
                 fault["times"] -= 1
                 return fault
     return None
-
-
-def wait_while_held(fault):
-    """Until a test lets go of it. A caller that gave up meanwhile is not waited for forever."""
-    end = time.monotonic() + 30
-    while fault.get("held") and time.monotonic() < end:
-        time.sleep(0.05)
 
 
 def http_status(operation, code):

@@ -93,13 +93,15 @@ class World:
             templates.member(),
             {
                 "ResponderRoleArn": self.responder_role,
+                "RestorerRoleArn": outputs["RestorerRoleArn"],
                 "ExternalId": member_external_id,
                 "OrganizationId": ORGANIZATION,
                 "RotationDocument": parameters.get("RotationDocument", ""),
             },
         )
         # A role that is as young as the response would be a suspect.
-        self.identify(role="SecurityRemediationRole", created="2020-01-01T00:00:00")
+        for role in ("SecurityRemediationRole", "SecurityRestoreRole"):
+            self.identify(role=role, created="2020-01-01T00:00:00")
         self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
         queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
         self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
@@ -115,12 +117,13 @@ class World:
         assert stack["StackStatus"] == "CREATE_COMPLETE", stack
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def responder(self, timeout=None, binary=None, **changes):
+    def responder(self, timeout=None, binary=None, part="responder", **changes):
         """The binary under the emulator, with the environment, the timeout and the role of the
-        deployed function; `changes` go on top."""
+        deployed function for that part; `changes` go on top."""
         functions = self.client("lambda", self.security)
-        name = functions.list_functions()["Functions"][0]["FunctionName"]
-        function = functions.get_function_configuration(FunctionName=name)
+        names = [it["FunctionName"] for it in functions.list_functions()["Functions"]]
+        configurations = (functions.get_function_configuration(FunctionName=name) for name in names)
+        function = next(it for it in configurations if it["Environment"]["Variables"]["PART"] == part)
         credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
         variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
         environment = {**variables, **credentials}

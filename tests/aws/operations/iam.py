@@ -11,7 +11,7 @@ import string
 import moto.iam.models
 from moto.core.responses import ActionResult
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import Group, Role, User
+from moto.iam.models import Group, IAMBackend, Role, User
 from moto.iam.responses import IamResponse
 
 from . import state
@@ -175,6 +175,18 @@ def text_policies(original):
     return put_policy
 
 
+def keeping_tags(original):
+    """moto keeps a user's tags under its ARN, and loses them when the user is renamed."""
+
+    def update_user(self, user_name, new_path=None, new_user_name=None):
+        user = self.get_user(user_name)
+        tags = user.tags or []
+        original(self, user_name, new_path, new_user_name)
+        self.tagger.tag_resource(user.arn, tags)
+
+    return update_user
+
+
 def with_unique_id(original):
     """moto's users have IDs without the prefix that tells them from roles.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
@@ -190,6 +202,7 @@ def install():
     every = json.loads(moto.iam.models.aws_managed_policies_data)
     moto.iam.models.aws_managed_policies_data = json.dumps({name: every[name] for name in MANAGED_POLICIES})
     User.__init__ = with_unique_id(User.__init__)
+    IAMBackend.update_user = keeping_tags(IAMBackend.update_user)
     for name, member in PAGED.items():
         setattr(IamResponse, name, paged(getattr(IamResponse, name), member))
     IamResponse._get_param = _without_paging(IamResponse._get_param)

@@ -70,6 +70,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// What a person should know beside the actions.
     pub notes: Vec<String>,
+    /// What the actions don't stop.
+    pub suspects: Vec<String>,
 }
 
 /// Whom and what else to tell. Each is optional by configuration and none can hold up containment.

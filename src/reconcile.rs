@@ -65,7 +65,8 @@ impl Engine<'_> {
     /// The plan, and nothing of it done.
     async fn foresee(&self, identity: &Identity, record: &mut Record) {
         let observed = self.observe(identity).await;
-        let Plan { actions, notes } = (self.playbook.plan)(&self.case(identity), &observed);
+        let Plan { actions, notes, suspects } = (self.playbook.plan)(&self.case(identity), &observed);
+        record.open.extend(suspects);
         for action in actions {
             record.done.push(action, Outcome::Planned);
         }
@@ -82,7 +83,7 @@ impl Engine<'_> {
         let strike = (self.playbook.strike)(&case, &known);
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
-        let (before, (), past) = tokio::join!(
+        let (mut before, (), past) = tokio::join!(
             self.observe(&identity),
             self.apply_all(strike.clone(), may_replace, &record.done),
             self.past(&identity)
@@ -91,8 +92,12 @@ impl Engine<'_> {
             Ok(past) => record.past = past,
             Err(failure) => record.ledger_failed.push(format!("reading the ledger: {failure}")),
         }
-        let Plan { mut actions, notes } = (self.playbook.plan)(&case, &before);
+        if known.revoked_before.is_ok() {
+            before.revoked_before.clone_from(&known.revoked_before);
+        }
+        let Plan { mut actions, notes, suspects } = (self.playbook.plan)(&case, &before);
         record.notes.extend(notes);
+        record.suspects = suspects;
         let mut before = before_strike(known, before, &self.finding.partition.deny_all_policy());
         if self.is_resumed {
             without_ours(&mut before, &self.finding.partition.deny_all_policy());
@@ -278,7 +283,8 @@ impl Engine<'_> {
         record.open.extend(unread.iter().map(|it| format!("could not be read back: {it}")));
         record.failed = record.done.failures();
         record.failed.extend(record.open.clone());
-        let suspects = suspects.unwrap_or_default();
+        let mut suspects = suspects.unwrap_or_default();
+        suspects.extend(record.suspects.clone());
         record.open.extend(suspects.iter().cloned());
         match () {
             () if !missing.is_empty() => {
@@ -286,7 +292,10 @@ impl Engine<'_> {
             }
             () if !unread.is_empty() => record.conclude(Verdict::Unverified, "not everything could be read back"),
             () if !suspects.is_empty() => {
-                record.conclude(Verdict::SuspectsOpen, "the identity is contained; others were created meanwhile");
+                record.conclude(
+                    Verdict::SuspectsOpen,
+                    "what was wanted is in place, and does not stop everything: see what is open",
+                );
             }
             () => {
                 let held = self.settle.as_secs();

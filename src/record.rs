@@ -20,6 +20,8 @@ pub struct Record {
     /// What was done and then undone by somebody else, each time it was seen.
     pub reversals: Vec<String>,
     pub notes: Vec<String>,
+    /// What the playbook's actions don't stop, known from the start.
+    pub suspects: Vec<String>,
     /// What still lets the identity act.
     pub open: Vec<String>,
     pub verdict: Option<Verdict>,

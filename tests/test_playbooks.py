@@ -81,6 +81,17 @@ def test_compromised_role(world):
     assert len(world.ops_items()) == 1
 
 
+def test_new_sessions_after_a_revocation_are_said_to_be_open(world):
+    world.deploy()
+    role, responder = Role(world), world.responder()
+    event = world.event("guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws", role=role)
+    assert report(responder.invoke(event))["verdict"] == "Contained"
+    event["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
+    it = report(responder.invoke(event))
+    assert it["verdict"] == "SuspectsOpen"
+    assert any("revoking is not enough" in line and "isolate the instance i-" in line for line in it["open"])
+
+
 def test_attack_sequence_contains_every_actor(world):
     world.deploy()
     user, role = User(world), Role(world)

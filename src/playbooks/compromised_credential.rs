@@ -7,8 +7,9 @@ use aws_smithy_types::DateTime;
 
 use super::{Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, disarm, left_in_place, quarantine, tag};
 use crate::action::Action;
-use crate::finding::Threat;
+use crate::finding::{Principal, Threat};
 use crate::identity::{IdentityKind, Observed};
+use crate::text;
 
 pub(super) const PLAYBOOK: Playbook = Playbook {
     id: "compromised-credential",
@@ -50,7 +51,31 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
                 .to_owned(),
         ],
     };
-    Plan { actions, notes }
+    Plan { actions, notes, suspects: new_sessions(case, observed).into_iter().collect() }
+}
+
+/// Seen after an earlier revocation: somebody gets new sessions, and revoking those up to now stops
+/// nobody who gets the next one.
+fn new_sessions(case: &Case, observed: &Observed) -> Option<String> {
+    let (Ok(Some(cutoff)), Some(seen)) = (&observed.revoked_before, case.finding.occurred_at) else { return None };
+    if case.identity.kind != IdentityKind::Role || case.options.quarantine_roles || seen.secs() <= cutoff.secs() {
+        return None;
+    }
+    let session = match &case.finding.principal {
+        Principal::Role { session: Some(session), .. } if session.starts_with("i-") => {
+            format!("isolate the instance {}, take its profile away", text::line(session, 64))
+        }
+        Principal::Role { session: Some(session), .. } => {
+            format!("find out who takes sessions named `{}`", text::line(session, 64))
+        }
+        _ => "find out where it runs".to_owned(),
+    };
+    Some(format!(
+        "revoking is not enough: something was seen at {seen}, after the sessions up to {cutoff} were revoked. Unless \
+         those were only refused calls, whoever is behind it gets new sessions: {session}, and take out of the trust \
+         policy of role {} whoever should not be in it",
+        case.identity.name
+    ))
 }
 
 fn quarantine_role(case: &Case, observed: &Observed) -> Option<Action> {
@@ -62,8 +87,9 @@ fn quarantine_role(case: &Case, observed: &Observed) -> Option<Action> {
 /// Sessions from before the finding are what was stolen. Thirty seconds on top, as AWS's console
 /// does, for clocks that differ.
 fn revoke(case: &Case, observed: &Observed) -> Option<Action> {
-    let stolen_until = case.finding.occurred_at.unwrap_or(case.now);
-    if matches!(observed.revoked_before, Ok(Some(cutoff)) if cutoff.secs() >= stolen_until.secs()) {
+    // A time to come can't be reached by any revocation.
+    let stolen_until = case.finding.occurred_at.unwrap_or(case.now).secs().min(case.now.secs());
+    if matches!(observed.revoked_before, Ok(Some(cutoff)) if cutoff.secs() >= stolen_until) {
         return None;
     }
     let cutoff = case.now.secs().saturating_add(Duration::from_secs(30).as_secs().cast_signed());
@@ -130,5 +156,19 @@ mod tests {
         assert!(check(IdentityKind::Role, &observed).0.is_empty());
         observed.revoked_before = Ok(Some(DateTime::from_secs(999)));
         assert_eq!(check(IdentityKind::Role, &observed).0.len(), 1);
+    }
+
+    #[test]
+    fn a_session_after_the_revocation_is_said_to_be_open() {
+        let (mut finding, identity) = (finding(Threat::CompromisedCredential), identity(IdentityKind::Role));
+        finding.principal =
+            Principal::Role { name: Some(identity.name.clone()), id: None, session: Some("i-0abc\n".to_owned()) };
+        let mut observed = observed();
+        let mut suspects = |cutoff: i64| {
+            observed.revoked_before = Ok(Some(DateTime::from_secs(cutoff)));
+            plan(&case(&finding, &identity), &observed).suspects
+        };
+        assert_eq!(suspects(1_000), Vec::<String>::new());
+        assert!(suspects(999)[0].contains("isolate the instance i-0abc?"));
     }
 }

@@ -40,7 +40,7 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
     let denying = observed.denying.iter().flatten().filter(|it| **it != deny_all);
     notes.extend(denying.map(|it| format!("left in place, because it holds a Deny: {}", text::line(it, 300))));
     let actions = deactivate_keys(case, observed).into_iter().chain(policies).chain(groups);
-    Plan { actions: actions.chain(tag(case, observed, REMEDIATED)).collect(), notes }
+    Plan { actions: actions.chain(tag(case, observed, REMEDIATED)).collect(), notes, ..Plan::default() }
 }
 
 #[cfg(test)]

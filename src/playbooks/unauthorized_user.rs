@@ -36,7 +36,11 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
         notes.push(format!("created by {}: check that principal, it is the actual suspect", text::line(creator, 400)));
     }
     let tag = tag(case, observed, QUARANTINED);
-    Plan { actions: strike(case, observed).into_iter().chain(disarm(case, observed)).chain(tag).collect(), notes }
+    Plan {
+        actions: strike(case, observed).into_iter().chain(disarm(case, observed)).chain(tag).collect(),
+        notes,
+        ..Plan::default()
+    }
 }
 
 #[cfg(test)]

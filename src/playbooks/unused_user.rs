@@ -25,7 +25,7 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
         return Plan::default();
     }
     let keys = deactivate_keys(case, observed).into_iter();
-    Plan { actions: keys.chain(tag(case, observed, REMEDIATED)).collect(), notes: Vec::new() }
+    Plan { actions: keys.chain(tag(case, observed, REMEDIATED)).collect(), ..Plan::default() }
 }
 
 #[cfg(test)]

@@ -274,10 +274,11 @@ fn the_readme_lists_every_playbook() {
     }
 }
 
-/// Rules of the deployed template, by name, as the JSON that EventBridge gets.
+/// Rules of the deployed template on the account's own bus, by name, as the JSON that EventBridge gets.
 fn patterns() -> BTreeMap<String, String> {
     let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
-    let rules = resources.iter().filter(|(_, it)| it["Type"] == "AWS::Events::Rule");
+    let is_ours = |it: &Value| it["Type"] == "AWS::Events::Rule" && it["Properties"]["EventBusName"].is_null();
+    let rules = resources.iter().filter(|(_, it)| is_ours(it));
     let text = |it: &Value| {
         let mut pattern = it["Properties"]["EventPattern"].clone();
         resolve(&mut pattern);
@@ -325,6 +326,19 @@ fn each_sample_matches_exactly_one_rule() {
         matched.extend(rules);
     }
     assert_eq!(matched.len(), patterns().len(), "a rule without a sample: {matched:?}");
+}
+
+/// What a member account forwards, what the forwarding bus takes and what the account's own bus takes
+/// is the same.
+#[test]
+fn new_users_come_by_both_buses() {
+    let pattern = |template: &str, rule: &str| &resource(template, rule)["EventPattern"];
+    let own = pattern("template", "ResponderCreateUser");
+    assert_eq!(own, pattern("template", "ResponderForwardedCreateUser"));
+    assert_eq!(own, pattern("member", "ForwardCreateUser"));
+    let policy = &resource("template", "ForwardedEvents")["Policy"]["Statement"][0];
+    assert_eq!(policy["Action"], "events:PutEvents");
+    assert_eq!(policy["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"], "OrganizationId");
 }
 
 #[test]

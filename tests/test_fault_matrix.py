@@ -135,7 +135,11 @@ def test_cell(world, where, call, kind, fault):
     output = responder.output()
     assert "panicked" not in output and "Task timed out" not in output
     ending = "ok" if "reports" in answer else "error"
-    assert (report["verdict"], ending) == SPECIAL.get((call, fault), required(kind, fault)), answer
+    outcomes = [SPECIAL.get((call, fault), required(kind, fault))]
+    if fault == "slow" and kind in ("write", "attach"):
+        # A change that nobody waits for any more may still be made, and seen by the last read.
+        outcomes.append(("Contained", "error"))
+    assert (report["verdict"], ending) in outcomes, answer
     if report["verdict"] == "Contained":
         assert contained()
     if ending == "error":

@@ -30,6 +30,10 @@ def member():
     return (ROOT / "member-role.yaml").read_text()
 
 
+def runbook():
+    return yaml_parse(member())["Resources"]["RotationRunbook"]["Properties"]["Content"]
+
+
 if __name__ == "__main__":
     documents = {"template": translated(), "member": yaml_parse(member())}
     json.dump(documents, sys.stdout, indent=1, default=str)

@@ -16,11 +16,7 @@ from .processes import ROOT, Emulator
 EXTERNAL_ID = "an-external-id-of-the-tests"
 ORGANIZATION = "o-simulated00"
 POLICIES = ["AdministratorAccess", "AmazonS3FullAccess", "IAMFullAccess"]
-RUNBOOK = {
-    "schemaVersion": "0.3",
-    "parameters": {"UserName": {"type": "String"}, "UserId": {"type": "String"}},
-    "mainSteps": [{"name": "wait", "action": "aws:sleep", "inputs": {"Duration": "PT1S"}}],
-}
+RUNBOOK = "RotateIAMKeysRunbook"
 PLAN_TEMPLATE = {"title": "Compromised identity", "impact": 2}
 
 
@@ -80,9 +76,7 @@ class World:
             plan = incidents.create_response_plan(name="identity", incidentTemplate=PLAN_TEMPLATE)
             parameters["ResponsePlanArn"] = plan["arn"]
         if rotation:
-            parameters["RotationDocument"] = "RotateIAMKeysRunbook"
-            ssm = self.client("ssm")
-            ssm.create_document(Name="RotateIAMKeysRunbook", DocumentType="Automation", Content=json.dumps(RUNBOOK))
+            parameters["RotationDocument"] = RUNBOOK
         self.client("securityhub", self.security).enable_security_hub()
         parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", "SettleSeconds": "0", **parameters}
         outputs = self.stack(self.security, json.dumps(templates.translated(), default=str), parameters)
@@ -94,13 +88,15 @@ class World:
             {
                 "ResponderRoleArn": self.responder_role,
                 "RestorerRoleArn": outputs["RestorerRoleArn"],
+                "EventBusArn": outputs["EventBusArn"],
+                "ResponderRegion": self.region,
                 "ExternalId": member_external_id,
                 "OrganizationId": ORGANIZATION,
                 "RotationDocument": parameters.get("RotationDocument", ""),
             },
         )
         # A role that is as young as the response would be a suspect.
-        for role in ("SecurityRemediationRole", "SecurityRestoreRole"):
+        for role in ("SecurityRemediationRole", "SecurityRestoreRole", "iam-responder-forwarder"):
             self.identify(role=role, created="2020-01-01T00:00:00")
         self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
         queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"

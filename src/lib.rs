@@ -18,6 +18,7 @@ pub mod accounts;
 pub mod action;
 pub mod apply;
 pub mod aws_error;
+mod before;
 pub mod calls;
 mod clock;
 pub mod command;

@@ -13,8 +13,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::accounts::Member;
-use crate::action::{Action, Failure, OUR_TAGS, Outcome, REVOCATION_POLICY};
+use crate::action::{Action, Failure, Outcome};
 use crate::apply::apply;
+use crate::before;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::finding::Finding;
@@ -23,7 +24,7 @@ use crate::ledger::{Ledger, Past};
 use crate::observe;
 use crate::playbooks::{Case, Options, Plan, Playbook};
 use crate::record::{DoneLog, Record};
-use crate::report::{self, Verdict};
+use crate::report::Verdict;
 use crate::resolve::{self, Resolved, Unresolved};
 use crate::suspects;
 
@@ -98,9 +99,9 @@ impl Engine<'_> {
         let Plan { mut actions, notes, suspects } = (self.playbook.plan)(&case, &before);
         record.notes.extend(notes);
         record.suspects = suspects;
-        let mut before = before_strike(known, before, &self.finding.partition.deny_all_policy());
+        let mut before = before::before_strike(known, before, &self.finding.partition.deny_all_policy());
         if self.is_resumed {
-            without_ours(&mut before, &self.finding.partition.deny_all_policy());
+            before::without_ours(&mut before, &self.finding.partition.deny_all_policy());
         }
         let planned = strike.iter().chain(&actions).map(Action::words_of_record).collect();
         // The read beside the strike may have been too early to see it.
@@ -132,7 +133,7 @@ impl Engine<'_> {
         let keep = async {
             match self.ledger {
                 Some(ledger) => {
-                    let before = report::before(before);
+                    let before = before::to_json(before);
                     ledger.keep_before(identity, &before, planned).await.map_err(|it| it.to_string())
                 }
                 None => Err("the ledger could not be reached".to_owned()),
@@ -313,25 +314,6 @@ fn check_time(clock: &Clock, record: &mut Record) {
         record.open.push(reason.clone());
         record.failed.push(reason.clone());
         record.conclude(Verdict::NotContained, reason);
-    }
-}
-
-/// The state as it was before the strike: from the reads before it, and from those beside it only
-/// what the strike does not change.
-fn before_strike(known: Observed, beside: Observed, deny_all: &str) -> Observed {
-    let without_ours = |it: Vec<String>| it.into_iter().filter(|arn| arn != deny_all).collect();
-    let attached = known.attached.or_else(|_| beside.attached.map(without_ours));
-    Observed { attached, keys: known.keys.or(beside.keys), profile: known.profile.or(beside.profile), ..beside }
-}
-
-/// What an earlier try put in place is no part of the state before.
-fn without_ours(before: &mut Observed, deny_all: &str) {
-    for names in [&mut before.attached, &mut before.inline].into_iter().flatten() {
-        names.retain(|it| it != deny_all && it != REVOCATION_POLICY);
-    }
-    if let Ok(profile) = &mut before.profile {
-        profile.boundary.take_if(|it| it == deny_all);
-        profile.tags.retain(|(key, _)| !OUR_TAGS.contains(&key.as_str()));
     }
 }
 

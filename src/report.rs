@@ -1,17 +1,17 @@
 //! What happened, as one value: the response of the invocation, the log line, and the texts that
 //! people read. Every text here is safe for its sink whatever the identity is called.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::action::{Done, OUR_TAGS, Outcome, Undo};
+use crate::action::{Done, Outcome, Undo};
+use crate::before;
 use crate::calls::RoundTrips;
 use crate::config::Mode;
 use crate::finding::{Finding, Principal};
-use crate::identity::{Identity, Observed, Profile};
+use crate::identity::Identity;
 use crate::playbooks::Playbook;
 use crate::record::Record;
 use crate::text;
@@ -156,7 +156,7 @@ impl Record {
             reversals: counted(&self.reversals),
             notes: self.notes.clone(),
             open: self.open.clone(),
-            before: self.before.as_ref().map(before),
+            before: self.before.as_ref().map(before::to_json),
             timings_ms,
             round_trips,
         }
@@ -191,31 +191,6 @@ fn principal(finding: &Finding, identity: Option<&Identity>) -> Value {
         Principal::Root => json!({"type": "root", "name": "root", "id": null}),
         Principal::NotContainable { .. } => json!({"type": "not-containable", "name": null, "id": null}),
     }
-}
-
-pub fn before(observed: &Observed) -> Value {
-    fn read<T: Serialize>(it: &Result<T, crate::identity::Unreadable>) -> Value {
-        match it {
-            Ok(it) => json!(it),
-            Err(unreadable) => json!({"unreadable": unreadable.why}),
-        }
-    }
-    json!({
-        "access_keys": read(&observed.keys),
-        "attached_policies": read(&observed.attached),
-        "inline_policies": read(&observed.inline),
-        "groups": read(&observed.groups),
-        "other_credentials": read(&observed.credentials),
-        "console_password": read(&observed.login),
-        "mfa_devices": read(&observed.mfa_devices),
-        "tags": read(&observed.profile.as_ref().map(our_tags).map_err(Clone::clone)),
-        "permissions_boundary": read(&observed.profile.as_ref().map(|it| it.boundary.clone()).map_err(Clone::clone)),
-    })
-}
-
-/// The tags that a response writes over.
-fn our_tags(profile: &Profile) -> BTreeMap<String, String> {
-    profile.tags.iter().filter(|(key, _)| OUR_TAGS.contains(&key.as_str())).cloned().collect()
 }
 
 /// `user alice (AIDA…) in account 111122223333`, with as much as is known.

@@ -283,14 +283,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::before;
     use crate::playbooks::tests::{identity, observed};
-    use crate::report;
 
     const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
 
     fn kept(before: &Observed, planned: &[&str]) -> Kept {
         Kept {
-            before: Some(report::before(before)),
+            before: Some(before::to_json(before)),
             planned: planned.iter().map(|it| (*it).to_owned()).collect(),
             ..Kept::default()
         }

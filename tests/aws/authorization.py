@@ -67,6 +67,11 @@ def _hub(params, account, region):
     return [f"arn:{get_partition(region)}:securityhub:{region}:{account}:hub/default"]
 
 
+def _buses(params, account, region):
+    names = {entry.get("EventBusName", "default") for entry in params["Entries"]}
+    return [name if name.startswith("arn:") else f"arn:{get_partition(region)}:events:{region}:{account}:event-bus/{name}" for name in names]
+
+
 def _table(params, account, region):
     return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"]
 
@@ -87,6 +92,7 @@ RESOURCES = {
     "ssm:CreateOpsItem": _ops_item,
     "ssm-incidents:StartIncident": lambda params, account, region: [params["responsePlanArn"]],
     "securityhub:BatchUpdateFindings": _hub,
+    "events:PutEvents": _buses,
     "dynamodb:GetItem": _table,
     "dynamodb:UpdateItem": _table,
     "sns:Publish": lambda params, account, region: [params.get("TopicArn") or "*"],
@@ -152,6 +158,11 @@ def trusts(role_arn, caller, facts, partition):
         return False
     who = {"account": caller.account, "arns": caller.arns}
     return evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role_arn], facts, who) == "allow"
+
+
+def role_may(role, action, resource):
+    """Whether the role's own policies let it, for what services do with a role."""
+    return evaluate(list(role.policies.values()), action, [resource], {}) == "allow"
 
 
 def trusts_service(role, service):

@@ -5,6 +5,7 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
@@ -18,7 +19,7 @@ from urllib.parse import parse_qs
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from . import authorization, dispatch, lag
+from . import authorization, dispatch, eventbridge, lag
 
 
 def fault(body, _):
@@ -74,6 +75,11 @@ def faults(_, query):
         return [fault for fault in dispatch.FAULTS if query["account"][0] in fault["accounts"]]
 
 
+def function(body, _):
+    eventbridge.FUNCTIONS[body["arn"]] = body["url"]
+    return {}
+
+
 def actions(_, __):
     """What each role was let do, by the role's name."""
     with dispatch.LOCK:
@@ -98,6 +104,7 @@ ROUTES = {
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
+    ("POST", "/_sim/function"): function,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,
     ("GET", "/_sim/journal"): journal,

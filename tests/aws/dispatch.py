@@ -14,8 +14,9 @@ import moto.iam.models
 from moto.core.responses import BaseResponse
 from moto.core.utils import get_service_model
 from moto.iam.models import iam_backends
+from moto.utilities.utils import get_partition
 
-from . import authorization, callers, lag, model
+from . import authorization, callers, eventbridge, lag, model
 
 LOCK = threading.RLock()
 JOURNAL = []
@@ -103,7 +104,10 @@ def answered(self, action, operation, entry):
             answer = self.call_action()
             if action.startswith("iam:") and not name.startswith(("Get", "List")):
                 lag.remember(self.current_account)
-            return answer
+        if action == "iam:CreateUser" and caller.kind != "administrator":
+            user = iam_backends[caller.account][get_partition(self.region)].users[params["UserName"]]
+            eventbridge.created_user(caller, self.region, user, params)
+        return answer
     except SimulatedError as simulated:
         return error(self, simulated.code, simulated.message, http_status(operation, simulated.code))
     except Exception as crash:

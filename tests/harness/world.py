@@ -126,8 +126,15 @@ class World:
         environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, **changes}
         options = {} if binary is None else {"binary": binary}
         emulator = Emulator(environment, timeout or function["Timeout"], **options)
+        emulator.arn = function["FunctionArn"]
         self.emulators.append(emulator)
         return emulator
+
+    def connected(self, **options):
+        """A function that the deployed rules call."""
+        responder = self.responder(**options)
+        self.control("function", {"arn": responder.arn, "url": responder.url})
+        return responder
 
     def event(self, name, user=None, role=None, folder="events"):
         """A sample, about these accounts and this user or role instead of those it was written for."""

@@ -15,7 +15,8 @@ def state(response, kind, region=None):
 
 
 def install():
+    from .. import eventbridge
     from . import automation, cloudformation, iam, incidents, ops_items, security_hub
 
-    for module in (automation, cloudformation, iam, incidents, ops_items, security_hub):
+    for module in (eventbridge, automation, cloudformation, iam, incidents, ops_items, security_hub):
         module.install()

@@ -9,6 +9,9 @@ import moto.securityhub.urls
 from moto.core.responses import ActionResult
 from moto.securityhub.responses import SecurityHubResponse
 
+from ..dispatch import plain
+from ..eventbridge import emit
+
 MERGED = ("Workflow", "Severity")
 
 
@@ -29,6 +32,18 @@ def batch_update_findings(self):
     return ActionResult({"ProcessedFindings": done, "UnprocessedFindings": left})
 
 
+def telling(original):
+    """Every imported finding is an event of its account."""
+
+    def batch_import_findings(self):
+        answer = original(self)
+        for finding in self.sim_params["Findings"]:
+            emit(self.current_account, self.region, "aws.securityhub", "Security Hub Findings - Imported", {"findings": [plain(finding)]})
+        return answer
+
+    return batch_import_findings
+
+
 def _find(self, identifier):
     for finding in self.securityhub_backend.findings:
         if (finding.data["Id"], finding.data["ProductArn"]) == (identifier["Id"], identifier["ProductArn"]):
@@ -47,3 +62,4 @@ def install():
     moto.securityhub.urls.url_paths["{0}/findings/batchupdate$"] = SecurityHubResponse.dispatch
     SecurityHubResponse.batch_update_findings = batch_update_findings
     SecurityHubResponse.get_findings = get_findings
+    SecurityHubResponse.batch_import_findings = telling(SecurityHubResponse.batch_import_findings)

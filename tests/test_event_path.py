@@ -1,0 +1,124 @@
+"""The whole way of an event: from a client, by the deployed rules, to the function and its effect. The
+client is AWS's own CLI where a person would use it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+from .harness.victims import User, allowed
+
+SIMULATION = "simulation-exfiltration-iam-user-anomalous-behavior"
+HUB = "security-hub-simulation-administrator-access"
+
+
+def cli(world, account, *arguments):
+    """AWS's CLI, as it comes from PyPI."""
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": f"SIMADMIN{account}",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_ENDPOINT_URL": world.url,
+        "AWS_DEFAULT_REGION": world.region,
+    }
+    ended = subprocess.run([sys.executable, "-m", "awscli", *arguments], env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def eventually(true, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def put_events(world, event, tmp_path, source=None):
+    entry = {"Source": source or event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+    (tmp_path / "entries.json").write_text(json.dumps([entry]))
+    return cli(world, world.security, "events", "put-events", "--entries", f"file://{tmp_path}/entries.json")
+
+
+def test_put_events_contains(world, tmp_path):
+    world.deploy(Simulation="true")
+    user = User(world)
+    world.connected()
+    answer = put_events(world, world.event(SIMULATION, user), tmp_path)
+    assert answer["FailedEntryCount"] == 0 and answer["Entries"][0]["EventId"]
+    assert eventually(lambda: not user.key_works() and "AWSDenyAll" in user.state()["policies"])
+    assert eventually(lambda: len(world.alerts()) == 1)
+
+
+def test_the_rule_of_the_simulation_is_off_by_default(world, tmp_path):
+    world.deploy()
+    user = User(world)
+    responder = world.connected()
+    put_events(world, world.event(SIMULATION, user), tmp_path)
+    time.sleep(2)
+    assert user.key_works() and responder.log_lines() == []
+
+
+def test_nobody_can_pass_for_guardduty(world, tmp_path):
+    world.deploy(Simulation="true")
+    user = User(world)
+    world.connected()
+    [entry] = put_events(world, world.event(SIMULATION, user), tmp_path, source="aws.guardduty")["Entries"]
+    assert entry["ErrorCode"] == "NotAuthorizedForSourceException"
+    time.sleep(2)
+    assert user.key_works()
+
+
+def test_an_imported_finding_contains(world, tmp_path):
+    world.deploy(TrustedProducts="product/aws/*,product/*/default")
+    user = User(world)
+    world.connected()
+    [finding] = world.event(HUB, user)["detail"]["findings"]
+    (tmp_path / "findings.json").write_text(json.dumps([finding]))
+    answer = cli(world, world.security, "securityhub", "batch-import-findings", "--findings", f"file://{tmp_path}/findings.json")
+    assert answer["SuccessCount"] == 1
+    assert eventually(lambda: user.state()["policies"] == [] and user.state()["groups"] == [])
+    hub = world.client("securityhub", world.security)
+    status = lambda: hub.get_findings(Filters={"Id": [{"Value": finding["Id"], "Comparison": "EQUALS"}]})["Findings"][0]["Workflow"]["Status"]  # noqa: E731
+    assert eventually(lambda: status() == "NOTIFIED")
+
+
+def test_a_backdoor_user_is_quarantined_by_way_of_the_forwarding_rule(world):
+    world.deploy()
+    intruder = User(world, name="intruder", groups=()).session()
+    responder = world.connected()
+    intruder.create_user(UserName="backdoor")
+    key = intruder.create_access_key(UserName="backdoor")["AccessKey"]
+    intruder.attach_user_policy(UserName="backdoor", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    backdoor = world.client("iam", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    assert eventually(lambda: not allowed(backdoor.list_users)), responder.output()
+    assert eventually(lambda: "iam:TagUser" in world.writes())
+    assert world.iam.list_user_tags(UserName="backdoor")["Tags"]
+
+
+def test_another_organisation_can_not_forward(world):
+    """As if the members were of another organisation than the responder's."""
+    world.deploy(OrganizationId="o-another000")
+    intruder = User(world, name="intruder", groups=()).session()
+    responder = world.connected()
+    intruder.create_user(UserName="backdoor")
+    time.sleep(2)
+    assert responder.log_lines() == []
+
+
+def test_what_fails_for_good_is_kept_with_its_event(world, tmp_path):
+    world.deploy(Simulation="true")
+    user = User(world)
+    world.connected()
+    event = world.event(SIMULATION, user)
+    event["detail"]["accountId"] = "no account"
+    put_events(world, event, tmp_path)
+    sqs = world.client("sqs", world.security)
+    [queue] = [url for url in sqs.list_queues()["QueueUrls"] if "DeadLetter" in url]
+    kept = []
+    assert eventually(lambda: kept.extend(sqs.receive_message(QueueUrl=queue).get("Messages", [])) or kept)
+    record = json.loads(kept[0]["Body"])
+    assert record["requestPayload"]["detail"] == event["detail"]
+    assert "accountId" in record["responsePayload"]["errorMessage"]

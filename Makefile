@@ -9,13 +9,16 @@ export PROPTEST_CASES ?= 2000
 export SAM_CLI_TELEMETRY = 0
 export AWS_DEFAULT_REGION = us-east-1
 
-.PHONY: help demo test invoke lint bench build debug lock clean
+.PHONY: help demo attack test invoke lint bench build debug lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
 demo: debug ## contain a victim in a simulated AWS; EVENT=events/….json picks the event
 	@$(PYTHON) -m tests.demo $(EVENT)
+
+attack: debug ## an intruder makes a backdoor user in a simulated AWS, and is answered
+	@$(PYTHON) -m tests.attack
 
 test: debug ## every test, in parallel
 	cargo test --locked

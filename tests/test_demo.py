@@ -11,8 +11,8 @@ from .harness.processes import ROOT
 EVENTS = ROOT / "events"
 
 
-def demo(*arguments):
-    command = [sys.executable, "-m", "tests.demo", *arguments]
+def demo(*arguments, module="tests.demo"):
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -28,6 +28,12 @@ def test_it_shows_a_restore():
     assert "restore: Restored" in output and "stays inactive" in output
     [line] = [line for line in output.splitlines() if "SecurityIncident AutomatedSecurityQuarantine" in line]
     assert line.split()[-1] == "-"
+
+
+def test_an_intruder_is_answered():
+    output, _ = demo(module="tests.attack").communicate(timeout=90)
+    assert [line.split()[-2:] for line in output.splitlines() if "may call iam:ListUsers  " in line] == [["yes", "no"]]
+    assert "AWSDenyAll" in output and "alert " in output and "administrator" in output
 
 
 def test_an_unreadable_event_says_so():

@@ -6,6 +6,7 @@ POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
 POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
+POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
@@ -80,6 +81,11 @@ def function(body, _):
     return {}
 
 
+def cloudtrail(body, _):
+    eventbridge.CLOUDTRAIL_SECONDS[body["account"]] = body["seconds"]
+    return {}
+
+
 def actions(_, __):
     """What each role was let do, by the role's name."""
     with dispatch.LOCK:
@@ -105,6 +111,7 @@ ROUTES = {
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
     ("POST", "/_sim/function"): function,
+    ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,
     ("GET", "/_sim/journal"): journal,

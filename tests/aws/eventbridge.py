@@ -31,6 +31,8 @@ _BUSY = {}
 # What a function does with events that it failed on, by its name.
 INVOKE_CONFIGS = {}
 BUS_POLICIES = {}
+# CloudTrail takes seconds to minutes. By account; nothing is waited for where it is not set.
+CLOUDTRAIL_SECONDS = {}
 
 
 def matches(pattern, event):
@@ -189,7 +191,8 @@ def created_user(caller, region, user, request):
         "recipientAccountId": caller.account,
         "eventCategory": "Management",
     }
-    emit(caller.account, home, "aws.iam", "AWS API Call via CloudTrail", detail)
+    tell = (caller.account, home, "aws.iam", "AWS API Call via CloudTrail", detail)
+    threading.Timer(CLOUDTRAIL_SECONDS.get(caller.account, 0), emit, tell).start()
 
 
 class EventInvokeConfig(CloudFormationModel):

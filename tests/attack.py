@@ -1,0 +1,80 @@
+"""An intruder makes a backdoor in a simulated AWS, and the responder answers, before your eyes.
+
+    python -m tests.attack
+
+The intruder has an administrator's stolen session. It creates a user with every permission and a key.
+CloudTrail's event follows, as it does on AWS: by the forwarding rule of the member account and the
+rule of the responder's stack to the real binary. Cleans up after itself, also on Ctrl-C.
+"""
+
+import signal
+import sys
+import time
+
+from .demo import MEMBER, SECURITY, Planted, paint, step, table, tell_people
+from .harness.processes import simulated_aws
+from .harness.victims import Role, allowed, user_state
+from .harness.world import World
+
+BACKDOOR = "svc-backup"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+CLOUDTRAIL_SECONDS = 3
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    print(paint("An intruder with an administrator's stolen session, against the real binary in a simulated AWS.\n", "bold"))
+    with simulated_aws() as url:
+        world = World(url, member=MEMBER, security=SECURITY)
+        try:
+            play(world)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        finally:
+            world.close()
+
+
+def play(world):
+    world.deploy(SettleSeconds="12")
+    world.control("cloudtrail", {"account": world.member, "seconds": CLOUDTRAIL_SECONDS})
+    administrator = Role(world, name="administrator")
+    stolen = administrator.session()
+    world.connected()
+    step(1, f"Deployed template.yaml into account {SECURITY} and member-role.yaml into account {MEMBER}.")
+
+    stolen.create_user(UserName=BACKDOOR)
+    told_at = time.time() + CLOUDTRAIL_SECONDS
+    stolen.attach_user_policy(UserName=BACKDOOR, PolicyArn=ADMINISTRATOR)
+    key = stolen.create_access_key(UserName=BACKDOOR)["AccessKey"]
+    step(2, f"The intruder created user {BACKDOOR} with AdministratorAccess and the key {key['AccessKeyId']}.")
+    backdoor = world.client("iam", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+    planted = Planted(f"user {BACKDOOR}", backdoor, lambda: user_state(world.iam, BACKDOOR))
+    before = planted.rows()
+
+    step(3, f"CloudTrail tells of it after {CLOUDTRAIL_SECONDS} s here; on AWS seconds to minutes ...")
+    denied_at = when(world, "iam:AttachUserPolicy") - told_at
+    step(4, f"The deny was in place {denied_at:.1f} s after that (a debug build, its cold start included).")
+    over_at = when(world, "sns:Publish") - told_at
+    step(5, f"It had held for 12 s, and everyone was told, after {over_at:.1f} s:\n")
+    table(planted.title, before, planted.rows())
+    still = "yes" if allowed(stolen.list_users) else "no"
+    print(f"   The stolen session itself may still call iam:ListUsers: {still}. A CreateUser says nothing about who is behind")
+    print("   it: the alert names the creator, and a person who knows better sends")
+    print(f'   {{"command":"contain","account":"{MEMBER}","role":"administrator","reason":"made a backdoor"}}\n')
+    tell_people(world, [])
+
+
+def when(world, action):
+    """When one of our roles had done it."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        ours = (call for call in world.journal() if "iam-responder" in call["principal"])
+        done = [call["ended"] for call in ours if call["action"] == action]
+        if done:
+            return done[0]
+        time.sleep(0.2)
+    sys.exit(f"   The responder did not come to {action} within a minute.")
+
+
+if __name__ == "__main__":
+    main()

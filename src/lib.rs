@@ -29,6 +29,7 @@ pub mod finding;
 pub mod guard;
 pub mod identity;
 pub mod ledger;
+pub mod metrics;
 pub mod observe;
 pub mod playbooks;
 pub mod reconcile;

@@ -98,6 +98,8 @@ pub struct Report {
     pub actions: Vec<ActionReport>,
     /// What somebody undid, each time it was seen: an attacker is fighting back.
     pub reversals: Vec<String>,
+    #[serde(skip)]
+    pub times_undone: usize,
     pub notes: Vec<String>,
     pub open: Vec<String>,
     /// What was attached, joined and active before, for whoever has to put it back.
@@ -154,6 +156,7 @@ impl Record {
             reason: self.reason.clone().unwrap_or_default(),
             actions: self.done.summary().iter().map(ActionReport::from).collect(),
             reversals: counted(&self.reversals),
+            times_undone: self.reversals.len(),
             notes: self.notes.clone(),
             open: self.open.clone(),
             before: self.before.as_ref().map(before::to_json),

@@ -1,6 +1,7 @@
 //! One invocation, from payload to response: the steps in their order.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::SdkConfig;
@@ -20,6 +21,7 @@ use crate::finding::Finding;
 use crate::guard;
 use crate::identity::Identity;
 use crate::ledger::{Claim, Ending, Lease, Ledger};
+use crate::metrics;
 use crate::playbooks::{self, Playbook};
 use crate::reconcile::Engine;
 use crate::record::Record;
@@ -197,6 +199,7 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, call: &C
     };
     let report = record.report(finding, playbook, mode, timings, calls.round_trips());
     log_report(&report);
+    log_metrics(&report, record.failed.len());
     (report, record.failed)
 }
 
@@ -345,6 +348,15 @@ impl Attempt<'_> {
             Ok(is_first) => *is_quiet = !is_first,
             Err(failure) => record.ledger_failed.push(format!("keeping the deferred finding: {failure}")),
         }
+    }
+}
+
+/// Straight to the log: CloudWatch reads the line only as it is.
+fn log_metrics(report: &Report, failures: usize) {
+    let now = DateTime::from(SystemTime::now()).to_millis().unwrap_or_default();
+    if let Some(line) = metrics::line(report, failures, now) {
+        // A log that can't be written must not fail what was done.
+        let _ = writeln!(std::io::stdout(), "{line}");
     }
 }
 

@@ -359,6 +359,48 @@ fn rules_keep_out_what_they_can() {
 }
 
 #[test]
+fn the_readmes_stack_set_has_the_parameters_that_there_are() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let given: BTreeSet<&str> =
+        readme.split("ParameterKey=").skip(1).filter_map(|it| it.split_once(',')).map(|it| it.0).collect();
+    let parameters = TEMPLATES["member"]["Parameters"].as_object().unwrap();
+    assert!(given.iter().all(|it| parameters.contains_key(*it)), "{given:?}");
+    for (name, _) in parameters.iter().filter(|(_, it)| it["Default"].is_null()) {
+        assert!(given.contains(name.as_str()), "{name}");
+    }
+}
+
+/// An alarm or a widget on a metric that nobody writes would stay silent for ever.
+#[test]
+fn alarms_and_dashboard_are_about_metrics_that_there_are() {
+    let written: BTreeSet<&str> = iam_responder::metrics::METRICS.iter().map(|(name, _)| *name).collect();
+    let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
+    let alarms: Vec<_> = resources.values().filter(|it| it["Type"] == "AWS::CloudWatch::Alarm").collect();
+    for alarm in alarms.iter().map(|it| &it["Properties"]) {
+        assert_eq!(alarm["AlarmActions"][0]["Ref"], "AlertTopic");
+        if alarm["Namespace"] == iam_responder::metrics::NAMESPACE {
+            assert!(written.contains(alarm["MetricName"].as_str().unwrap()), "{alarm}");
+        }
+    }
+    let body = resource("template", "Dashboard")["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    let mut shown = BTreeSet::new();
+    for metric in
+        body["widgets"].as_array().unwrap().iter().filter_map(|it| it["properties"]["metrics"].as_array()).flatten()
+    {
+        if metric[0] == iam_responder::metrics::NAMESPACE {
+            shown.insert(metric[1].as_str().unwrap());
+        }
+    }
+    assert_eq!(shown, written);
+    assert_eq!(body["widgets"][0]["properties"]["metrics"][0][1], "TimeToContain");
+    let operations = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    for (name, _) in resources.iter().filter(|(_, it)| it["Type"] == "AWS::CloudWatch::Alarm") {
+        assert!(operations.contains(&format!("`{name}`")), "{name} is not in docs/operations.md");
+    }
+}
+
+#[test]
 fn what_fails_for_good_is_kept() {
     let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
     for (name, rule) in resources.iter().filter(|(_, it)| it["Type"] == "AWS::Events::Rule") {

@@ -39,6 +39,7 @@ pub struct Home {
     pub dynamodb: aws_sdk_dynamodb::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub incidents: aws_sdk_ssmincidents::Client,
+    pub events: aws_sdk_eventbridge::Client,
     sdk: SdkConfig,
     calls: CallLog,
 }
@@ -77,9 +78,19 @@ impl Home {
             incidents: aws_sdk_ssmincidents::Client::from_conf(
                 aws_sdk_ssmincidents::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
+            events: aws_sdk_eventbridge::Client::from_conf(
+                aws_sdk_eventbridge::config::Builder::from(sdk).interceptor(calls.clone()).build(),
+            ),
             sdk: sdk.clone(),
             calls: calls.clone(),
         }
+    }
+
+    /// IAM as the holder of an access key sees it.
+    pub fn iam_of(&self, access_key: &str, secret: &str) -> aws_sdk_iam::Client {
+        let credentials = Credentials::new(access_key, secret, None, None, "access key of a drill");
+        let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        aws_sdk_iam::Client::new(&sdk)
     }
 
     /// Findings are updated in the region they were found in.

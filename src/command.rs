@@ -8,6 +8,8 @@ pub enum Command {
     Restore(Restore),
     /// Tell what is known of an identity.
     Status(Subject),
+    /// Hold a fire drill, unless the last one that passed is younger.
+    Drill { if_older_than_days: f64 },
 }
 
 /// An identity as a person names it.

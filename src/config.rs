@@ -40,6 +40,7 @@ impl FromStr for Mode {
 pub enum Part {
     Responder,
     Restorer,
+    Driller,
 }
 
 impl FromStr for Part {
@@ -49,7 +50,8 @@ impl FromStr for Part {
         match text {
             "responder" => Ok(Self::Responder),
             "restorer" => Ok(Self::Restorer),
-            _ => Err("expected `responder` or `restorer`".to_owned()),
+            "driller" => Ok(Self::Driller),
+            _ => Err("expected `responder`, `restorer` or `driller`".to_owned()),
         }
     }
 }
@@ -142,8 +144,11 @@ pub struct Config {
     pub external_id: Secret,
     pub remediation_role_name: String,
     pub restore_role_name: String,
+    pub drill_role_name: String,
     pub responder_role_arn: String,
     pub restorer_role_arn: Option<String>,
+    /// Where drills are held; absent where there are none.
+    pub drill_account: Option<AccountId>,
     pub region: Region,
     pub min_severity: f64,
     /// How long containment must be seen to hold.
@@ -194,8 +199,10 @@ impl Config {
             external_id: Secret(read.required("EXTERNAL_ID", external_id).unwrap_or_default()),
             remediation_role_name: read.role_name("REMEDIATION_ROLE_NAME", "SecurityRemediationRole"),
             restore_role_name: read.role_name("RESTORE_ROLE_NAME", "SecurityRestoreRole"),
+            drill_role_name: read.role_name("DRILL_ROLE_NAME", "SecurityDrillRole"),
             responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
             restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
+            drill_account: read.optional("DRILL_ACCOUNT", parsed),
             region: read.required("AWS_REGION", parsed).unwrap_or_else(nowhere),
             min_severity: read.optional("MIN_SEVERITY", severity).unwrap_or(7.0),
             settle: Duration::from_secs_f64(read.optional("SETTLE_SECONDS", seconds).unwrap_or(12.0)),
@@ -237,6 +244,7 @@ impl Config {
         let name = match self.part {
             Part::Responder => &self.remediation_role_name,
             Part::Restorer => &self.restore_role_name,
+            Part::Driller => &self.drill_role_name,
         };
         format!("arn:{partition}:iam::{account}:role/{name}")
     }
@@ -249,6 +257,7 @@ impl Config {
         home.into_iter().flatten().any(|it| it == arn)
             || is_members(&self.remediation_role_name)
             || is_members(&self.restore_role_name)
+            || is_members(&self.drill_role_name)
     }
 }
 

@@ -18,6 +18,7 @@ pub use security_hub::{SIMULATION_TITLE, UPDATED_BY};
 
 mod cloudtrail;
 mod command;
+pub mod drill;
 mod guardduty;
 mod health;
 mod identity;
@@ -75,6 +76,7 @@ type Shape = fn(&Node, &Config) -> Vec<Result<Judged, DecodeError>>;
 const SHAPES: &[(&str, &str, Shape)] = &[
     ("aws.guardduty", "GuardDuty Finding", guardduty::decode),
     ("custom.guardduty.simulation", "GuardDuty Finding", guardduty::decode_simulation),
+    (drill::SOURCE, drill::DETAIL_TYPE, drill::decode),
     ("aws.securityhub", "Security Hub Findings - Imported", security_hub::decode_imported),
     ("aws.securityhub", "Security Hub Findings - Custom Action", security_hub::decode_custom_action),
     ("aws.securityhub", "Findings Imported V2", ocsf::decode),
@@ -110,8 +112,8 @@ fn judge(root: &Node, config: &Config) -> Result<Vec<Result<Judged, DecodeError>
     if root.get("command").is_present() {
         return Ok(vec![command::decode(root, config)]);
     }
-    if config.part == Part::Restorer {
-        return Err(root.get("command").malformed("`restore` or `status`: this function does nothing else"));
+    if config.part != Part::Responder {
+        return Err(root.get("command").malformed("a command: this function takes no events"));
     }
     let source = root.get("source").required()?;
     let detail_type = root.get("detail-type").required()?;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::accounts::{Home, Member};
 use crate::action::{Action, Outcome};
 use crate::config::{Config, Mode};
-use crate::finding::{Finding, HubReference};
+use crate::finding::{Finding, HubReference, Source};
 use crate::identity::{Identity, IdentityKind};
 use crate::playbooks::{Escalation, Playbook};
 use crate::record::Record;
@@ -59,7 +59,7 @@ fn is_old_news(action: &Action, record: &Record) -> Option<String> {
 
 /// Rotation, incident and Security Hub at the same time; then the alert, which tells of them.
 pub async fn escalate(scene: &Scene<'_>, mode: Mode, record: &mut Record) {
-    if record.verdict() == Verdict::InProgress {
+    if record.verdict() == Verdict::InProgress || scene.finding.source == Source::Drill {
         return;
     }
     let mut actions = planned(scene, record);

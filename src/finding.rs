@@ -189,6 +189,7 @@ pub enum Source {
     CloudTrail,
     Health,
     Simulation,
+    Drill,
     Command,
 }
 

@@ -40,6 +40,9 @@ pub fn refuse_identity(config: &Config, finding: &Finding, identity: &Identity) 
     if let Some(reason) = refuse_own(config, identity) {
         return Some(reason);
     }
+    if finding.source == Source::Drill && !identity.path.starts_with(DRILL_PATH) {
+        return Some(format!("it is no user of a drill: its path does not begin with {DRILL_PATH}"));
+    }
     if identity.kind == IdentityKind::Role {
         if identity.path.starts_with("/aws-service-role/") {
             return Some(
@@ -84,6 +87,9 @@ fn refuse_namesake(finding: &Finding, identity: &Identity) -> Option<String> {
     }
 }
 
+/// Where the users of drills are, and nobody else.
+pub const DRILL_PATH: &str = "/iam-responder-drill/";
+
 /// How long a finding that describes a state, and no behaviour, stays answered by a restore. A person
 /// who means it for good suppresses the finding or protects the principal.
 const RESTORE_HOLDS: i64 = 7 * 24 * 3_600;
@@ -95,7 +101,7 @@ pub fn refuse_restored(
     identity: &Identity,
     now: DateTime,
 ) -> Option<String> {
-    let it = restored.filter(|it| it.unique_id == identity.id.as_str() && !is_from_person(finding.source))?;
+    let it = restored.filter(|it| it.unique_id == identity.id.as_str() && !goes_through(finding.source))?;
     let at = DateTime::from_secs(it.at);
     match (finding.threat.is_behaviour(), finding.occurred_at) {
         (true, Some(seen)) => {
@@ -112,9 +118,9 @@ pub fn refuse_restored(
     }
 }
 
-/// A person's word goes through.
-pub fn is_from_person(source: Source) -> bool {
-    matches!(source, Source::Command | Source::SecurityHubCustomAction)
+/// A person's word goes through, and so does a drill, which is no containment to be counted.
+pub fn goes_through(source: Source) -> bool {
+    matches!(source, Source::Command | Source::SecurityHubCustomAction | Source::Drill)
 }
 
 pub fn claimed_id(principal: &Principal) -> Option<&UniqueId> {
@@ -179,6 +185,18 @@ mod tests {
             let settings = [("RESTORER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder-restorer")];
             assert!(refusal(&settings, arn(own), IdentityKind::Role).unwrap().contains("own roles"), "{own}");
         }
+    }
+
+    #[test]
+    fn a_drill_touches_only_its_own() {
+        let drill = |path: &'static str| {
+            move |finding: &mut Finding, it: &mut Identity| {
+                finding.source = Source::Drill;
+                it.path = path.to_owned();
+            }
+        };
+        assert!(refusal(&[], drill("/"), IdentityKind::User).unwrap().contains("no user of a drill"));
+        assert_eq!(refusal(&[], drill(DRILL_PATH), IdentityKind::User), None);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Who is being contained by whom, the state before, and what was done: one DynamoDB table.
 //!
-//! Four kinds of items, by the beginning of their `id`:
+//! Five kinds of items, by the beginning of their `id`:
 //! - `lock#…`: the claim on a principal, with a lease and a fencing token. Of many concurrent
 //!   invocations one executes; the others leave their finding and go.
 //! - `record#…`: one identity by its unique ID. The before-state is written once: a retry can't
 //!   overwrite it with the contained state.
 //! - `breaker#…`: the principals contained in one hour, in one account or in all.
 //! - `deferred#…`: the findings that the breaker put off in one hour.
+//! - `drill#last`: when the last drill passed.
 //!
 //! No secret is ever in it.
 

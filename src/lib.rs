@@ -24,6 +24,7 @@ mod clock;
 pub mod command;
 pub mod config;
 pub mod decode;
+pub mod drill;
 pub mod escalate;
 pub mod finding;
 pub mod guard;

@@ -72,6 +72,9 @@ pub struct Response {
     /// Only in the answer to the command `restore`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<crate::restore::Report>,
+    /// Only in the answer to the command `drill`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<crate::drill::Report>,
     /// Only in the answer to the command `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,

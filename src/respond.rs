@@ -1,7 +1,6 @@
 //! One invocation, from payload to response: the steps in their order.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::SdkConfig;
@@ -16,6 +15,7 @@ use crate::calls::CallLog;
 use crate::command::Command;
 use crate::config::{Config, ConfigError, Mode};
 use crate::decode::{DecodeError, decode};
+use crate::drill::drill;
 use crate::escalate::{Scene, escalate, update_waiting};
 use crate::finding::Finding;
 use crate::guard;
@@ -131,6 +131,11 @@ async fn answer(context: &Context, config: &Config, command: &Command, call: &Ca
             let response = Response { restore: Some(report), ..Response::default() };
             if failed.is_empty() { Ok(response) } else { Err(Error::Incomplete(failed)) }
         }
+        Command::Drill { if_older_than_days } => {
+            let (report, failed) = drill(&context.sdk, config, *if_older_than_days, call).await;
+            let response = Response { drill: Some(report), ..Response::default() };
+            if failed.is_empty() { Ok(response) } else { Err(Error::Incomplete(failed)) }
+        }
         Command::Status(subject) => match status(&context.sdk, config, subject, call).await {
             Ok(status) => Ok(Response { status: Some(status), ..Response::default() }),
             Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
@@ -199,7 +204,7 @@ async fn respond(context: &Context, config: &Config, finding: &Finding, call: &C
     };
     let report = record.report(finding, playbook, mode, timings, calls.round_trips());
     log_report(&report);
-    log_metrics(&report, record.failed.len());
+    metrics::log(metrics::of_response(&report, record.failed.len()));
     (report, record.failed)
 }
 
@@ -328,7 +333,7 @@ impl Attempt<'_> {
     /// before. A breaker that can't be read is open; where the whole ledger is out of reach there is
     /// no lease, and what adds is done all the same.
     async fn admit(&self, lease: Option<&Lease>) -> bool {
-        let by_person = guard::is_from_person(self.finding.source);
+        let by_person = guard::goes_through(self.finding.source);
         match lease {
             Some(lease) if !by_person && !lease.is_known => {
                 self.ledger.admit(self.finding, self.config.max_containments).await.unwrap_or(false)
@@ -348,15 +353,6 @@ impl Attempt<'_> {
             Ok(is_first) => *is_quiet = !is_first,
             Err(failure) => record.ledger_failed.push(format!("keeping the deferred finding: {failure}")),
         }
-    }
-}
-
-/// Straight to the log: CloudWatch reads the line only as it is.
-fn log_metrics(report: &Report, failures: usize) {
-    let now = DateTime::from(SystemTime::now()).to_millis().unwrap_or_default();
-    if let Some(line) = metrics::line(report, failures, now) {
-        // A log that can't be written must not fail what was done.
-        let _ = writeln!(std::io::stdout(), "{line}");
     }
 }
 

@@ -45,6 +45,8 @@ def pytest_sessionfinish(session, exitstatus):
     wrong = []
     for role, template, name in (
         ("iam-responder", templates.translated(), "ResponderRole"),
+        ("iam-responder-driller", templates.translated(), "DrillerRole"),
+        ("SecurityDrillRole", yaml_parse(templates.member()), "SecurityDrillRole"),
         ("iam-responder-restorer", templates.translated(), "RestorerRole"),
         ("SecurityRestoreRole", yaml_parse(templates.member()), "SecurityRestoreRole"),
         ("SecurityRemediationRole", yaml_parse(templates.member()), "SecurityRemediationRole"),

@@ -27,6 +27,7 @@ fn config() -> Config {
         ("AWS_REGION", "us-east-1"),
         ("LEDGER_TABLE", "ledger"),
         ("SIMULATION", "true"),
+        ("DRILL_ACCOUNT", "111122223333"),
         ("TRUSTED_PRODUCTS", "product/aws/*,product/prowler/prowler,product/*/default"),
         ("TRUSTED_CREATORS", "arn:aws:iam::*:role/Terraform"),
         ("CUSTOM_ACTION_ARN", "arn:aws:securityhub:us-east-1:999988887777:action/custom/ContainIdentity"),
@@ -124,7 +125,7 @@ fn every_playbook_and_source_has_a_sample() {
         assert!(findings.iter().any(|it| it.threat == playbook.threat), "no sample for {}", playbook.id);
     }
     let sources: std::collections::HashSet<_> = findings.iter().map(|it| it.source).collect();
-    assert_eq!(sources.len(), 8, "{sources:?}");
+    assert_eq!(sources.len(), 9, "{sources:?}");
 }
 
 #[test]

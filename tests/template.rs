@@ -161,6 +161,19 @@ fn only_who_was_contained_is_given_anything_back() {
 }
 
 #[test]
+fn the_drills_roles_may_do_what_the_code_does_and_only_to_users_of_drills() {
+    let role = resource("member", "SecurityDrillRole");
+    assert_eq!(allowed(role), iam_responder::drill::PERMISSIONS.iter().copied().collect());
+    for statement in statements(role).into_iter().filter(|it| it["Action"] != "iam:ListUsers") {
+        let users = "arn:${AWS::Partition}:iam::${AWS::AccountId}:user/iam-responder-drill/*";
+        assert_eq!(statement["Resource"]["Fn::Sub"], users);
+    }
+    let home = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish", "events:PutEvents"];
+    let ledger = iam_responder::ledger::PERMISSIONS.iter().copied();
+    assert_eq!(allowed(resource("template", "DrillerRole")), ledger.chain(home).collect());
+}
+
+#[test]
 fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let actions = actions();
     let writes = actions.iter().filter(|it| !gives_back(it)).map(Action::permission).filter(|it| !is_home(it));
@@ -240,8 +253,10 @@ fn the_template_sets_what_the_code_reads_and_nothing_else() {
     let mut read = settings();
     read.remove("AWS_REGION");
     assert_eq!(set, read);
-    let restorers = resource("template", "Restorer")["Environment"]["Variables"].as_object().unwrap();
-    assert!(restorers.keys().all(|it| read.contains(it)), "{restorers:?}");
+    for part in ["Restorer", "Driller"] {
+        let variables = resource("template", part)["Environment"]["Variables"].as_object().unwrap();
+        assert!(variables.keys().all(|it| read.contains(it)), "{variables:?}");
+    }
 }
 
 #[test]
@@ -274,10 +289,15 @@ fn the_readme_lists_every_playbook() {
     }
 }
 
+/// Schedules are rules too.
+fn has_pattern(resource: &Value) -> bool {
+    resource["Type"] == "AWS::Events::Rule" && resource["Properties"]["EventPattern"].is_object()
+}
+
 /// Rules of the deployed template on the account's own bus, by name, as the JSON that EventBridge gets.
 fn patterns() -> BTreeMap<String, String> {
     let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
-    let is_ours = |it: &Value| it["Type"] == "AWS::Events::Rule" && it["Properties"]["EventBusName"].is_null();
+    let is_ours = |it: &Value| has_pattern(it) && it["Properties"]["EventBusName"].is_null();
     let rules = resources.iter().filter(|(_, it)| is_ours(it));
     let text = |it: &Value| {
         let mut pattern = it["Properties"]["EventPattern"].clone();
@@ -403,12 +423,15 @@ fn alarms_and_dashboard_are_about_metrics_that_there_are() {
 #[test]
 fn what_fails_for_good_is_kept() {
     let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
-    for (name, rule) in resources.iter().filter(|(_, it)| it["Type"] == "AWS::Events::Rule") {
+    for (name, rule) in resources.iter().filter(|(_, it)| has_pattern(it)) {
         for target in rule["Properties"]["Targets"].as_array().unwrap() {
             assert!(target["DeadLetterConfig"]["Arn"].is_object(), "{name}");
         }
     }
-    let (_, invoke) = resources.iter().find(|(_, it)| it["Type"] == "AWS::Lambda::EventInvokeConfig").unwrap();
+    let is_responders = |it: &Value| {
+        it["Type"] == "AWS::Lambda::EventInvokeConfig" && it["Properties"]["FunctionName"]["Ref"] == "Responder"
+    };
+    let (_, invoke) = resources.iter().find(|(_, it)| is_responders(it)).unwrap();
     assert!(invoke["Properties"]["DestinationConfig"]["OnFailure"]["Destination"].is_object());
     assert_eq!(invoke["Properties"]["MaximumRetryAttempts"], 2);
     let function = resource("template", "Responder");

@@ -23,7 +23,8 @@ pub(super) fn decode(root: &Node, config: &Config) -> Result<Judged, DecodeError
     match (root.get("command").required()?, config.part) {
         ("contain", Part::Responder) => contain(root, config),
         ("restore", Part::Restorer) => restore(root, config),
-        ("status", _) => {
+        ("drill", Part::Driller) => drill(root),
+        ("status", Part::Responder | Part::Restorer) => {
             only(root, STATUS_FIELDS)?;
             Ok(Judged::Command(Command::Status(subject(root, config)?)))
         }
@@ -31,7 +32,20 @@ pub(super) fn decode(root: &Node, config: &Config) -> Result<Judged, DecodeError
             Err(root.get("command").malformed("`contain` or `status`: `restore` is for the function that restores"))
         }
         (_, Part::Restorer) => Err(root.get("command").malformed("`restore` or `status`")),
+        (_, Part::Driller) => Err(root.get("command").malformed("`drill`")),
     }
+}
+
+/// Without a number of days it is held now.
+fn drill(root: &Node) -> Result<Judged, DecodeError> {
+    only(root, &["command", "if_older_than_days"])?;
+    let days = root.get("if_older_than_days");
+    let if_older_than_days = match days.number() {
+        Some(number) if number >= 0.0 => number,
+        None if !days.is_present() => 0.0,
+        _ => return Err(days.malformed("a number of days")),
+    };
+    Ok(Judged::Command(Command::Drill { if_older_than_days }))
 }
 
 fn only(root: &Node, fields: &[&str]) -> Result<(), DecodeError> {

@@ -146,6 +146,18 @@ impl Ledger {
         }
     }
 
+    /// When the last drill passed, in milliseconds since 1970.
+    pub async fn last_drill(&self) -> Result<Option<i64>, Failure> {
+        let item = self.item(LAST_DRILL).await?;
+        Ok(item.contains_key("passed_at").then(|| int(&item, "passed_at")))
+    }
+
+    pub async fn keep_drill(&self, passed_at: i64) -> Result<(), Failure> {
+        let request = self.update(LAST_DRILL).update_expression("SET passed_at = :at");
+        let sent = request.expression_attribute_values(":at", number(passed_at)).send().await;
+        sent.map(|_| ()).map_err(|it| failure(&it))
+    }
+
     /// Closes the record of a containment that was taken back: the next one begins anew. What was
     /// done stays in it.
     pub async fn keep_restoration(&self, lease: &Lease, identity: &Identity, it: Restoration) -> Result<(), Failure> {
@@ -168,6 +180,8 @@ impl Ledger {
         request.send().await.map(|_| ()).map_err(|it| failure(&it))
     }
 }
+
+const LAST_DRILL: &str = "drill#last";
 
 const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
 

@@ -38,7 +38,7 @@ class Denied(Exception):
 def _user(params, account, region):
     name, partition = params["UserName"], get_partition(region)
     user = iam_backends[account][partition].users.get(name)
-    return [user.arn if user else f"arn:{partition}:iam::{account}:user/{name}"]
+    return [user.arn if user else f"arn:{partition}:iam::{account}:user{params.get('Path', '/')}{name}"]
 
 
 def _role(params, account, region):
@@ -191,6 +191,8 @@ def context(caller, action, params, region):
     }
     for key, value in resource_tags(iam_backends[caller.account][get_partition(region)], params):
         facts[f"aws:resourcetag/{key.lower()}"] = value
+    if action == "events:PutEvents":
+        facts["events:source"] = [entry["Source"] for entry in params["Entries"]]
     if action in ("iam:TagUser", "iam:TagRole"):
         facts["aws:tagkeys"] = [tag["Key"] for tag in as_list(params.get("Tags", []))]
     if action in ("iam:UntagUser", "iam:UntagRole"):

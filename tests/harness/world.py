@@ -89,6 +89,8 @@ class World:
                 "ResponderRoleArn": self.responder_role,
                 "RestorerRoleArn": outputs["RestorerRoleArn"],
                 "EventBusArn": outputs["EventBusArn"],
+                "DrillAccount": parameters.get("DrillAccount", ""),
+                "DrillerRoleArn": outputs.get("DrillerRoleArn", ""),
                 "ResponderRegion": self.region,
                 "ExternalId": member_external_id,
                 "OrganizationId": ORGANIZATION,
@@ -96,8 +98,8 @@ class World:
             },
         )
         # A role that is as young as the response would be a suspect.
-        for role in ("SecurityRemediationRole", "SecurityRestoreRole", "iam-responder-forwarder"):
-            self.identify(role=role, created="2020-01-01T00:00:00")
+        for role in self.iam.list_roles()["Roles"]:
+            self.identify(role=role["RoleName"], created="2020-01-01T00:00:00")
         self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
         queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
         self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)

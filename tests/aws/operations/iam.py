@@ -34,6 +34,7 @@ MANAGED_POLICIES = (
     "AmazonSQSFullAccess",
     "AmazonVPCFullAccess",
     "IAMFullAccess",
+    "IAMReadOnlyAccess",
     "PowerUserAccess",
     "ReadOnlyAccess",
 )

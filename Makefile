@@ -39,7 +39,7 @@ lint: .venv/ready ## formatting, clippy, templates
 build: .venv/ready ## the function for AWS, as target/lambda/iam-responder/bootstrap.zip
 	.venv/bin/pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.17.0
 	rustup target add aarch64-unknown-linux-gnu
-	.venv/bin/cargo-lambda lambda build --release --arm64 --locked --output-format zip
+	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo-lambda lambda build --release --arm64 --locked --output-format zip
 
 debug: .venv/ready
 	@echo "Building the responder (a few minutes at first, seconds later) ..."

@@ -2,6 +2,7 @@
 again."""
 
 import concurrent.futures
+import json
 import time
 
 import pytest
@@ -15,6 +16,11 @@ OVERPRIVILEGED = "security-hub-simulation-administrator-access"
 OUTSIDE = "guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 BOUNDARY = "arn:aws:iam::aws:policy/PowerUserAccess"
+# As many as can be attached.
+TEN = [
+    *POLICIES, "ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess",
+    "AmazonSNSFullAccess", "AmazonRDSFullAccess",
+]
 
 
 def command(world, name="alice", kind="user", **fields):
@@ -79,8 +85,7 @@ def test_observe_shows_the_plan_and_changes_nothing(world):
 
 def test_a_boundary_comes_back(world):
     def stuffed():
-        more = ["ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess"]
-        user = User(world, policies=[*POLICIES, *more, "AmazonSNSFullAccess", "AmazonRDSFullAccess"])
+        user = User(world, policies=TEN)
         world.iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=BOUNDARY)
         return user
 
@@ -90,12 +95,15 @@ def test_a_boundary_comes_back(world):
     assert as_before(user, before) and before["boundary"] == BOUNDARY
 
 
-def test_a_policy_whose_slot_the_deny_took_comes_back(world):
-    def full():
-        more = ["ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess"]
-        return User(world, policies=[*POLICIES, *more, "AmazonSNSFullAccess", "AmazonRDSFullAccess"])
+def test_where_there_was_no_boundary_there_is_none_again(world):
+    user, before, _ = contained(world, user=lambda: User(world, policies=TEN))
+    assert user.state()["boundary"] == DENY_ALL
+    assert restored(world)["verdict"] == "Restored"
+    assert as_before(user, before) and before["boundary"] is None
 
-    user, before, _ = contained(world, OVERPRIVILEGED, user=full)
+
+def test_a_policy_whose_slot_the_deny_took_comes_back(world):
+    user, before, _ = contained(world, OVERPRIVILEGED, user=lambda: User(world, policies=TEN))
     world.responder().invoke(world.event(EXFILTRATION, user))
     assert user.state()["policies"] == ["AWSDenyAll"]
     assert restored(world)["verdict"] == "Restored"
@@ -117,9 +125,10 @@ def test_tags_that_we_wrote_over_come_back(world):
 def test_a_quarantined_role_comes_back_and_stolen_sessions_do_not(world):
     world.deploy(QuarantineRoles="true")
     role = Role(world)
+    world.iam.tag_role(RoleName="app", Tags=[{"Key": "FindingId", "Value": "of 2019"}])
     before, session = role.state(), role.session()
     world.responder().invoke(world.event(OUTSIDE, role=role))
-    report = restored(world, name="app", kind="role")
+    report = restored(world, name=role.id, kind="role")
     assert report["verdict"] == "Restored", report
     assert list(role.state()["inline"]) == ["AWSRevokeOlderSessions"] and role.state()["tags"] == before["tags"]
     assert any("stay revoked" in line for line in report["stays"])
@@ -138,8 +147,6 @@ def test_an_old_revocation_goes(world):
     name = "AWSRevokeOlderSessions"
     document = world.iam.get_role_policy(RoleName="app", PolicyName=name)["PolicyDocument"]
     document["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] = "2026-01-01T00:00:00Z"
-    import json
-
     world.iam.put_role_policy(RoleName="app", PolicyName=name, PolicyDocument=json.dumps(document))
     assert restored(world, name="app", kind="role")["verdict"] == "Restored"
     assert role.state() == before

@@ -76,12 +76,12 @@ fn restore(root: &Node, config: &Config) -> Result<Judged, DecodeError> {
 fn subject(root: &Node, config: &Config) -> Result<Subject, DecodeError> {
     let account = root.get("account").require()?;
     let (user, user_id) = name_or_id(&root.get("user"))?;
-    let role = root.get("role").parse::<PrincipalName>()?;
-    let principal = match (user.is_some() || user_id.is_some(), role) {
-        (true, None) => Principal::User { name: user, id: user_id },
-        (false, Some(role)) => Principal::Role { name: Some(role), id: None, session: None },
-        (true, Some(_)) => return Err(root.get("role").malformed("either `user` or `role`")),
-        (false, None) => return Err(root.get("user").malformed("`user` or `role`")),
+    let (role, role_id) = name_or_id(&root.get("role"))?;
+    let principal = match (user.is_some() || user_id.is_some(), role.is_some() || role_id.is_some()) {
+        (true, false) => Principal::User { name: user, id: user_id },
+        (false, true) => Principal::Role { name: role, id: role_id, session: None },
+        (true, true) => return Err(root.get("role").malformed("either `user` or `role`")),
+        (false, false) => return Err(root.get("user").malformed("`user` or `role`")),
     };
     let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| config.region.clone());
     Ok(Subject { account, partition: Partition::of_region(&region), principal })

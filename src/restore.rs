@@ -212,7 +212,12 @@ impl Attempt<'_> {
             }
         }
         // The deny took the slot of one of the policies.
-        in_parallel(rejoin.into_iter().filter(|it| done.failure(it).is_some_and(|it| it.is_quota())).collect()).await;
+        let put_off = rejoin.iter().filter(|it| done.failure(it).is_some_and(|it| it.is_quota()));
+        in_parallel(put_off.cloned().collect()).await;
+        // Without our mark the role could not try again.
+        if rejoin.iter().any(|it| done.failure(it).is_some() && !self.is_given_up(it, progress)) {
+            return;
+        }
         for action in tags {
             let outcome = apply(member, &action).await;
             done.push(action, outcome);

@@ -110,6 +110,17 @@ def test_a_policy_whose_slot_the_deny_took_comes_back(world):
     assert as_before(user, before)
 
 
+def test_what_could_not_come_back_yet_keeps_its_mark(world):
+    """Without it the restore role could not try again."""
+    user, before, _ = contained(world, OVERPRIVILEGED, user=lambda: User(world, policies=TEN))
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    world.fault("iam:AttachUserPolicy", "LimitExceeded", status=409, times=2 * len(TEN))
+    answer = world.responder(part="restorer").invoke(command(world))
+    assert answer["errorType"] == "ResponseIncomplete" and "SecurityIncident" in user.state()["tags"]
+    assert restored(world)["verdict"] == "Restored"
+    assert as_before(user, before)
+
+
 def test_tags_that_we_wrote_over_come_back(world):
     def tagged():
         user = User(world)

@@ -223,7 +223,8 @@ async fn close(ledger: &Ledger, lease: &Lease, scene: &Scene<'_>, record: &mut R
     let ending = record.identity.as_ref().filter(|_| !was_left_alone);
     let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), applied });
     let has_struck = done.iter().any(|it| it.action.contains() && matches!(it.outcome, Outcome::Applied { .. }));
-    match ledger.close(lease, ending, record.is_before_kept || !has_struck).await {
+    let is_finished = record.is_before_kept || !(has_struck || lease.is_resumed);
+    match ledger.close(lease, ending, is_finished).await {
         Ok(waiting) => update_waiting(scene, waiting, record).await,
         Err(failure) => record.ledger_failed.push(format!("closing the ledger: {failure}")),
     }

@@ -195,7 +195,7 @@ impl Drill<'_> {
             "time": DateTime::from(SystemTime::now()).to_string(),
         });
         let entry = PutEventsRequestEntry::builder().source(SOURCE).detail_type(DETAIL_TYPE).detail(detail.to_string());
-        let sent = self.home.events.put_events().entries(entry.build()).send().await.map_err(|it| failure(&it))?;
+        let sent = self.home.events().put_events().entries(entry.build()).send().await.map_err(|it| failure(&it))?;
         // PutEvents succeeds as a call even where it took nothing.
         match sent.entries().iter().find_map(|it| it.error_code()) {
             Some(code) => Err(Failure { code: code.to_owned(), message: String::new(), retryable: true }),
@@ -263,6 +263,7 @@ async fn wait_until_it_is_refused(own: &Client, name: &str, began: Instant) -> R
         match is_refused(own, name).await {
             Ok(true) => refused.push(began.elapsed()),
             Ok(false) => refused.clear(),
+            // Neither way: AWS did not answer.
             Err(_) => {}
         }
         if let (Some(first), true) = (refused.first(), refused.len() >= REFUSALS) {
@@ -270,7 +271,7 @@ async fn wait_until_it_is_refused(own: &Client, name: &str, began: Instant) -> R
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(format!("the key still worked {} s after the event", PATIENCE.as_secs()))
+    Err(format!("the key was not seen to be refused for good within {} s of the event", PATIENCE.as_secs()))
 }
 
 async fn alert(home: &Home, config: &Config, report: &Report) -> Option<String> {

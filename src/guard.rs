@@ -188,6 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn a_restore_answers_what_was_known_and_nothing_newer() {
+        let restored = Restored { at: 1_000, unique_id: "AIDACKCEVSQ6C2EXAMPLE".to_owned(), is_noted: true };
+        let refuses = |threat, seen: i64, now: i64, it: &Restored| {
+            let mut finding = finding(threat);
+            finding.source = Source::GuardDuty;
+            finding.occurred_at = Some(DateTime::from_secs(seen));
+            refuse_restored(Some(it), &finding, &identity(IdentityKind::User), DateTime::from_secs(now)).is_some()
+        };
+        assert!(refuses(Threat::CompromisedCredential, 1_000, 2_000, &restored));
+        assert!(!refuses(Threat::CompromisedCredential, 1_001, 2_000, &restored));
+        assert!(refuses(Threat::UnusedUser, 1_001, 999 + RESTORE_HOLDS, &restored));
+        assert!(!refuses(Threat::UnusedUser, 1_001, 1_000 + RESTORE_HOLDS, &restored));
+        let unknown = Restored { is_noted: false, ..restored.clone() };
+        assert!(!refuses(Threat::UnusedUser, 1_001, 2_000, &unknown));
+        let namesakes = Restored { unique_id: "AIDAOTHEROTHEROTHER00".to_owned(), ..restored };
+        assert!(!refuses(Threat::CompromisedCredential, 1_000, 2_000, &namesakes));
+    }
+
+    #[test]
     fn a_drill_touches_only_its_own() {
         let drill = |path: &'static str| {
             move |finding: &mut Finding, it: &mut Identity| {

@@ -10,17 +10,19 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use aws_smithy_types::DateTime;
-use iam_responder::config::{Config, Part};
-use iam_responder::decode::{Decoded, decode};
-use iam_responder::finding::{AccessKeyId, Finding, Parse, Principal, PrincipalName, UniqueId};
-use iam_responder::guard;
-use iam_responder::identity::{AccessKey, Identity, IdentityKind, Observed, Profile};
-use iam_responder::playbooks::{self, Case, Options};
+use domain::containment::guard;
+use domain::containment::playbooks::{self, Case};
+use domain::finding::{Finding, Principal};
+use domain::identity::{AccessKey, Identity, IdentityKind, Observed, Profile};
+use domain::ids::{AccessKeyId, Parse, PrincipalName, UniqueId};
+use domain::settings::{Options, Responder, Settings};
+use domain::sources::{Decoded, decode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn config() -> Config {
+fn settings(part: &'static str) -> Settings {
     let settings = BTreeMap::from([
+        ("PART", part),
         ("MODE", "enforce"),
         ("EXTERNAL_ID", "an-external-id-of-the-tests"),
         ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
@@ -32,7 +34,14 @@ fn config() -> Config {
         ("TRUSTED_CREATORS", "arn:aws:iam::*:role/Terraform"),
         ("CUSTOM_ACTION_ARN", "arn:aws:securityhub:us-east-1:999988887777:action/custom/ContainIdentity"),
     ]);
-    Config::from_lookup(|name| settings.get(name).map(|it| (*it).to_owned())).unwrap()
+    Settings::from_lookup(|name| settings.get(name).map(|it| (*it).to_owned())).unwrap()
+}
+
+fn responder() -> Responder {
+    match settings("responder") {
+        Settings::Responder(it) => *it,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn files(folder: &str) -> Vec<(String, Value)> {
@@ -85,17 +94,17 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
 fn response(finding: &Finding) -> Value {
     let playbook = playbooks::select(finding.threat).unwrap();
     let mut described = json!({"finding": finding, "playbook": playbook.id});
-    if let Some(reason) = guard::refuse_claim(&config(), finding) {
+    if let Some(reason) = guard::refuse_claim(&responder(), finding) {
         described["refused"] = json!(reason);
         return described;
     }
     let (identity, observed) = victim(finding);
     let case =
         Case { finding, identity: &identity, now: DateTime::from_secs(1_795_166_130), options: Options::default() };
-    let words = |actions: Vec<_>| actions.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let words = |changes: Vec<_>| changes.iter().map(ToString::to_string).collect::<Vec<_>>();
     let plan = (playbook.plan)(&case, &observed);
     described["strike"] = json!(words((playbook.strike)(&case, &observed)));
-    described["plan"] = json!(words(plan.actions));
+    described["plan"] = json!(words(plan.changes));
     described["notes"] = json!(plan.notes);
     described
 }
@@ -105,8 +114,8 @@ fn every_sample_decodes_to_its_finding_playbook_and_plan() {
     let samples = files("events");
     assert!(samples.len() >= 12);
     for (name, payload) in samples {
-        let part = if name.starts_with("command-restore") { Part::Restorer } else { Part::Responder };
-        let Decoded { command, findings, ignored, malformed } = decode(&payload, &Config { part, ..config() });
+        let part = if name.starts_with("command-restore") { "restorer" } else { "responder" };
+        let Decoded { command, findings, ignored, malformed } = decode(&payload, &settings(part));
         if command.is_some() {
             insta::assert_debug_snapshot!(name, command);
             continue;
@@ -120,7 +129,7 @@ fn every_sample_decodes_to_its_finding_playbook_and_plan() {
 
 #[test]
 fn every_playbook_and_source_has_a_sample() {
-    let findings: Vec<_> = files("events").iter().flat_map(|(_, it)| decode(it, &config()).findings).collect();
+    let findings: Vec<_> = files("events").iter().flat_map(|(_, it)| decode(it, &RESPONDER).findings).collect();
     for playbook in playbooks::ALL {
         assert!(findings.iter().any(|it| it.threat == playbook.threat), "no sample for {}", playbook.id);
     }
@@ -132,7 +141,7 @@ fn every_playbook_and_source_has_a_sample() {
 fn what_is_not_ours_is_ignored_with_a_reason() {
     let mut reasons = BTreeMap::new();
     for (name, payload) in files("tests/inputs/ignored") {
-        let Decoded { findings, ignored, malformed, .. } = decode(&payload, &config());
+        let Decoded { findings, ignored, malformed, .. } = decode(&payload, &RESPONDER);
         assert!(findings.is_empty() && malformed.is_empty(), "{name}: {findings:?} {malformed:?}");
         reasons.insert(name, ignored);
     }
@@ -143,7 +152,7 @@ fn what_is_not_ours_is_ignored_with_a_reason() {
 fn what_is_malformed_names_its_field() {
     let mut problems = BTreeMap::new();
     for (name, payload) in files("tests/inputs/malformed") {
-        let Decoded { findings, ignored, malformed, .. } = decode(&payload, &config());
+        let Decoded { findings, ignored, malformed, .. } = decode(&payload, &RESPONDER);
         assert!(findings.is_empty() && ignored.is_empty(), "{name}: {findings:?} {ignored:?}");
         problems.insert(name, malformed.iter().map(ToString::to_string).collect::<Vec<_>>());
     }
@@ -154,8 +163,8 @@ fn what_is_malformed_names_its_field() {
 fn what_can_not_be_contained_is_refused_with_a_reason() {
     let mut reasons = BTreeMap::new();
     for (name, payload) in files("tests/inputs/refused") {
-        let decoded = decode(&payload, &config());
-        let refusals: Vec<_> = decoded.findings.iter().map(|it| guard::refuse_claim(&config(), it)).collect();
+        let decoded = decode(&payload, &RESPONDER);
+        let refusals: Vec<_> = decoded.findings.iter().map(|it| guard::refuse_claim(&responder(), it)).collect();
         assert!(!refusals.is_empty() && refusals.iter().all(Option::is_some), "{name}: {decoded:?}");
         reasons.insert(name, refusals);
     }
@@ -164,7 +173,10 @@ fn what_can_not_be_contained_is_refused_with_a_reason() {
 
 #[test]
 fn simulations_count_only_when_they_are_on() {
-    let off = Config { simulation: false, trusted_products: Vec::new(), ..config() };
+    let mut off = responder();
+    off.eligibility.simulation = false;
+    off.eligibility.trusted_products.clear();
+    let off = Settings::Responder(Box::new(off));
     for (name, payload) in files("events").into_iter().filter(|(name, _)| name.contains("simulation")) {
         let decoded = decode(&payload, &off);
         assert!(decoded.findings.is_empty() && !decoded.ignored.is_empty(), "{name}: {decoded:?}");
@@ -178,10 +190,10 @@ fn an_attacker_can_not_pass_for_a_sample() {
     let mut hub = samples["security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"].clone();
     let fields = &mut hub["detail"]["findings"][0]["ProductFields"];
     fields["aws/guardduty/service/action/awsApiCallAction/userAgent"] = json!(r#"{"sample":true}"#);
-    assert_eq!(decode(&hub, &config()).findings.len(), 1);
+    assert_eq!(decode(&hub, &RESPONDER).findings.len(), 1);
     let mut guardduty = samples["guardduty-exfiltration-iam-user-anomalous-behavior"].clone();
     guardduty["detail"]["service"]["action"]["awsApiCallAction"]["userAgent"] = json!(r#"{"sample":true}"#);
-    assert_eq!(decode(&guardduty, &config()).findings.len(), 1);
+    assert_eq!(decode(&guardduty, &RESPONDER).findings.len(), 1);
 }
 
 /// A decoder that is handed another shape's detail must not make something of it.
@@ -202,7 +214,7 @@ fn no_shape_is_taken_for_another() {
             }
             let mut mixed = envelope.clone();
             mixed["detail"] = other["detail"].clone();
-            let decoded = decode(&mixed, &config());
+            let decoded = decode(&mixed, &RESPONDER);
             assert!(decoded.findings.is_empty(), "{name} with the detail of {other_name}: {decoded:?}");
         }
     }
@@ -211,7 +223,7 @@ fn no_shape_is_taken_for_another() {
 /// What gives permissions back takes no event, and what contains gives nothing back.
 #[test]
 fn each_part_takes_only_its_own() {
-    let restorer = Config { part: Part::Restorer, ..config() };
+    let restorer = settings("restorer");
     for (name, payload) in files("events") {
         let decoded = decode(&payload, &restorer);
         let is_its_own = name.starts_with("command-restore") || name.starts_with("command-status");
@@ -219,11 +231,12 @@ fn each_part_takes_only_its_own() {
         assert!(decoded.findings.is_empty(), "{name}");
         assert_eq!(decoded.malformed.is_empty(), is_its_own, "{name}");
         if name.starts_with("command-restore") {
-            assert!(decode(&payload, &config()).malformed[0].problem.contains("function that restores"));
+            assert!(decode(&payload, &RESPONDER).malformed[0].problem.contains("function that restores"));
         }
     }
 }
 
+static RESPONDER: LazyLock<Settings> = LazyLock::new(|| settings("responder"));
 static SAMPLES: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| files("events"));
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -263,13 +276,13 @@ proptest! {
         let mut found = Vec::new();
         places(&payload, "", &mut found);
         *payload.pointer_mut(place.get(found.as_slice()).as_str()).unwrap() = value;
-        for part in [Part::Responder, Part::Restorer] {
-            let it = decode(&payload, &Config { part, ..config() });
+        for part in ["responder", "restorer"] {
+            let it = decode(&payload, &settings(part));
             prop_assert!(
                 it.command.is_some() || !it.findings.is_empty() || !it.ignored.is_empty() || !it.malformed.is_empty()
             );
         }
-        let decoded = decode(&payload, &config());
+        let decoded = decode(&payload, &RESPONDER);
         for finding in &decoded.findings {
             let _ = response(finding);
         }
@@ -277,7 +290,7 @@ proptest! {
 
     #[test]
     fn any_json_gets_an_answer(value in any_json()) {
-        let decoded = decode(&value, &config());
+        let decoded = decode(&value, &RESPONDER);
         prop_assert!(!decoded.malformed.is_empty());
     }
 }

@@ -9,10 +9,14 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use aws_smithy_types::DateTime;
-use iam_responder::action::Action;
-use iam_responder::finding::{AccessKeyId, Parse, PrincipalName, Region};
-use iam_responder::identity::{CredentialKind, IdentityKind};
-use iam_responder::{observe, resolve};
+use clients::iam::{drill_user, observe, resolve};
+use domain::change::Change;
+use domain::containment::playbooks;
+use domain::finding::HubReference;
+use domain::identity::{CredentialKind, IdentityKind};
+use domain::ids::{AccessKeyId, Parse, PrincipalName, Region};
+use domain::notice::Notice;
+use domain::settings::Settings;
 use quamina::Quamina;
 use serde_json::Value;
 
@@ -49,98 +53,111 @@ fn allowed(role: &'static Value) -> BTreeSet<&'static str> {
     allows.flat_map(|it| many(&it["Action"])).map(|it| it.as_str().unwrap()).collect()
 }
 
-/// One of each action. The match makes a new variant fail to compile here until it is added.
-fn actions() -> Vec<Action> {
+/// One of each change. The match makes a new variant fail to compile here until it is added.
+fn changes() -> Vec<Change> {
     let name = || PrincipalName::parse("alice").unwrap();
     let text = String::new;
-    let tag = |kind| Action::Tag { kind, name: name(), tags: Vec::new() };
-    let credential = |kind| Action::DeactivateCredential { user: name(), kind, id: text() };
-    let lift = |kind| Action::LiftDenyAll { kind, name: name(), policy: text() };
-    let untag = |kind| Action::Untag { kind, name: name(), keys: Vec::new() };
+    let tag = |kind| Change::Tag { kind, name: name(), tags: Vec::new() };
+    let credential = |kind| Change::DeactivateCredential { user: name(), kind, id: text() };
+    let lift = |kind| Change::LiftDenyAll { kind, name: name(), policy: text() };
+    let untag = |kind| Change::Untag { kind, name: name(), keys: Vec::new() };
     let all = vec![
-        Action::AttachDenyAll { user: name(), policy: text() },
-        Action::SetDenyAllBoundary { user: name(), policy: text() },
-        Action::DeactivateAccessKey { user: name(), key: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap() },
+        Change::AttachDenyAll { user: name(), policy: text() },
+        Change::SetDenyAllBoundary { user: name(), policy: text() },
+        Change::DeactivateAccessKey { user: name(), key: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap() },
         credential(CredentialKind::ServiceSpecific),
         credential(CredentialKind::SshKey),
         credential(CredentialKind::SigningCertificate),
-        Action::DeleteLoginProfile { user: name() },
-        Action::AttachDenyAllToRole { role: name(), policy: text() },
-        Action::DetachPolicy { user: name(), policy: text() },
-        Action::LeaveGroup { user: name(), group: text() },
-        Action::RevokeSessions { role: name(), issued_before: DateTime::from_secs(0) },
+        Change::DeleteLoginProfile { user: name() },
+        Change::AttachDenyAllToRole { role: name(), policy: text() },
+        Change::DetachPolicy { user: name(), policy: text() },
+        Change::LeaveGroup { user: name(), group: text() },
+        Change::RevokeSessions { role: name(), issued_before: DateTime::from_secs(0) },
         tag(IdentityKind::User),
         tag(IdentityKind::Role),
-        Action::AttachPolicy { user: name(), policy: text() },
-        Action::JoinGroup { user: name(), group: text() },
-        Action::RestoreBoundary { user: name(), policy: Some(text()) },
-        Action::RestoreBoundary { user: name(), policy: None },
+        Change::AttachPolicy { user: name(), policy: text() },
+        Change::JoinGroup { user: name(), group: text() },
+        Change::RestoreBoundary { user: name(), policy: Some(text()) },
+        Change::RestoreBoundary { user: name(), policy: None },
         lift(IdentityKind::User),
         lift(IdentityKind::Role),
-        Action::LiftRevocation { role: name() },
+        Change::LiftRevocation { role: name() },
         untag(IdentityKind::User),
         untag(IdentityKind::Role),
-        Action::StartRotation { document: text(), user: name() },
-        Action::StartIncident { response_plan: text() },
-        Action::OpenOpsItem,
-        Action::UpdateFinding { id: text(), product_arn: text(), region: Region::parse("us-east-1").unwrap() },
-        Action::PublishAlert { topic: text() },
     ];
-    for action in &all {
-        match action {
-            Action::AttachDenyAll { .. }
-            | Action::SetDenyAllBoundary { .. }
-            | Action::DeactivateAccessKey { .. }
-            | Action::DeactivateCredential { .. }
-            | Action::DeleteLoginProfile { .. }
-            | Action::AttachDenyAllToRole { .. }
-            | Action::DetachPolicy { .. }
-            | Action::LeaveGroup { .. }
-            | Action::RevokeSessions { .. }
-            | Action::Tag { .. }
-            | Action::AttachPolicy { .. }
-            | Action::JoinGroup { .. }
-            | Action::RestoreBoundary { .. }
-            | Action::LiftDenyAll { .. }
-            | Action::LiftRevocation { .. }
-            | Action::Untag { .. }
-            | Action::StartRotation { .. }
-            | Action::StartIncident { .. }
-            | Action::OpenOpsItem
-            | Action::UpdateFinding { .. }
-            | Action::PublishAlert { .. } => {}
+    for change in &all {
+        match change {
+            Change::AttachDenyAll { .. }
+            | Change::SetDenyAllBoundary { .. }
+            | Change::DeactivateAccessKey { .. }
+            | Change::DeactivateCredential { .. }
+            | Change::DeleteLoginProfile { .. }
+            | Change::AttachDenyAllToRole { .. }
+            | Change::DetachPolicy { .. }
+            | Change::LeaveGroup { .. }
+            | Change::RevokeSessions { .. }
+            | Change::Tag { .. }
+            | Change::AttachPolicy { .. }
+            | Change::JoinGroup { .. }
+            | Change::RestoreBoundary { .. }
+            | Change::LiftDenyAll { .. }
+            | Change::LiftRevocation { .. }
+            | Change::Untag { .. } => {}
         }
     }
     all
 }
 
-/// Actions are done in the member account, but for what tells people.
-fn is_home(permission: &str) -> bool {
-    !permission.starts_with("iam:") && permission != "ssm:StartAutomationExecution"
+/// The same for notices.
+fn notices() -> Vec<Notice> {
+    let text = String::new;
+    let region = Region::parse("us-east-1").unwrap();
+    let all = vec![
+        Notice::StartRotation { document: text(), user: PrincipalName::parse("alice").unwrap() },
+        Notice::StartIncident { response_plan: text() },
+        Notice::OpenOpsItem,
+        Notice::UpdateFinding(HubReference { id: text(), product_arn: text(), region }),
+        Notice::PublishAlert { topic: text() },
+    ];
+    for notice in &all {
+        match notice {
+            Notice::StartRotation { .. }
+            | Notice::StartIncident { .. }
+            | Notice::OpenOpsItem
+            | Notice::UpdateFinding(_)
+            | Notice::PublishAlert { .. } => {}
+        }
+    }
+    all
+}
+
+/// The runbook is started in the member account, everybody else is told from home.
+fn is_home(notice: &&Notice) -> bool {
+    !matches!(notice, Notice::StartRotation { .. })
 }
 
 /// What only a restore does.
-fn gives_back(action: &Action) -> bool {
+fn gives_back(change: &Change) -> bool {
     matches!(
-        action,
-        Action::AttachPolicy { .. }
-            | Action::JoinGroup { .. }
-            | Action::RestoreBoundary { .. }
-            | Action::LiftDenyAll { .. }
-            | Action::LiftRevocation { .. }
-            | Action::Untag { .. }
+        change,
+        Change::AttachPolicy { .. }
+            | Change::JoinGroup { .. }
+            | Change::RestoreBoundary { .. }
+            | Change::LiftDenyAll { .. }
+            | Change::LiftRevocation { .. }
+            | Change::Untag { .. }
     )
 }
 
 #[test]
 fn the_restore_role_may_do_what_the_code_does_and_nothing_else() {
-    let actions = actions();
-    let is_restores = |it: &&Action| gives_back(it) || matches!(it, Action::Tag { .. });
-    let writes = actions.iter().filter(is_restores).map(Action::permission);
+    let changes = changes();
+    let is_restores = |it: &&Change| gives_back(it) || matches!(it, Change::Tag { .. });
+    let writes = changes.iter().filter(is_restores).map(Change::permission);
     let reads = [observe::PERMISSIONS, resolve::PERMISSIONS].concat();
     let needed: BTreeSet<_> = reads.into_iter().chain(writes).collect();
     assert_eq!(allowed(resource("member", "SecurityRestoreRole")), needed);
-    let ledger = iam_responder::ledger::PERMISSIONS.iter().copied();
+    let ledger = clients::ledger::PERMISSIONS.iter().copied();
     let own = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish"];
     assert_eq!(allowed(resource("template", "RestorerRole")), ledger.chain(own).collect());
 }
@@ -163,33 +180,34 @@ fn only_who_was_contained_is_given_anything_back() {
 #[test]
 fn the_drills_roles_may_do_what_the_code_does_and_only_to_users_of_drills() {
     let role = resource("member", "SecurityDrillRole");
-    assert_eq!(allowed(role), iam_responder::drill::PERMISSIONS.iter().copied().collect());
+    assert_eq!(allowed(role), drill_user::PERMISSIONS.iter().copied().collect());
     for statement in statements(role).into_iter().filter(|it| it["Action"] != "iam:ListUsers") {
         let users = "arn:${AWS::Partition}:iam::${AWS::AccountId}:user/iam-responder-drill/*";
         assert_eq!(statement["Resource"]["Fn::Sub"], users);
     }
     let home = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish", "events:PutEvents"];
-    let ledger = iam_responder::ledger::PERMISSIONS.iter().copied();
+    let ledger = clients::ledger::PERMISSIONS.iter().copied();
     assert_eq!(allowed(resource("template", "DrillerRole")), ledger.chain(home).collect());
 }
 
 #[test]
 fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
-    let actions = actions();
-    let writes = actions.iter().filter(|it| !gives_back(it)).map(Action::permission).filter(|it| !is_home(it));
+    let (changes, notices) = (changes(), notices());
+    let writes = changes.iter().filter(|it| !gives_back(it)).map(Change::permission);
+    let runbook = notices.iter().filter(|it| !is_home(it)).map(Notice::permission);
     let reads =
         [observe::PERMISSIONS, observe::DENIES_PERMISSIONS, resolve::PERMISSIONS, resolve::KEY_PERMISSIONS].concat();
-    let needed: BTreeSet<_> = reads.into_iter().chain(writes).collect();
+    let needed: BTreeSet<_> = reads.into_iter().chain(writes).chain(runbook).collect();
     assert_eq!(allowed(resource("member", "SecurityRemediationRole")), needed);
 }
 
 #[test]
 fn the_responders_role_may_do_what_the_code_does_and_nothing_else() {
-    let actions = actions();
-    let notices = actions.iter().map(Action::permission).filter(|it| is_home(it));
+    let notices = notices();
+    let notices = notices.iter().filter(is_home).map(Notice::permission);
     // What Lambda itself does with the role.
     let platform = ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"];
-    let ledger = iam_responder::ledger::PERMISSIONS.iter().copied();
+    let ledger = clients::ledger::PERMISSIONS.iter().copied();
     let needed: BTreeSet<_> = notices.chain(platform).chain(ledger).chain(["sts:AssumeRole"]).collect();
     assert_eq!(allowed(resource("template", "ResponderRole")), needed);
 }
@@ -231,31 +249,26 @@ fn each_member_role_trusts_one_role_with_the_external_id_in_the_organisation() {
     assert!(external_id.get("Default").is_none() && external_id["NoEcho"] == true);
 }
 
-fn environment() -> BTreeSet<&'static str> {
-    let variables = &resource("template", "Responder")["Environment"]["Variables"];
-    variables.as_object().unwrap().keys().map(String::as_str).collect()
+fn environment(function: &str) -> BTreeSet<String> {
+    let variables = &resource("template", function)["Environment"]["Variables"];
+    variables.as_object().unwrap().keys().cloned().collect()
 }
 
-/// The names that the code reads: `config.rs` is the only place that knows them.
-fn settings() -> BTreeSet<String> {
+/// The names that a function's code reads: `settings` is the only place that knows them.
+fn settings(part: &str) -> BTreeSet<String> {
     let asked = std::cell::RefCell::new(BTreeSet::new());
-    let _ = iam_responder::config::Config::from_lookup(|name| {
+    let _ = Settings::from_lookup(|name| {
         asked.borrow_mut().insert(name.to_owned());
-        None
+        (name == "PART").then(|| part.to_owned())
     });
-    asked.into_inner()
+    // AWS sets the region.
+    asked.into_inner().into_iter().filter(|it| it != "AWS_REGION").collect()
 }
 
 #[test]
-fn the_template_sets_what_the_code_reads_and_nothing_else() {
-    let set: BTreeSet<String> = environment().into_iter().map(str::to_owned).collect();
-    // AWS sets the region.
-    let mut read = settings();
-    read.remove("AWS_REGION");
-    assert_eq!(set, read);
-    for part in ["Restorer", "Driller"] {
-        let variables = resource("template", part)["Environment"]["Variables"].as_object().unwrap();
-        assert!(variables.keys().all(|it| read.contains(it)), "{variables:?}");
+fn the_template_sets_what_each_function_reads_and_nothing_else() {
+    for (function, part) in [("Responder", "responder"), ("Restorer", "restorer"), ("Driller", "driller")] {
+        assert_eq!(environment(function), settings(part), "{function}");
     }
 }
 
@@ -265,23 +278,22 @@ fn the_readme_lists_every_setting() {
     let rows = readme.lines().filter_map(|it| it.strip_prefix("| `")).filter_map(|it| it.split_once('`'));
     let listed: BTreeSet<String> =
         rows.map(|(name, _)| name.to_owned()).filter(|it| it.to_uppercase() == *it).collect();
-    let mut read = settings();
-    read.remove("AWS_REGION");
+    let read: BTreeSet<_> = ["responder", "restorer", "driller"].into_iter().flat_map(settings).collect();
     assert_eq!(listed, read);
 }
 
 #[test]
 fn the_readme_lists_every_playbook() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for playbook in iam_responder::playbooks::ALL {
+    for playbook in playbooks::ALL {
         let row = readme.lines().find(|it| it.starts_with(&format!("| `{}` |", playbook.id)));
         let row = row.unwrap_or_default();
         assert!(!row.is_empty(), "no row for {}", playbook.id);
         let escalations = [
-            (iam_responder::playbooks::Escalation::Rotation, "rotation runbook"),
-            (iam_responder::playbooks::Escalation::Incident, "incident"),
-            (iam_responder::playbooks::Escalation::SecurityHub, "Security Hub"),
-            (iam_responder::playbooks::Escalation::Alert, "alert"),
+            (playbooks::Escalation::Rotation, "rotation runbook"),
+            (playbooks::Escalation::Incident, "incident"),
+            (playbooks::Escalation::SecurityHub, "Security Hub"),
+            (playbooks::Escalation::Alert, "alert"),
         ];
         for (escalation, words) in escalations {
             assert_eq!(playbook.escalation.contains(&escalation), row.contains(words), "{}: {words}", playbook.id);

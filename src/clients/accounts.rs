@@ -1,0 +1,139 @@
+//! Clients: our own account's, and a member account's after assuming its remediation role.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_iam::config::{Credentials, Region};
+use aws_sdk_ssm::config::SharedCredentialsProvider;
+
+use domain::ids::{AccountId, Partition};
+use domain::outcome::Failure;
+use domain::settings::Common;
+
+use crate::errors;
+use crate::iam::{self, IamRead, IamWrite};
+use crate::round_trips::CallLog;
+
+/// What every client shares: credentials, region, connection pool, retries, timeouts.
+#[derive(Debug, Clone)]
+pub struct Aws(SdkConfig);
+
+impl Aws {
+    pub async fn load(endpoint_url: Option<&str>) -> Self {
+        Self(sdk_config(endpoint_url).await)
+    }
+}
+
+async fn sdk_config(endpoint_url: Option<&str>) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(4))
+        .operation_timeout(Duration::from_secs(12))
+        .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(4)
+        .with_initial_backoff(Duration::from_millis(200))
+        .with_max_backoff(Duration::from_secs(2));
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
+    if let Some(url) = endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+/// The clients of our own account, for one response.
+pub struct Home {
+    pub sts: aws_sdk_sts::Client,
+    pub sns: aws_sdk_sns::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub ssm: aws_sdk_ssm::Client,
+    pub incidents: aws_sdk_ssmincidents::Client,
+    sdk: SdkConfig,
+    calls: CallLog,
+}
+
+/// The clients of a member account.
+#[derive(Clone)]
+pub struct Member {
+    pub read: IamRead,
+    pub write: IamWrite,
+    pub ssm: aws_sdk_ssm::Client,
+}
+
+impl Home {
+    pub fn new(Aws(sdk): &Aws, calls: &CallLog) -> Self {
+        // A ledger that does not answer must not hold up the strike.
+        let ledger_timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(Duration::from_millis(1_200))
+            .operation_timeout(Duration::from_secs(3))
+            .build();
+        Self {
+            sts: aws_sdk_sts::Client::from_conf(
+                aws_sdk_sts::config::Builder::from(sdk).interceptor(calls.clone()).build(),
+            ),
+            sns: aws_sdk_sns::Client::from_conf(
+                aws_sdk_sns::config::Builder::from(sdk).interceptor(calls.clone()).build(),
+            ),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(
+                aws_sdk_dynamodb::config::Builder::from(sdk)
+                    .timeout_config(ledger_timeouts)
+                    .interceptor(calls.clone())
+                    .build(),
+            ),
+            ssm: aws_sdk_ssm::Client::from_conf(
+                aws_sdk_ssm::config::Builder::from(sdk).interceptor(calls.clone()).build(),
+            ),
+            incidents: aws_sdk_ssmincidents::Client::from_conf(
+                aws_sdk_ssmincidents::config::Builder::from(sdk).interceptor(calls.clone()).build(),
+            ),
+            sdk: sdk.clone(),
+            calls: calls.clone(),
+        }
+    }
+
+    /// Only a drill sends events.
+    pub fn events(&self) -> aws_sdk_eventbridge::Client {
+        aws_sdk_eventbridge::Client::new(&self.sdk)
+    }
+
+    /// IAM as the holder of an access key sees it.
+    pub fn iam_of(&self, access_key: &str, secret: &str) -> aws_sdk_iam::Client {
+        let credentials = Credentials::new(access_key, secret, None, None, "access key of a drill");
+        let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        aws_sdk_iam::Client::new(&sdk)
+    }
+
+    /// Findings are updated in the region they were found in.
+    pub fn security_hub(&self, region: &domain::ids::Region) -> aws_sdk_securityhub::Client {
+        let config = aws_sdk_securityhub::config::Builder::from(&self.sdk)
+            .region(Region::new(region.to_string()))
+            .interceptor(self.calls.clone());
+        aws_sdk_securityhub::Client::from_conf(config.build())
+    }
+
+    /// Assumes our role in the account that owns the identity, with the external ID. The session is
+    /// used for this one finding or command.
+    pub async fn assume(&self, common: &Common, account: &AccountId, partition: &Partition) -> Result<Member, Failure> {
+        let role = common.member_role_arn(account, partition);
+        let request = self.sts.assume_role().role_arn(&role).role_session_name("iam-responder").duration_seconds(900);
+        let output = request.external_id(common.external_id.expose()).send().await.map_err(|it| {
+            let failure = errors::failure(&it);
+            Failure { message: format!("can't assume {role}: {}", failure.message), ..failure }
+        })?;
+        let session = output.credentials.ok_or_else(|| errors::incomplete("AssumeRole gave no credentials"))?;
+        let credentials = Credentials::new(
+            session.access_key_id,
+            session.secret_access_key,
+            Some(session.session_token),
+            session.expiration.try_into().ok(),
+            "AssumeRole",
+        );
+        let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+        let (read, write) = iam::both(&sdk, &self.calls);
+        let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
+        Ok(Member { read, write, ssm: aws_sdk_ssm::Client::from_conf(ssm) })
+    }
+}

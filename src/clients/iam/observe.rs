@@ -1,0 +1,222 @@
+//! The reads: the state that an identity is in. Changes nothing.
+
+use aws_sdk_iam::types::StatusType;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use domain::change::REVOCATION_POLICY;
+use domain::identity::{AccessKey, Identity, IdentityKind, Observed, Profile, Read, Unreadable, Why};
+use domain::ids::{AccessKeyId, Parse, PrincipalName};
+use domain::policy_document;
+
+use super::{IamRead, credentials, denies};
+use crate::errors::{self, failure, incomplete};
+
+/// Every IAM action that reading a state needs.
+pub const PERMISSIONS: &[&str] = &[
+    "iam:GetLoginProfile",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:GetUser",
+    "iam:ListAccessKeys",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListGroupsForUser",
+    "iam:ListMFADevices",
+    "iam:ListRolePolicies",
+    "iam:ListSSHPublicKeys",
+    "iam:ListServiceSpecificCredentials",
+    "iam:ListSigningCertificates",
+    "iam:ListUserPolicies",
+];
+
+/// On top of them, for what takes policies and groups away.
+pub const DENIES_PERMISSIONS: &[&str] = &[
+    "iam:GetGroupPolicy",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:ListAttachedGroupPolicies",
+    "iam:ListGroupPolicies",
+];
+
+pub(super) fn user_profile(user: &aws_sdk_iam::types::User) -> Profile {
+    let boundary = user.permissions_boundary().and_then(|it| it.permissions_boundary_arn()).map(str::to_owned);
+    Profile { boundary, tags: tags(user.tags()) }
+}
+
+pub(super) fn role_profile(role: &aws_sdk_iam::types::Role) -> Profile {
+    let boundary = role.permissions_boundary().and_then(|it| it.permissions_boundary_arn()).map(str::to_owned);
+    Profile { boundary, tags: tags(role.tags()) }
+}
+
+fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
+    tags.iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect()
+}
+
+/// The whole state, read in parallel, of the identity and of no namesake that took its place.
+pub async fn observe(iam: &IamRead, identity: &Identity, with_denies: bool) -> Observed {
+    let name = &identity.name;
+    match identity.kind {
+        IdentityKind::User => {
+            let (profile, keys, attached, inline, groups, credentials, login, mfa_devices) = tokio::join!(
+                same_user(iam, identity),
+                access_keys(iam, name),
+                attached_user_policies(iam, name),
+                inline_user_policies(iam, name),
+                groups(iam, name),
+                credentials::other(iam, name),
+                credentials::login(iam, name),
+                credentials::mfa_devices(iam, name)
+            );
+            let denying = if with_denies { denies::among(iam, &attached, &groups).await } else { Ok(Vec::new()) };
+            let revoked_before = Ok(None);
+            Observed {
+                profile,
+                keys,
+                credentials,
+                login,
+                mfa_devices,
+                attached,
+                inline,
+                groups,
+                denying,
+                revoked_before,
+            }
+        }
+        IdentityKind::Role => {
+            let (profile, attached, inline, revoked_before) = tokio::join!(
+                same_role(iam, identity),
+                attached_role_policies(iam, name),
+                inline_role_policies(iam, name),
+                revoked_before(iam, name)
+            );
+            Observed { profile, attached, inline, revoked_before, ..nothing_of_a_user() }
+        }
+    }
+}
+
+/// The light pass: only what holds the identity back, and its keys.
+pub async fn barriers(iam: &IamRead, identity: &Identity) -> Observed {
+    let name = &identity.name;
+    match identity.kind {
+        IdentityKind::User => {
+            let (profile, keys, attached) =
+                tokio::join!(same_user(iam, identity), access_keys(iam, name), attached_user_policies(iam, name));
+            Observed { profile, keys, attached, ..Observed::nothing_read() }
+        }
+        IdentityKind::Role => {
+            let (profile, attached, revoked_before) =
+                tokio::join!(same_role(iam, identity), attached_role_policies(iam, name), revoked_before(iam, name));
+            Observed { profile, attached, revoked_before, ..Observed::nothing_read() }
+        }
+    }
+}
+
+fn nothing_of_a_user() -> Observed {
+    Observed {
+        keys: Ok(Vec::new()),
+        credentials: Ok(Vec::new()),
+        login: Ok(false),
+        mfa_devices: Ok(Vec::new()),
+        groups: Ok(Vec::new()),
+        denying: Ok(Vec::new()),
+        ..Observed::nothing_read()
+    }
+}
+
+pub(super) fn unreadable<E: ProvideErrorMetadata>(
+    what: &'static str,
+) -> impl Fn(SdkError<E, HttpResponse>) -> Unreadable {
+    move |error| Unreadable::failed(what, failure(&error))
+}
+
+fn replaced(identity: &Identity) -> Unreadable {
+    let why = format!("the name `{}` belongs to another unique ID than {} now", identity.name, identity.id);
+    Unreadable { what: "profile", why: Why::Replaced(why) }
+}
+
+async fn same_user(iam: &IamRead, identity: &Identity) -> Read<Profile> {
+    let output = iam.get_user().user_name(identity.name.as_str()).send().await.map_err(unreadable("profile"))?;
+    match output.user() {
+        Some(user) if user.user_id() == identity.id.as_str() => Ok(user_profile(user)),
+        _ => Err(replaced(identity)),
+    }
+}
+
+async fn same_role(iam: &IamRead, identity: &Identity) -> Read<Profile> {
+    let output = iam.get_role().role_name(identity.name.as_str()).send().await.map_err(unreadable("profile"))?;
+    match output.role() {
+        Some(role) if role.role_id() == identity.id.as_str() => Ok(role_profile(role)),
+        _ => Err(replaced(identity)),
+    }
+}
+
+pub(super) async fn access_keys(iam: &IamRead, user: &PrincipalName) -> Read<Vec<AccessKey>> {
+    let mut found = Vec::new();
+    let mut items = iam.list_access_keys().user_name(user.as_str()).into_paginator().items().send();
+    while let Some(key) = items.next().await {
+        let key = key.map_err(unreadable("access keys"))?;
+        let id = AccessKeyId::parse(key.access_key_id().unwrap_or_default());
+        let odd = |_| Unreadable::failed("access keys", incomplete("ListAccessKeys gave an odd ID"));
+        // Whatever is not inactive may work.
+        found.push(AccessKey { id: id.map_err(odd)?, active: key.status() != Some(&StatusType::Inactive) });
+    }
+    Ok(found)
+}
+
+pub(super) async fn attached_user_policies(iam: &IamRead, user: &PrincipalName) -> Read<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pages = iam.list_attached_user_policies().user_name(user.as_str()).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(unreadable("attached policies"))?;
+        found.extend(page.attached_policies().iter().filter_map(|it| it.policy_arn()).map(str::to_owned));
+    }
+    Ok(found)
+}
+
+async fn attached_role_policies(iam: &IamRead, role: &PrincipalName) -> Read<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pages = iam.list_attached_role_policies().role_name(role.as_str()).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(unreadable("attached policies"))?;
+        found.extend(page.attached_policies().iter().filter_map(|it| it.policy_arn()).map(str::to_owned));
+    }
+    Ok(found)
+}
+
+async fn inline_user_policies(iam: &IamRead, user: &PrincipalName) -> Read<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pages = iam.list_user_policies().user_name(user.as_str()).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        found.extend(page.map_err(unreadable("inline policies"))?.policy_names);
+    }
+    Ok(found)
+}
+
+async fn inline_role_policies(iam: &IamRead, role: &PrincipalName) -> Read<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pages = iam.list_role_policies().role_name(role.as_str()).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        found.extend(page.map_err(unreadable("inline policies"))?.policy_names);
+    }
+    Ok(found)
+}
+
+async fn groups(iam: &IamRead, user: &PrincipalName) -> Read<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pages = iam.list_groups_for_user().user_name(user.as_str()).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        found.extend(page.map_err(unreadable("groups"))?.groups.into_iter().map(|it| it.group_name));
+    }
+    Ok(found)
+}
+
+/// Up to when the role's sessions are revoked; `None` when they are not.
+pub(super) async fn revoked_before(iam: &IamRead, role: &PrincipalName) -> Read<Option<DateTime>> {
+    match iam.get_role_policy().role_name(role.as_str()).policy_name(REVOCATION_POLICY).send().await {
+        Ok(output) => Ok(policy_document::revoked_before(output.policy_document())),
+        Err(error) if errors::is(&error, "NoSuchEntity") => Ok(None),
+        Err(error) => Err(unreadable("session revocation")(error)),
+    }
+}

@@ -1,0 +1,233 @@
+//! Which identity a claim means: from a name, a key or an ID to the immutable unique ID.
+
+use std::time::Duration;
+
+use domain::finding::{Finding, Principal, Source};
+use domain::identity::{Identity, IdentityKind, Observed, Unreadable};
+use domain::ids::{AccessKeyId, AccountId, Parse, PrincipalName, UniqueId};
+use domain::outcome::Failure;
+
+use super::IamRead;
+use super::observe::{access_keys, attached_user_policies, revoked_before, role_profile, user_profile};
+use crate::errors::{self, failure, incomplete};
+
+/// Every IAM action that following a name or an ID needs, beside those of `observe`.
+pub const PERMISSIONS: &[&str] = &["iam:ListRoles", "iam:ListUsers"];
+
+/// On top of them, where only an access key is known.
+pub const KEY_PERMISSIONS: &[&str] = &["iam:GetAccessKeyLastUsed"];
+
+/// Whom somebody means, before IAM was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimed<'a> {
+    pub account: &'a AccountId,
+    pub principal: &'a Principal,
+    pub access_key: Option<&'a AccessKeyId>,
+    /// It came into being a moment ago, and may not be visible everywhere yet.
+    pub is_new: bool,
+}
+
+impl<'a> From<&'a Finding> for Claimed<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            account: &finding.account,
+            principal: &finding.principal,
+            access_key: finding.access_key.as_ref(),
+            is_new: finding.source == Source::CloudTrail,
+        }
+    }
+}
+
+/// A claim that leads to nobody whom we may contain, or could not be followed.
+#[derive(Debug)]
+pub enum Unresolved {
+    /// There is no such identity, or not the one that is meant.
+    Refused(String),
+    Failed(Failure),
+}
+
+impl From<Failure> for Unresolved {
+    fn from(it: Failure) -> Self {
+        Self::Failed(it)
+    }
+}
+
+/// The identity, and as much of its state as the strike needs.
+pub struct Resolved {
+    pub identity: Identity,
+    pub observed: Observed,
+}
+
+/// Follows a claim to the identity with its immutable ID. Names are only where the search begins.
+pub async fn resolve(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unresolved> {
+    match claimed.principal {
+        Principal::User { name: Some(name), id } => user_by_name(iam, claimed, name, id.as_ref()).await,
+        Principal::User { name: None, id: Some(id) } => user_by_id(iam, id).await,
+        Principal::Role { name: Some(name), .. } => role(iam, name).await,
+        Principal::Role { name: None, id: Some(id), .. } => role_by_id(iam, id).await,
+        Principal::KeyOwner => key_owner(iam, claimed).await,
+        Principal::User { name: None, id: None } | Principal::Role { name: None, id: None, .. } => {
+            Err(Unresolved::Refused("the finding gives no name to look for".to_owned()))
+        }
+        Principal::Root => Err(Unresolved::Refused("root has no IAM identity".to_owned())),
+        Principal::NotContainable { reason } => Err(Unresolved::Refused(reason.clone())),
+    }
+}
+
+async fn user_by_name(
+    iam: &IamRead,
+    claimed: Claimed<'_>,
+    name: &PrincipalName,
+    id: Option<&UniqueId>,
+) -> Result<Resolved, Unresolved> {
+    match read_user(iam, name, claimed.is_new).await? {
+        // The finding's user may have been renamed, and another may bear the name now.
+        found if found.as_ref().is_none_or(|it| id.is_some_and(|id| *id != it.identity.id)) => {
+            if let Some(id) = id {
+                match user_by_id(iam, id).await {
+                    Err(Unresolved::Refused(_)) => {}
+                    other => return other,
+                }
+            }
+            match found {
+                Some(namesake) => Ok(namesake),
+                None => Err(Unresolved::Refused(format!("there is no user `{name}` in account {}", claimed.account))),
+            }
+        }
+        Some(found) => {
+            refuse_foreign_key(claimed, &found)?;
+            Ok(found)
+        }
+        None => Err(Unresolved::Refused(format!("there is no user `{name}` in account {}", claimed.account))),
+    }
+}
+
+/// Without a unique ID in the finding, the key is what tells the user from a namesake.
+fn refuse_foreign_key(claimed: Claimed<'_>, found: &Resolved) -> Result<(), Unresolved> {
+    let Some(key) = claimed.access_key.filter(|it| it.is_long_term()) else {
+        return Ok(());
+    };
+    match &found.observed.keys {
+        Ok(keys) if claimed.principal.unique_id().is_none() && !keys.iter().any(|it| it.id == *key) => {
+            Err(Unresolved::Refused(format!(
+                "access key {key} is none of user `{}`'s: whether this is the user whom the finding means can't be told",
+                found.identity.name
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How long the strike waits to see whether the deny is there already.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// The user, its keys and its policies, in one round trip. `None` when there is no such user.
+async fn read_user(iam: &IamRead, name: &PrincipalName, just_created: bool) -> Result<Option<Resolved>, Failure> {
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let (user, keys, attached) = tokio::join!(
+            iam.get_user().user_name(name.as_str()).send(),
+            access_keys(iam, name),
+            tokio::time::timeout(PATIENCE, attached_user_policies(iam, name))
+        );
+        let attached = attached.unwrap_or_else(|_| Err(Unreadable::not_read("attached policies")));
+        let user = match user {
+            Ok(it) => it.user.ok_or_else(|| incomplete("GetUser gave no user"))?,
+            // A new user is not visible everywhere at once.
+            Err(error) if just_created && pause <= Duration::from_secs(4) && errors::is(&error, "NoSuchEntity") => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+                continue;
+            }
+            Err(error) if errors::is(&error, "NoSuchEntity") => return Ok(None),
+            Err(error) => return Err(failure(&error)),
+        };
+        let identity = user_identity(&user)?;
+        let observed = Observed { profile: Ok(user_profile(&user)), keys, attached, ..Observed::nothing_read() };
+        return Ok(Some(Resolved { identity, observed }));
+    }
+}
+
+/// The same identity under the name it has now. Roles can't be renamed.
+pub async fn find_again(iam: &IamRead, identity: &Identity) -> Result<Identity, Unresolved> {
+    match identity.kind {
+        IdentityKind::User => Ok(user_by_id(iam, &identity.id).await?.identity),
+        IdentityKind::Role => Err(Unresolved::Refused(format!("the role with the unique ID {} is gone", identity.id))),
+    }
+}
+
+async fn user_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved> {
+    let mut pages = iam.list_users().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|it| failure(&it))?;
+        if let Some(user) = page.users.iter().find(|it| it.user_id == id.as_str()) {
+            let name = PrincipalName::parse(&user.user_name).map_err(|_| incomplete("ListUsers gave an odd name"))?;
+            let found = read_user(iam, &name, false).await?;
+            return found.ok_or_else(|| Unresolved::Failed(incomplete("IAM lists the user and does not find it")));
+        }
+    }
+    Err(Unresolved::Refused(format!("no user has the unique ID {id}")))
+}
+
+async fn key_owner(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unresolved> {
+    let Some(key) = claimed.access_key else {
+        return Err(Unresolved::Refused("the finding names neither a principal nor a key".to_owned()));
+    };
+    let foreign = || Unresolved::Refused(format!("access key {key} belongs to no user of account {}", claimed.account));
+    let used = match iam.get_access_key_last_used().access_key_id(key.as_str()).send().await {
+        Ok(it) => it,
+        // AWS answers AccessDenied for keys of other accounts, and models no error at all.
+        Err(error) if errors::is(&error, "NoSuchEntity") => return Err(foreign()),
+        Err(error) => return Err(Unresolved::Failed(failure(&error))),
+    };
+    let name = used.user_name().filter(|it| !it.is_empty()).ok_or_else(foreign)?;
+    let name = PrincipalName::parse(name).map_err(|_| incomplete("GetAccessKeyLastUsed gave an odd name"))?;
+    let found = read_user(iam, &name, false).await?.ok_or_else(foreign)?;
+    refuse_foreign_key(claimed, &found)?;
+    Ok(found)
+}
+
+async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolved> {
+    let (role, revoked_before) =
+        tokio::join!(iam.get_role().role_name(name.as_str()).send(), revoked_before(iam, name));
+    let role = match role {
+        Ok(it) => it.role.ok_or_else(|| incomplete("GetRole gave no role"))?,
+        Err(error) if errors::is(&error, "NoSuchEntity") => {
+            return Err(Unresolved::Refused(format!("there is no role `{name}`")));
+        }
+        Err(error) => return Err(Unresolved::Failed(failure(&error))),
+    };
+    let identity = Identity {
+        kind: IdentityKind::Role,
+        name: PrincipalName::parse(&role.role_name).map_err(|_| incomplete("GetRole gave an odd name"))?,
+        id: UniqueId::parse(&role.role_id).map_err(|_| incomplete("GetRole gave an odd ID"))?,
+        arn: role.arn.clone(),
+        path: role.path.clone(),
+        created: Some(role.create_date),
+    };
+    let observed = Observed { profile: Ok(role_profile(&role)), revoked_before, ..Observed::nothing_read() };
+    Ok(Resolved { identity, observed })
+}
+
+async fn role_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved> {
+    let mut pages = iam.list_roles().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|it| failure(&it))?;
+        if let Some(found) = page.roles.iter().find(|it| it.role_id == id.as_str()) {
+            let name = PrincipalName::parse(&found.role_name).map_err(|_| incomplete("ListRoles gave an odd name"))?;
+            return role(iam, &name).await;
+        }
+    }
+    Err(Unresolved::Refused(format!("no role has the unique ID {id}")))
+}
+
+pub(super) fn user_identity(user: &aws_sdk_iam::types::User) -> Result<Identity, Failure> {
+    Ok(Identity {
+        kind: IdentityKind::User,
+        name: PrincipalName::parse(&user.user_name).map_err(|_| incomplete("GetUser gave an odd name"))?,
+        id: UniqueId::parse(&user.user_id).map_err(|_| incomplete("GetUser gave an odd ID"))?,
+        arn: user.arn.clone(),
+        path: user.path.clone(),
+        created: Some(user.create_date),
+    })
+}

@@ -1,0 +1,10 @@
+//! What talks to AWS: the only crate with its SDKs. One service a file, plain structs and functions; what
+//! comes back is the domain's own types.
+
+pub mod accounts;
+pub mod errors;
+pub mod events;
+pub mod iam;
+pub mod ledger;
+pub mod notices;
+pub mod round_trips;

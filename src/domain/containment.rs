@@ -1,0 +1,11 @@
+//! What a containment decides: whom it may touch, what it does, and what is said of it.
+
+pub mod admission;
+pub mod escalation;
+pub mod guard;
+pub mod incident_token;
+pub mod message;
+pub mod playbooks;
+pub mod progress;
+pub mod report;
+pub mod snapshot;

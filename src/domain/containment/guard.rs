@@ -1,0 +1,231 @@
+//! Whom no plan may touch. Pure, and asked before the first write.
+
+use aws_smithy_types::DateTime;
+
+use super::admission::is_by_person;
+use super::playbooks::root_access_key;
+use crate::finding::{Finding, Principal, Source};
+use crate::history::Restored;
+use crate::identity::{Identity, IdentityKind};
+use crate::ids::AccountId;
+use crate::settings::{Responder, Untouchable};
+use crate::text;
+
+/// Why nothing may be done about the finding, as far as the finding itself tells.
+pub fn refuse_claim(settings: &Responder, finding: &Finding) -> Option<String> {
+    if let Some(reason) = refuse_account(&settings.untouchable, &finding.account) {
+        return Some(reason);
+    }
+    match &finding.principal {
+        Principal::NotContainable { reason } => Some(reason.clone()),
+        Principal::Root => {
+            let steps: Vec<_> =
+                root_access_key::STEPS.iter().enumerate().map(|(n, it)| format!("{}. {it}", n + 1)).collect();
+            Some(format!("no IAM edit holds the root user back; a person must: {}", steps.join("; ")))
+        }
+        Principal::User { .. } | Principal::Role { .. } | Principal::KeyOwner => None,
+    }
+}
+
+pub fn refuse_account(untouchable: &Untouchable, account: &AccountId) -> Option<String> {
+    let is_out = !untouchable.member_accounts.is_empty() && !untouchable.member_accounts.contains(account);
+    is_out.then(|| format!("account {account} is not in MEMBER_ACCOUNTS"))
+}
+
+pub fn refuse_own(untouchable: &Untouchable, identity: &Identity) -> Option<String> {
+    let is_own = identity.kind == IdentityKind::Role && untouchable.is_own_role(&identity.arn);
+    is_own.then(|| "it is one of this responder's own roles".to_owned())
+}
+
+/// Why nothing may be done to the identity that was found.
+pub fn refuse_identity(settings: &Responder, finding: &Finding, identity: &Identity) -> Option<String> {
+    if let Some(reason) = refuse_own(&settings.untouchable, identity) {
+        return Some(reason);
+    }
+    if finding.source == Source::Drill && !identity.path.starts_with(DRILL_PATH) {
+        return Some(format!("it is no user of a drill: its path does not begin with {DRILL_PATH}"));
+    }
+    if identity.kind == IdentityKind::Role {
+        if identity.path.starts_with("/aws-service-role/") {
+            return Some(
+                "it is a service-linked role, which only its service can change: revoke what uses it there".to_owned(),
+            );
+        }
+        if identity.path.starts_with("/aws-reserved/") || identity.name.as_str().starts_with("AWSReservedSSO_") {
+            return Some(
+                "it is a role of IAM Identity Center, which IAM can't edit: end the person's sessions and disable \
+                 the user in Identity Center, then deny its identitystore:UserId by a service control policy for 12 hours"
+                    .to_owned(),
+            );
+        }
+    }
+    let mut protected = settings.protected_principals.iter();
+    if protected.any(|it| it.matches(&identity.arn) || it.matches(identity.id.as_str())) {
+        return Some("it is in PROTECTED_PRINCIPALS".to_owned());
+    }
+    refuse_namesake(finding, identity)
+}
+
+/// An identity that merely bears the name is never touched: its unique ID must be the finding's, and
+/// where the finding has none, it must have existed when the finding's behaviour was seen.
+fn refuse_namesake(finding: &Finding, identity: &Identity) -> Option<String> {
+    if let Some(claimed) = finding.principal.unique_id() {
+        let differs = *claimed != identity.id;
+        return differs.then(|| {
+            format!(
+                "`{}` is a namesake: its unique ID is {}, the finding names {claimed}",
+                text::line(identity.name.as_str(), 64),
+                identity.id
+            )
+        });
+    }
+    match (identity.created, finding.occurred_at) {
+        (Some(created), Some(seen)) if created.secs() > seen.secs() => Some(format!(
+            "`{}` is a namesake: it was created at {created}, after the behaviour seen at {seen}",
+            text::line(identity.name.as_str(), 64)
+        )),
+        _ => None,
+    }
+}
+
+/// Where the users of drills are, and nobody else.
+pub const DRILL_PATH: &str = "/iam-responder-drill/";
+
+/// How long a finding that describes a state, and no behaviour, stays answered by a restore. A person
+/// who means it for good suppresses the finding or protects the principal.
+const RESTORE_HOLDS: i64 = 7 * 24 * 3_600;
+
+/// A person took the containment back, and knew what this finding tells. A newer behaviour is news.
+pub fn refuse_restored(
+    restored: Option<&Restored>,
+    finding: &Finding,
+    identity: &Identity,
+    now: DateTime,
+) -> Option<String> {
+    let it = restored.filter(|it| it.unique_id == identity.id.as_str() && !is_by_person(finding.source))?;
+    let at = DateTime::from_secs(it.at);
+    match (finding.threat.is_behaviour(), finding.occurred_at) {
+        (true, Some(seen)) => {
+            (seen.secs() <= it.at).then(|| format!("it was restored at {at}, after the behaviour seen at {seen}"))
+        }
+        _ if it.is_noted && now.secs() < it.at + RESTORE_HOLDS => {
+            let until = DateTime::from_secs(it.at + RESTORE_HOLDS);
+            Some(format!(
+                "it was restored at {at}, and this finding was known then: it counts again from {until} on, unless \
+                 it is suppressed or the principal protected"
+            ))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Threat;
+    use crate::fixtures::{finding, identity, parsed};
+    use crate::settings::tests::config;
+
+    fn refusal(
+        settings: &[(&str, &str)],
+        change: impl Fn(&mut Finding, &mut Identity),
+        kind: IdentityKind,
+    ) -> Option<String> {
+        let (mut finding, mut identity) = (finding(Threat::CompromisedCredential), identity(kind));
+        change(&mut finding, &mut identity);
+        let config = config(settings).unwrap();
+        refuse_claim(&config, &finding).or_else(|| refuse_identity(&config, &finding, &identity))
+    }
+
+    #[test]
+    fn an_ordinary_identity_is_not_refused() {
+        assert_eq!(refusal(&[], |_, _| {}, IdentityKind::User), None);
+        assert_eq!(refusal(&[], |_, _| {}, IdentityKind::Role), None);
+    }
+
+    #[test]
+    fn protected_principals_are_refused_by_arn_and_by_id() {
+        for it in ["arn:aws:iam::*:user/alice", "arn:aws:iam::111122223333:user/alice", "AIDACKCEVSQ6C2EXAMPLE"] {
+            let reason = refusal(&[("PROTECTED_PRINCIPALS", it)], |_, _| {}, IdentityKind::User);
+            assert_eq!(reason.as_deref(), Some("it is in PROTECTED_PRINCIPALS"), "{it}");
+        }
+    }
+
+    #[test]
+    fn own_and_unmodifiable_roles_are_refused() {
+        let path = |path: &'static str| move |_: &mut Finding, it: &mut Identity| it.path = path.to_owned();
+        assert!(
+            refusal(&[], path("/aws-service-role/x.amazonaws.com/"), IdentityKind::Role)
+                .unwrap()
+                .contains("service-linked")
+        );
+        assert!(
+            refusal(&[], path("/aws-reserved/sso.amazonaws.com/"), IdentityKind::Role)
+                .unwrap()
+                .contains("Identity Center")
+        );
+        let arn = |arn: &'static str| move |_: &mut Finding, it: &mut Identity| it.arn = arn.to_owned();
+        for own in [
+            "arn:aws:iam::111122223333:role/SecurityRemediationRole",
+            "arn:aws:iam::111122223333:role/SecurityRestoreRole",
+            "arn:aws:iam::999988887777:role/iam-responder",
+            "arn:aws:iam::999988887777:role/iam-responder-restorer",
+        ] {
+            let settings = [("RESTORER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder-restorer")];
+            assert!(refusal(&settings, arn(own), IdentityKind::Role).unwrap().contains("own roles"), "{own}");
+        }
+    }
+
+    #[test]
+    fn a_restore_answers_what_was_known_and_nothing_newer() {
+        let restored = Restored { at: 1_000, unique_id: "AIDACKCEVSQ6C2EXAMPLE".to_owned(), is_noted: true };
+        let refuses = |threat, seen: i64, now: i64, it: &Restored| {
+            let mut finding = finding(threat);
+            finding.source = Source::GuardDuty;
+            finding.occurred_at = Some(DateTime::from_secs(seen));
+            refuse_restored(Some(it), &finding, &identity(IdentityKind::User), DateTime::from_secs(now)).is_some()
+        };
+        assert!(refuses(Threat::CompromisedCredential, 1_000, 2_000, &restored));
+        assert!(!refuses(Threat::CompromisedCredential, 1_001, 2_000, &restored));
+        assert!(refuses(Threat::UnusedUser, 1_001, 999 + RESTORE_HOLDS, &restored));
+        assert!(!refuses(Threat::UnusedUser, 1_001, 1_000 + RESTORE_HOLDS, &restored));
+        let unknown = Restored { is_noted: false, ..restored.clone() };
+        assert!(!refuses(Threat::UnusedUser, 1_001, 2_000, &unknown));
+        let namesakes = Restored { unique_id: "AIDAOTHEROTHEROTHER00".to_owned(), ..restored };
+        assert!(!refuses(Threat::CompromisedCredential, 1_000, 2_000, &namesakes));
+    }
+
+    #[test]
+    fn a_drill_touches_only_its_own() {
+        let drill = |path: &'static str| {
+            move |finding: &mut Finding, it: &mut Identity| {
+                finding.source = Source::Drill;
+                it.path = path.to_owned();
+            }
+        };
+        assert!(refusal(&[], drill("/"), IdentityKind::User).unwrap().contains("no user of a drill"));
+        assert_eq!(refusal(&[], drill(DRILL_PATH), IdentityKind::User), None);
+    }
+
+    #[test]
+    fn namesakes_are_refused() {
+        let other = |it: &mut Finding, _: &mut Identity| {
+            it.principal = Principal::User { name: Some(parsed("alice")), id: Some(parsed("AIDAOTHEROTHEROTHER00")) }
+        };
+        assert!(refusal(&[], other, IdentityKind::User).unwrap().contains("namesake"));
+        let younger = |_: &mut Finding, it: &mut Identity| it.created = Some(DateTime::from_secs(1_001));
+        assert!(refusal(&[], younger, IdentityKind::User).unwrap().contains("namesake"));
+        let older = |_: &mut Finding, it: &mut Identity| it.created = Some(DateTime::from_secs(999));
+        assert_eq!(refusal(&[], older, IdentityKind::User), None);
+    }
+
+    #[test]
+    fn only_listed_accounts_are_touched_when_there_is_a_list() {
+        assert!(
+            refusal(&[("MEMBER_ACCOUNTS", "444455556666")], |_, _| {}, IdentityKind::User)
+                .unwrap()
+                .contains("MEMBER_ACCOUNTS")
+        );
+        assert_eq!(refusal(&[("MEMBER_ACCOUNTS", "444455556666,111122223333")], |_, _| {}, IdentityKind::User), None);
+    }
+}

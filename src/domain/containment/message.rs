@@ -1,0 +1,226 @@
+//! What the notices say, rendered once from what is known: every sink gets a finished text that is safe
+//! for it, and none looks into a response that is still going on.
+
+use aws_smithy_types::DateTime;
+use serde_json::json;
+
+use super::incident_token;
+use super::playbooks::Playbook;
+use super::progress::Progress;
+use super::report::counted;
+use crate::change::Undo;
+use crate::finding::{Finding, Principal, Severity};
+use crate::identity::Identity;
+use crate::ids::Arn;
+use crate::text;
+use crate::verdict::Verdict;
+
+/// One rendered message, for every sink.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// For an SNS subject: the verdict before the name, because a phone shows the beginning.
+    pub subject: String,
+    /// One line: severity, what happened, to whom, how it ended.
+    pub headline: String,
+    /// Plain text for a phone at night: who, what was done, what is open, how to undo, where to look.
+    pub text: String,
+    /// For a note under a finding: at most 512 characters.
+    pub note: String,
+    /// What subscribers of the topic filter by.
+    pub attributes: Vec<(&'static str, String)>,
+    /// Incident Manager's scale: 1 is critical.
+    pub impact: i32,
+    pub incident: IncidentFields,
+}
+
+/// What an incident or OpsItem needs beside its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncidentFields {
+    pub token: String,
+    pub seen: DateTime,
+    /// The trigger as JSON.
+    pub raw: String,
+    /// The finding, where it has an ARN of AWS's form: Incident Manager refuses the whole request for
+    /// another.
+    pub trigger_arn: Option<String>,
+    /// Title and ARN.
+    pub related: Vec<(&'static str, String)>,
+    /// The same for one principal as long as its OpsItem is open.
+    pub dedup: String,
+}
+
+impl Message {
+    pub fn render(finding: &Finding, playbook: &Playbook, progress: &Progress, now: DateTime) -> Self {
+        let view = View { finding, playbook, progress };
+        let (verdict, account) = (progress.verdict(), &finding.account);
+        Self {
+            subject: text::subject(&format!("{}: {}: {} ({account})", playbook.title, verdict.words(), view.name())),
+            headline: view.headline(),
+            text: view.text(),
+            note: view.note(),
+            attributes: vec![
+                ("severity", finding.severity.label().to_owned()),
+                ("playbook", playbook.id.to_owned()),
+                ("account", account.to_string()),
+                ("verdict", verdict.name().to_owned()),
+            ],
+            impact: view.impact(),
+            incident: view.incident(now),
+        }
+    }
+}
+
+struct View<'a> {
+    finding: &'a Finding,
+    playbook: &'a Playbook,
+    progress: &'a Progress,
+}
+
+impl View<'_> {
+    fn verdict(&self) -> Verdict {
+        self.progress.verdict()
+    }
+
+    fn who(&self) -> String {
+        who(self.finding, self.progress.identity.as_ref())
+    }
+
+    /// The shortest way to say whom this is about.
+    fn name(&self) -> String {
+        match &self.progress.identity {
+            Some(it) => format!("{} {}", it.kind.word(), it.name),
+            None => self.finding.principal.claim_key().replace('/', " "),
+        }
+    }
+
+    fn headline(&self) -> String {
+        let (severity, title) = (self.finding.severity.label(), self.playbook.title);
+        format!("[{severity}] {title}: {} - {}", self.who(), self.verdict().words())
+    }
+
+    fn text(&self) -> String {
+        let progress = self.progress;
+        let mut lines = vec![self.headline(), String::new()];
+        lines.push(format!("Finding: {}", text::line(&self.finding.kind, 200)));
+        lines.push(format!("Said: {}", text::line(&self.finding.title, 300)));
+        if let Some(time) = &self.finding.occurred_at {
+            lines.push(format!("Seen: {time}"));
+        }
+        if let Some(reason) = &progress.reason {
+            lines.push(format!("Verdict: {} - {}", self.verdict().words(), text::line(reason, 2_000)));
+        }
+        let times = progress.reversals.len();
+        if times > 0 {
+            lines.push(String::new());
+            lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));
+        }
+        let done = [progress.changes.summary(), progress.notices.summary()].concat();
+        section(&mut lines, "What was done", done.into_iter().map(|it| it.words));
+        section(&mut lines, "Undone by somebody, and put back", counted(&progress.reversals).into_iter());
+        section(&mut lines, "Still open", progress.open.iter().cloned());
+        section(&mut lines, "Failed", progress.failed.iter().filter(|it| !progress.open.contains(it)).cloned());
+        section(&mut lines, "Good to know", progress.notes.iter().cloned());
+        section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo());
+        section(&mut lines, "Where to look", self.links());
+        text::cut(&lines.join("\n"), 100_000)
+    }
+
+    fn undo(&self) -> impl Iterator<Item = String> {
+        let applied = self.progress.changes.applied().into_iter().filter(|it| it.deed.contains());
+        applied.map(|it| match it.deed.undo() {
+            Undo::By(command) => command,
+            Undo::Never(why) => format!("{}: {why}", crate::outcome::Deed::target(&it.deed)),
+        })
+    }
+
+    fn links(&self) -> impl Iterator<Item = String> {
+        let identity = self.progress.identity.iter().map(|it| it.arn.clone());
+        identity.chain([self.finding.id.clone()]).chain(self.finding.creator.clone())
+    }
+
+    fn note(&self) -> String {
+        let done = self.progress.changes.applied().len() + self.progress.notices.applied().len();
+        let reason = self.progress.reason.as_deref().unwrap_or_default();
+        let failed = match self.progress.failed.first() {
+            Some(first) => format!(" Failed: {} ({} in all).", text::line(first, 160), self.progress.failed.len()),
+            None => String::new(),
+        };
+        let note = format!(
+            "iam-responder, playbook {}: {} - {}. {done} changes made. {}.{failed}",
+            self.playbook.id,
+            self.who(),
+            self.verdict().words(),
+            text::line(reason, 200),
+        );
+        text::line(&note, 512)
+    }
+
+    /// 1 is critical: also whatever could not be contained.
+    fn impact(&self) -> i32 {
+        match self.verdict() {
+            Verdict::NotContained | Verdict::Unverified | Verdict::SuspectsOpen => 1,
+            _ if !self.progress.reversals.is_empty() => 1,
+            Verdict::Contained | Verdict::Refused | Verdict::Observed | Verdict::InProgress | Verdict::Deferred => {
+                match self.finding.severity {
+                    it if it >= Severity::CRITICAL => 1,
+                    it if it >= Severity::HIGH => 2,
+                    _ => 3,
+                }
+            }
+        }
+    }
+
+    fn incident(&self, now: DateTime) -> IncidentFields {
+        let identity = self.progress.identity.as_ref();
+        let raw = json!({
+            "finding": text::line(&self.finding.id, 1_000),
+            "type": text::line(&self.finding.kind, 200),
+            "playbook": self.playbook.id,
+            "account": self.finding.account,
+            "verdict": self.verdict(),
+        });
+        let is_aws_arn = self.finding.id.starts_with("arn:aws") && self.finding.id.len() <= 1_000;
+        let is_arn = is_aws_arn && Arn::parse(&self.finding.id).is_some();
+        let principal = identity.map_or_else(|| self.finding.principal.claim_key(), |it| it.id.to_string());
+        IncidentFields {
+            token: incident_token::incident(self.finding, identity, now),
+            seen: self.finding.occurred_at.unwrap_or(now),
+            raw: raw.to_string(),
+            trigger_arn: is_arn.then(|| self.finding.id.clone()),
+            related: self.related(),
+            dedup: format!("iam-responder/{}/{principal}", self.finding.account),
+        }
+    }
+
+    fn related(&self) -> Vec<(&'static str, String)> {
+        let identity = self.progress.identity.iter().map(|it| ("The contained identity", it.arn.clone()));
+        let creator = self.finding.creator.iter().map(|it| ("Who created it", it.clone()));
+        identity.chain(creator).filter(|(_, arn)| Arn::parse(arn).is_some()).collect()
+    }
+}
+
+/// `user alice (AIDA…) in account 111122223333`, with as much as is known.
+fn who(finding: &Finding, identity: Option<&Identity>) -> String {
+    let account = &finding.account;
+    match (identity, &finding.principal) {
+        (Some(it), _) => format!("{} {} ({}) in account {account}", it.kind.word(), it.name, it.id),
+        (None, Principal::User { name: Some(name), .. }) => format!("user {name} in account {account}"),
+        (None, Principal::User { id: Some(id), .. }) => format!("user {id} in account {account}"),
+        (None, Principal::Role { name: Some(name), .. }) => format!("role {name} in account {account}"),
+        (None, Principal::Root) => format!("the root user of account {account}"),
+        (None, _) => match &finding.access_key {
+            Some(key) => format!("the holder of {key} in account {account}"),
+            None => format!("an identity in account {account}"),
+        },
+    }
+}
+
+fn section(lines: &mut Vec<String>, title: &str, items: impl Iterator<Item = String>) {
+    let items: Vec<_> = items.collect();
+    if items.is_empty() {
+        return;
+    }
+    lines.push(String::new());
+    lines.push(format!("{title}:"));
+    lines.extend(items.iter().map(|it| format!("- {}", text::line(it, 2_000))));
+}

@@ -1,0 +1,162 @@
+//! The responses, one file each, in one flat table.
+//!
+//! A playbook is data and two pure functions over what was observed. It can't call AWS, because it
+//! is not given a client.
+
+use aws_smithy_types::DateTime;
+
+use crate::change::{Change, DATE_TAG, FINDING_TAG, INCIDENT_TAG};
+use crate::finding::{Finding, Threat};
+use crate::identity::{Credential, Identity, IdentityKind, Observed};
+use crate::settings::Options;
+use crate::text;
+
+mod compromised_credential;
+mod overprivileged_user;
+pub mod root_access_key;
+mod unauthorized_user;
+mod unused_user;
+
+/// One response to one threat.
+pub struct Playbook {
+    /// The same in the file's name, PLAYBOOK_MODES, the README and every report.
+    pub id: &'static str,
+    /// For people: the first words of an alert.
+    pub title: &'static str,
+    pub threat: Threat,
+    /// What stops the attacker at once: additive, reversible, and planned from no more than the
+    /// identity and its keys (or the role's former revocation).
+    pub strike: fn(&Case, &Observed) -> Vec<Change>,
+    /// Everything that is missing between what was observed and the state to reach. Empty when
+    /// nothing is left to do.
+    pub plan: fn(&Case, &Observed) -> Plan,
+    pub escalation: &'static [Escalation],
+    /// Somebody may be acting with the identity right now, and against us.
+    pub has_adversary: bool,
+    /// It takes policies and groups away, and must know which of them hold a Deny.
+    pub detaches: bool,
+}
+
+/// Every playbook, in the order of the README.
+pub static ALL: &[Playbook] = &[
+    compromised_credential::PLAYBOOK,
+    overprivileged_user::PLAYBOOK,
+    root_access_key::PLAYBOOK,
+    unused_user::PLAYBOOK,
+    unauthorized_user::PLAYBOOK,
+];
+
+/// The playbook of a threat; each has exactly one.
+pub fn select(threat: Threat) -> Option<&'static Playbook> {
+    ALL.iter().find(|it| it.threat == threat)
+}
+
+/// What a playbook decides by.
+pub struct Case<'a> {
+    pub finding: &'a Finding,
+    pub identity: &'a Identity,
+    pub now: DateTime,
+    pub options: Options,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    pub changes: Vec<Change>,
+    /// What a person should know beside the changes.
+    pub notes: Vec<String>,
+    /// What the changes don't stop.
+    pub suspects: Vec<String>,
+}
+
+/// Whom and what else to tell. Each is optional by configuration and none can hold up containment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escalation {
+    Rotation,
+    Incident,
+    SecurityHub,
+    Alert,
+}
+
+/// The quarantine, unless it already holds.
+fn quarantine(case: &Case, observed: &Observed) -> Option<Change> {
+    let policy = case.finding.partition.deny_all_policy();
+    (!observed.has_barrier(&policy)).then(|| Change::AttachDenyAll { user: case.identity.name.clone(), policy })
+}
+
+fn deactivate_keys(case: &Case, observed: &Observed) -> Vec<Change> {
+    let user = &case.identity.name;
+    observed.active_keys().map(|key| Change::DeactivateAccessKey { user: user.clone(), key: key.clone() }).collect()
+}
+
+/// Everything else that a user acts with and that can be set inactive.
+fn disarm(case: &Case, observed: &Observed) -> Vec<Change> {
+    let user = &case.identity.name;
+    let deactivate =
+        |it: &Credential| Change::DeactivateCredential { user: user.clone(), kind: it.kind, id: it.id.clone() };
+    let mut changes: Vec<_> = observed.active_credentials().map(deactivate).collect();
+    if case.options.remove_login_profile && observed.login == Ok(true) {
+        changes.push(Change::DeleteLoginProfile { user: user.clone() });
+    }
+    changes
+}
+
+/// Says on the identity itself what happened to it, for whoever finds it.
+fn tag(case: &Case, observed: &Observed, incident: &str) -> Option<Change> {
+    let finding_id = text::tag_value(&case.finding.id);
+    let is_there = |key: &str, value: &str| {
+        observed.profile.as_ref().is_ok_and(|it| it.tags.iter().any(|(k, v)| k == key && v == value))
+    };
+    if is_there(INCIDENT_TAG, incident) && is_there(FINDING_TAG, &finding_id) {
+        return None;
+    }
+    let tags = vec![
+        (INCIDENT_TAG.to_owned(), incident.to_owned()),
+        (DATE_TAG.to_owned(), text::tag_value(&case.now.to_string())),
+        (FINDING_TAG.to_owned(), finding_id),
+    ];
+    Some(Change::Tag { kind: case.identity.kind, name: case.identity.name.clone(), tags })
+}
+
+const QUARANTINED: &str = "AutomatedSecurityQuarantine";
+const REMEDIATED: &str = "AutoRemediated";
+
+/// What a user still has, and a person should know.
+fn left_in_place(case: &Case, observed: &Observed) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(names) = observed.inline.as_ref().ok().filter(|it| !it.is_empty()) {
+        notes.push(format!("inline policies are left in place: {}", text::line(&names.join(", "), 400)));
+    }
+    if let Some(devices) = observed.mfa_devices.as_ref().ok().filter(|it| !it.is_empty()) {
+        notes.push(format!("MFA devices, check that each is known: {}", text::line(&devices.join(", "), 400)));
+    }
+    if observed.login == Ok(true) && !case.options.remove_login_profile {
+        notes.push("there is a console password: the deny covers it, reset it before you lift the deny".to_owned());
+    }
+    notes
+}
+
+/// A playbook about users was given a role: nothing of it applies.
+fn is_user(case: &Case) -> bool {
+    case.identity.kind == IdentityKind::User
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    #[test]
+    fn every_threat_has_exactly_one_playbook() {
+        for threat in Threat::ALL {
+            let playbooks: Vec<_> = ALL.iter().filter(|it| it.threat == threat).map(|it| it.id).collect();
+            assert_eq!(playbooks, [threat.playbook()]);
+        }
+        assert_eq!(ALL.len(), Threat::ALL.len());
+    }
+
+    pub(crate) fn case<'a>(finding: &'a Finding, identity: &'a Identity) -> Case<'a> {
+        Case { finding, identity, now: DateTime::from_secs(2_000), options: Options::default() }
+    }
+
+    pub(crate) fn words(changes: &[Change]) -> Vec<String> {
+        changes.iter().map(ToString::to_string).collect()
+    }
+}

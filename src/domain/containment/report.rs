@@ -1,0 +1,119 @@
+//! What happened, as one value: the response of the invocation and the log line. Every text here is
+//! safe for its sink whatever the identity is called.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::playbooks::Playbook;
+use super::progress::Progress;
+use crate::finding::{Finding, Principal, Source, Threat};
+use crate::history;
+use crate::identity::Identity;
+use crate::outcome::Summary;
+use crate::round_trips::RoundTrips;
+use crate::settings::Mode;
+use crate::text;
+use crate::verdict::Verdict;
+
+/// One finding's response. Others read these names: changing one is a line in the CHANGELOG.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub finding_id: String,
+    pub source: Source,
+    pub threat: Threat,
+    pub playbook: &'static str,
+    pub mode: Mode,
+    pub account: String,
+    pub principal: Value,
+    pub access_key: Option<String>,
+    pub verdict: Verdict,
+    pub reason: String,
+    pub actions: Vec<Summary>,
+    /// What somebody undid, each time it was seen: an attacker is fighting back.
+    pub reversals: Vec<String>,
+    #[serde(skip)]
+    pub times_undone: usize,
+    pub notes: Vec<String>,
+    pub open: Vec<String>,
+    /// What was attached, joined and active before, for whoever has to put it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    pub timings_ms: Timings,
+    pub round_trips: RoundTrips,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Timings {
+    /// From when the behaviour was seen to the start of the invocation; absent when not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour_to_start: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_barrier: Option<u64>,
+    pub verdict: u64,
+    pub total: u64,
+}
+
+pub fn millis(it: Duration) -> u64 {
+    u64::try_from(it.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Report {
+    pub fn of(
+        progress: &Progress,
+        finding: &Finding,
+        playbook: &Playbook,
+        mode: Mode,
+        timings_ms: Timings,
+        round_trips: RoundTrips,
+    ) -> Self {
+        Self {
+            finding_id: text::line(&finding.id, 512),
+            source: finding.source,
+            threat: finding.threat,
+            playbook: playbook.id,
+            mode,
+            account: finding.account.to_string(),
+            principal: principal(finding, progress.identity.as_ref()),
+            access_key: finding.access_key.as_ref().map(ToString::to_string),
+            verdict: progress.verdict(),
+            reason: progress.reason.clone().unwrap_or_default(),
+            actions: [progress.changes.summary(), progress.notices.summary()].concat(),
+            reversals: counted(&progress.reversals),
+            times_undone: progress.reversals.len(),
+            notes: progress.notes.clone(),
+            open: progress.open.clone(),
+            before: progress.snapshot.as_ref().map(history::snapshot),
+            timings_ms,
+            round_trips,
+        }
+    }
+}
+
+fn principal(finding: &Finding, identity: Option<&Identity>) -> Value {
+    if let Some(it) = identity {
+        return json!({"type": it.kind, "name": it.name, "id": it.id});
+    }
+    match &finding.principal {
+        Principal::User { name, id } => json!({"type": "user", "name": name, "id": id}),
+        Principal::Role { name, id, .. } => json!({"type": "role", "name": name, "id": id}),
+        Principal::KeyOwner => json!({"type": "unknown", "name": null, "id": null}),
+        Principal::Root => json!({"type": "root", "name": "root", "id": null}),
+        Principal::NotContainable { .. } => json!({"type": "not-containable", "name": null, "id": null}),
+    }
+}
+
+/// Each line once, with how often it came.
+pub(super) fn counted(lines: &[String]) -> Vec<String> {
+    let mut counted: Vec<(&String, usize)> = Vec::new();
+    for line in lines {
+        match counted.iter_mut().find(|(it, _)| *it == line) {
+            Some((_, times)) => *times += 1,
+            None => counted.push((line, 1)),
+        }
+    }
+    let words =
+        |(line, times): (&String, usize)| if times > 1 { format!("{line} ({times} times)") } else { line.clone() };
+    counted.into_iter().map(words).collect()
+}

@@ -1,0 +1,186 @@
+//! What we were told: one finding, whatever service it came from.
+
+use aws_smithy_types::DateTime;
+use serde::{Serialize, Serializer};
+
+use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region, UniqueId};
+
+/// Who told us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    GuardDuty,
+    SecurityHub,
+    SecurityHubCustomAction,
+    SecurityHubV2,
+    CloudTrail,
+    Health,
+    Simulation,
+    Drill,
+    Command,
+}
+
+/// Why we act. Each threat has exactly one playbook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Threat {
+    CompromisedCredential,
+    OverprivilegedUser,
+    RootAccessKey,
+    UnusedUser,
+    UnauthorizedUser,
+}
+
+impl Threat {
+    pub const ALL: [Self; 5] = [
+        Self::CompromisedCredential,
+        Self::OverprivilegedUser,
+        Self::RootAccessKey,
+        Self::UnusedUser,
+        Self::UnauthorizedUser,
+    ];
+
+    /// The ID of the playbook that answers it: the same in PLAYBOOK_MODES, the README and every report.
+    pub const fn playbook(self) -> &'static str {
+        match self {
+            Self::CompromisedCredential => "compromised-credential",
+            Self::OverprivilegedUser => "overprivileged-user",
+            Self::RootAccessKey => "root-access-key",
+            Self::UnusedUser => "unused-user",
+            Self::UnauthorizedUser => "unauthorized-user",
+        }
+    }
+
+    /// Somebody did something at a time; the others are states that last until they are mended.
+    pub fn is_behaviour(self) -> bool {
+        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
+    }
+}
+
+/// GuardDuty's scale: 1.0-3.9 low, 4.0-6.9 medium, 7.0-8.9 high, 9.0-10.0 critical.
+/// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-severity.html>
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Severity(pub f64);
+
+impl Severity {
+    pub const CRITICAL: Self = Self(9.0);
+    pub const HIGH: Self = Self(7.0);
+
+    /// Security Hub's label, as the lower bound of the same band.
+    pub fn of_label(label: &str) -> Option<Self> {
+        match label {
+            "CRITICAL" => Some(Self::CRITICAL),
+            "HIGH" => Some(Self::HIGH),
+            "MEDIUM" => Some(Self(4.0)),
+            "LOW" => Some(Self(1.0)),
+            "INFORMATIONAL" => Some(Self(0.0)),
+            _ => None,
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self.0 {
+            s if s >= 9.0 => "CRITICAL",
+            s if s >= 7.0 => "HIGH",
+            s if s >= 4.0 => "MEDIUM",
+            s if s >= 1.0 => "LOW",
+            _ => "INFORMATIONAL",
+        }
+    }
+}
+
+impl Serialize for Severity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
+/// Whom the finding names: a claim, not yet an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Principal {
+    /// At least one of name and ID is present.
+    User {
+        name: Option<PrincipalName>,
+        id: Option<UniqueId>,
+    },
+    /// At least one of name and ID is present. The session is the part after the colon of the
+    /// principal ID: whoever assumed the role chose it, so it is data and never a key.
+    Role {
+        name: Option<PrincipalName>,
+        id: Option<UniqueId>,
+        session: Option<String>,
+    },
+    /// Only a long-term access key is known; IAM tells its owner.
+    KeyOwner,
+    Root,
+    /// Nobody whom an IAM edit could contain, and why: a person has to act.
+    NotContainable {
+        reason: String,
+    },
+}
+
+impl Principal {
+    pub fn unique_id(&self) -> Option<&UniqueId> {
+        match self {
+            Self::User { id, .. } | Self::Role { id, .. } => id.as_ref(),
+            Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
+        }
+    }
+
+    /// Which identity this is about, as far as the finding says: findings with the same key are
+    /// handled one after the other.
+    pub fn claim_key(&self) -> String {
+        let text = |name: &Option<PrincipalName>, id: &Option<UniqueId>| match (id, name) {
+            (_, Some(name)) => name.to_string(),
+            (Some(id), None) => id.to_string(),
+            (None, None) => String::new(),
+        };
+        match self {
+            Self::User { name, id } => format!("user/{}", text(name, id)),
+            Self::Role { name, id, .. } => format!("role/{}", text(name, id)),
+            Self::KeyOwner => "key".to_owned(),
+            Self::Root => "root".to_owned(),
+            Self::NotContainable { .. } => "-".to_owned(),
+        }
+    }
+}
+
+/// How Security Hub knows the finding, echoed as it came: the product ARN is never built by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HubReference {
+    pub id: String,
+    pub product_arn: String,
+    pub region: Region,
+}
+
+/// One thing to respond to. `account` owns the identity; it comes from the finding's own fields,
+/// never from the envelope, which names whose bus received it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    pub id: String,
+    pub source: Source,
+    pub threat: Threat,
+    pub severity: Severity,
+    pub account: AccountId,
+    pub partition: Partition,
+    pub region: Region,
+    pub principal: Principal,
+    pub access_key: Option<AccessKeyId>,
+    /// The service's own name for what happened, such as a GuardDuty type or a control ID.
+    pub kind: String,
+    /// Written by others, attackers among them. For people to read, never to decide by.
+    pub title: String,
+    #[serde(serialize_with = "rfc3339")]
+    pub occurred_at: Option<DateTime>,
+    /// The ARN of whoever created the user.
+    pub creator: Option<String>,
+    pub security_hub: Option<HubReference>,
+}
+
+fn rfc3339<S: Serializer>(time: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(it) => serializer.collect_str(it),
+        None => serializer.serialize_none(),
+    }
+}

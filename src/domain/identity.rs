@@ -1,0 +1,220 @@
+//! What IAM says: the identity behind a finding's claim, and the state it is in.
+//!
+//! Plain data: the clients fill it, playbooks, guard and reports read it.
+
+use std::fmt;
+
+use aws_smithy_types::DateTime;
+use serde::Serialize;
+
+use crate::ids::{AccessKeyId, PrincipalName, UniqueId};
+use crate::outcome::Failure;
+
+/// A principal that was found in the account that owns it, by its immutable ID.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identity {
+    pub kind: IdentityKind,
+    pub name: PrincipalName,
+    pub id: UniqueId,
+    pub arn: String,
+    pub path: String,
+    pub created: Option<DateTime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityKind {
+    User,
+    Role,
+}
+
+impl IdentityKind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Role => "role",
+        }
+    }
+}
+
+/// Something that could not be read, and why. What depends on it is not known, which is never the
+/// same as "not there".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub what: &'static str,
+    pub why: Why,
+}
+
+/// Why something could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// It was left out on purpose, or the answer did not come in the time that was given to it.
+    NotRead,
+    /// The name leads to nobody.
+    Gone(Failure),
+    /// The name leads to another unique ID.
+    Replaced(String),
+    /// AWS asked for fewer calls.
+    Throttled(Failure),
+    /// AWS refused, or answered with something else.
+    Failed(Failure),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRead => f.write_str("not read yet"),
+            Self::Replaced(by) => f.write_str(by),
+            Self::Gone(failure) | Self::Throttled(failure) | Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.what, self.why)
+    }
+}
+
+impl Unreadable {
+    pub fn not_read(what: &'static str) -> Self {
+        Self { what, why: Why::NotRead }
+    }
+
+    /// From AWS's answer to a read.
+    pub fn failed(what: &'static str, failure: Failure) -> Self {
+        let why = match failure.code.as_str() {
+            "NoSuchEntity" => Why::Gone(failure),
+            code if code.starts_with("Throttling") => Why::Throttled(failure),
+            _ => Why::Failed(failure),
+        };
+        Self { what, why }
+    }
+
+    /// The identity itself is gone: the name leads to nobody, or to another unique ID.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.why, Why::Gone(_) | Why::Replaced(_))
+    }
+}
+
+pub type Read<T> = Result<T, Unreadable>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessKey {
+    pub id: AccessKeyId,
+    pub active: bool,
+}
+
+/// What a user can act with beside access keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialKind {
+    /// CodeCommit, Keyspaces, Bedrock and CloudWatch keys.
+    ServiceSpecific,
+    SshKey,
+    SigningCertificate,
+}
+
+impl CredentialKind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ServiceSpecific => "service-specific credential",
+            Self::SshKey => "SSH key",
+            Self::SigningCertificate => "signing certificate",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Credential {
+    pub kind: CredentialKind,
+    pub id: String,
+    pub active: bool,
+}
+
+/// The tags and the permissions boundary come with the identity itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    pub boundary: Option<String>,
+    pub tags: Vec<(String, String)>,
+}
+
+/// The state of an identity, as far as it could be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub profile: Read<Profile>,
+    pub keys: Read<Vec<AccessKey>>,
+    pub credentials: Read<Vec<Credential>>,
+    /// Whether there is a console password.
+    pub login: Read<bool>,
+    /// Serial numbers. An attacker may have added one; they are reported and left.
+    pub mfa_devices: Read<Vec<String>>,
+    /// ARNs of attached managed policies.
+    pub attached: Read<Vec<String>>,
+    pub inline: Read<Vec<String>>,
+    pub groups: Read<Vec<String>>,
+    /// Those of `attached` and `groups` that hold a Deny; read only for a playbook that takes them away.
+    pub denying: Read<Vec<String>>,
+    /// Sessions issued before this moment are refused everything (roles only).
+    pub revoked_before: Read<Option<DateTime>>,
+}
+
+impl Observed {
+    pub fn nothing_read() -> Self {
+        Self {
+            profile: Err(Unreadable::not_read("profile")),
+            keys: Err(Unreadable::not_read("access keys")),
+            credentials: Err(Unreadable::not_read("other credentials")),
+            login: Err(Unreadable::not_read("console password")),
+            mfa_devices: Err(Unreadable::not_read("MFA devices")),
+            attached: Err(Unreadable::not_read("attached policies")),
+            inline: Err(Unreadable::not_read("inline policies")),
+            groups: Err(Unreadable::not_read("groups")),
+            denying: Err(Unreadable::not_read("policy documents")),
+            revoked_before: Err(Unreadable::not_read("session revocation")),
+        }
+    }
+
+    pub fn unreadable(&self) -> Vec<&Unreadable> {
+        let each = [
+            self.profile.as_ref().err(),
+            self.keys.as_ref().err(),
+            self.credentials.as_ref().err(),
+            self.login.as_ref().err(),
+            self.mfa_devices.as_ref().err(),
+            self.attached.as_ref().err(),
+            self.inline.as_ref().err(),
+            self.groups.as_ref().err(),
+            self.denying.as_ref().err(),
+            self.revoked_before.as_ref().err(),
+        ];
+        each.into_iter().flatten().collect()
+    }
+
+    /// The user's access keys that still work, as far as they are known.
+    pub fn active_keys(&self) -> impl Iterator<Item = &AccessKeyId> {
+        self.keys.iter().flatten().filter(|it| it.active).map(|it| &it.id)
+    }
+
+    pub fn active_credentials(&self) -> impl Iterator<Item = &Credential> {
+        self.credentials.iter().flatten().filter(|it| it.active)
+    }
+
+    /// A barrier could not be read: whether it holds is not known.
+    pub fn is_unknown(&self) -> bool {
+        let barriers = [self.profile.as_ref().err(), self.keys.as_ref().err(), self.attached.as_ref().err()];
+        barriers.into_iter().flatten().chain(self.revoked_before.as_ref().err()).any(|it| it.why != Why::NotRead)
+    }
+
+    /// AWS asked for fewer calls.
+    pub fn is_throttled(&self) -> bool {
+        self.unreadable().iter().any(|it| matches!(it.why, Why::Throttled(_)))
+    }
+
+    /// Whether the policy denies the identity, attached or as its boundary.
+    pub fn has_barrier(&self, deny_all: &str) -> bool {
+        let attached = self.attached.as_ref().is_ok_and(|it| it.iter().any(|arn| arn == deny_all));
+        let boundary = self.profile.as_ref().is_ok_and(|it| it.boundary.as_deref() == Some(deny_all));
+        attached || boundary
+    }
+}

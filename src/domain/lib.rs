@@ -1,0 +1,25 @@
+//! What decides: from an event to a finding, from a finding and what IAM says to a plan, from what was
+//! done to what people are told. Pure: no SDK, no network, no clock, no environment, no file, no log;
+//! time comes in as an argument.
+//!
+//! The folders (`settings`, `sources`, `containment`, `restoration`) never import each other, only the
+//! files beside this one.
+
+pub mod change;
+pub mod command;
+pub mod containment;
+pub mod finding;
+#[cfg(test)]
+mod fixtures;
+pub mod history;
+pub mod identity;
+pub mod ids;
+pub mod notice;
+pub mod outcome;
+pub mod policy_document;
+pub mod restoration;
+pub mod round_trips;
+pub mod settings;
+pub mod sources;
+pub mod text;
+pub mod verdict;

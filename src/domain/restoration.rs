@@ -1,0 +1,6 @@
+//! What a restore decides: what is given back and in which order, what changed since, and what is said
+//! of it.
+
+mod drift;
+pub mod plan;
+pub mod report;

@@ -1,0 +1,232 @@
+//! The settings: the only folder that knows the names of environment variables.
+//!
+//! Read once, one struct for each function of the template: none requires what it does not use. All
+//! problems are reported together, by name, so that one deployment mends them all.
+
+use std::str::FromStr;
+
+use crate::ids::{AccountId, Arn, Partition, Region};
+
+mod driller;
+mod reader;
+mod responder;
+mod restorer;
+mod values;
+
+pub use driller::Driller;
+pub use responder::{Eligibility, Notices, Options, Responder};
+pub use restorer::Restorer;
+pub use values::{IdentityPattern, Mode, Part, Pattern, Secret};
+
+use reader::{Reader, arn, external_id, nowhere, parsed, table, url};
+
+/// What this function of the template needs.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    Responder(Box<Responder>),
+    Restorer(Restorer),
+    Driller(Driller),
+}
+
+/// Every problem with the settings, each with the name of its variable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid configuration: {}", .problems.join("; "))]
+pub struct SettingsError {
+    pub problems: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the settings through `lookup`. An empty variable counts as absent: that is how a
+    /// template leaves an optional parameter out.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut read = Reader { lookup: &lookup, problems: Vec::new() };
+        let settings = match read.optional("PART", Part::from_str).unwrap_or(Part::Responder) {
+            Part::Responder => Self::Responder(Box::new(Responder::read(&mut read))),
+            Part::Restorer => Self::Restorer(Restorer::read(&mut read)),
+            Part::Driller => Self::Driller(Driller::read(&mut read)),
+        };
+        if read.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: read.problems }) }
+    }
+
+    pub fn common(&self) -> &Common {
+        match self {
+            Self::Responder(it) => &it.common,
+            Self::Restorer(it) => &it.common,
+            Self::Driller(it) => &it.common,
+        }
+    }
+}
+
+/// What every function needs.
+#[derive(Debug, Clone)]
+pub struct Common {
+    pub external_id: Secret,
+    pub region: Region,
+    pub ledger_table: String,
+    /// The role that this function takes in an account.
+    pub member_role_name: String,
+    pub alert_topic_arn: Option<String>,
+    /// A simulated AWS. The SDK has a variable of its own for it, and panics when that is empty, which
+    /// is how a template leaves one out.
+    pub endpoint_url: Option<String>,
+}
+
+impl Common {
+    fn read(read: &mut Reader, member_role_name: String) -> Self {
+        Self {
+            external_id: Secret::new(read.required("EXTERNAL_ID", external_id).unwrap_or_default()),
+            region: read.required("AWS_REGION", parsed).unwrap_or_else(nowhere),
+            ledger_table: read.required("LEDGER_TABLE", table).unwrap_or_default(),
+            member_role_name,
+            alert_topic_arn: read.optional("ALERT_TOPIC_ARN", |it| arn(it, "sns")),
+            endpoint_url: read.optional("ENDPOINT_URL", url),
+        }
+    }
+
+    pub fn member_role_arn(&self, account: &AccountId, partition: &Partition) -> String {
+        format!("arn:{partition}:iam::{account}:role/{}", self.member_role_name)
+    }
+}
+
+/// What no function of ours ever touches: our own roles, and accounts outside of the list.
+#[derive(Debug, Clone)]
+pub struct Untouchable {
+    pub responder_role_arn: String,
+    pub restorer_role_arn: Option<String>,
+    /// The names of the roles that our functions take in member accounts.
+    pub member_role_names: [String; 3],
+    /// Where not empty, nothing outside of these is touched.
+    pub member_accounts: Vec<AccountId>,
+}
+
+impl Untouchable {
+    fn read(read: &mut Reader) -> Self {
+        Self {
+            responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
+            restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
+            member_role_names: [reader::remediation_role(read), reader::restore_role(read), reader::drill_role(read)],
+            member_accounts: read.list("MEMBER_ACCOUNTS", parsed),
+        }
+    }
+
+    /// Whether it is a role that this software acts as: never a target, and what it does is no news.
+    pub fn is_own_role(&self, arn: &str) -> bool {
+        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref()];
+        let name = Arn::parse(arn).and_then(|it| it.kind_and_name());
+        let is_members = |own: &String| name.is_some_and(|(kind, name)| kind == "role" && name == own);
+        home.into_iter().flatten().any(|it| it == arn) || self.member_role_names.iter().any(is_members)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A valid configuration with these settings on top.
+    fn settings(settings: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let base = [
+            ("EXTERNAL_ID", "e2e-external-id"),
+            ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
+            ("AWS_REGION", "us-east-1"),
+            ("LEDGER_TABLE", "ledger"),
+        ];
+        let all: BTreeMap<_, _> = base.into_iter().chain(settings.iter().copied()).collect();
+        Settings::from_lookup(|name| all.get(name).map(|it| (*it).to_owned()))
+    }
+
+    pub(crate) fn config(given: &[(&str, &str)]) -> Result<Responder, SettingsError> {
+        match settings(given)? {
+            Settings::Responder(it) => Ok(*it),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_is_changed_until_the_operator_says_so() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.mode, Mode::Observe);
+        assert!(!config.eligibility.simulation);
+        assert_eq!(config.eligibility.min_severity, 7.0);
+        assert_eq!(config.mode_of("compromised-credential"), Mode::Observe);
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once_by_name() {
+        let error = config(&[
+            ("EXTERNAL_ID", ""),
+            ("MODE", "dry-run"),
+            ("MIN_SEVERITY", "high"),
+            ("PLAYBOOK_MODES", "unused-user=enforce,unused=observe"),
+            ("PROTECTED_PRINCIPALS", "arn:aws:iam::*:user/break-glass,alice"),
+            ("ALERT_TOPIC_ARN", "alerts"),
+        ])
+        .unwrap_err();
+        let names: Vec<_> = error.problems.iter().map(|it| it.split(':').next().unwrap()).collect();
+        assert_eq!(
+            names,
+            ["MODE", "PLAYBOOK_MODES", "EXTERNAL_ID", "ALERT_TOPIC_ARN", "PROTECTED_PRINCIPALS", "MIN_SEVERITY"]
+        );
+    }
+
+    #[test]
+    fn no_function_requires_what_it_does_not_use() {
+        for (part, given) in [
+            ("driller", vec![("EXTERNAL_ID", "s3cret"), ("AWS_REGION", "us-east-1"), ("LEDGER_TABLE", "ledger")]),
+            (
+                "restorer",
+                vec![
+                    ("EXTERNAL_ID", "s3cret"),
+                    ("AWS_REGION", "us-east-1"),
+                    ("LEDGER_TABLE", "ledger"),
+                    ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
+                ],
+            ),
+        ] {
+            let all: BTreeMap<_, _> =
+                given.into_iter().chain([("PART", part), ("MIN_SEVERITY", "none of it")]).collect();
+            Settings::from_lookup(|name| all.get(name).map(|it| (*it).to_owned())).unwrap();
+        }
+        let error = settings(&[("PART", "front")]).unwrap_err();
+        assert!(error.to_string().contains("PART"), "{error}");
+    }
+
+    #[test]
+    fn secrets_stay_out_of_errors_and_debug_output() {
+        let error = config(&[("EXTERNAL_ID", "s3cret with spaces")]).unwrap_err();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+        let config = config(&[("EXTERNAL_ID", "s3cret")]).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn playbooks_have_their_own_modes() {
+        let config = config(&[("MODE", "enforce"), ("PLAYBOOK_MODES", "unused-user=observe")]).unwrap();
+        assert_eq!(config.mode_of("unused-user"), Mode::Observe);
+        assert_eq!(config.mode_of("compromised-credential"), Mode::Enforce);
+    }
+
+    #[test]
+    fn patterns_match_whole_texts() {
+        let matches = |pattern: &str, text| Pattern(pattern.to_owned()).matches(text);
+        assert!(matches("product/aws/*", "product/aws/guardduty"));
+        assert!(!matches("product/aws/*", "xproduct/aws/guardduty"));
+        assert!(!matches("product/aws/guardduty", "product/aws/guardduty2"));
+        assert!(matches("product/*/default", "product/111122223333/default"));
+        assert!(!matches("a*a", "a"));
+        assert!(matches("*b*d", "abcd"));
+        assert!(!matches("*b*b", "ab"));
+    }
+
+    #[test]
+    fn identities_match_exactly_but_for_the_account() {
+        let any = IdentityPattern::parse("arn:aws:iam::*:role/Terraform").unwrap();
+        assert!(any.matches("arn:aws:iam::111122223333:role/Terraform"));
+        assert!(!any.matches("arn:aws:iam::111122223333:role/x/Terraform"));
+        assert!(!any.matches("arn:aws:iam::111122223333:user/Terraform"));
+        let id = IdentityPattern::parse("AIDACKCEVSQ6C2EXAMPLE").unwrap();
+        assert!(id.matches("AIDACKCEVSQ6C2EXAMPLE"));
+        assert!(IdentityPattern::parse("arn:aws:iam::*:user/*").is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! What a setting can be.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::ids::{AccountId, Arn, Parse, UniqueId};
+
+/// What the responder may do. Absent means [`Mode::Observe`]: nothing is changed until the
+/// operator says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Reads and reports what it would do.
+    Observe,
+    /// Contains.
+    Enforce,
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "observe" => Ok(Self::Observe),
+            "enforce" => Ok(Self::Enforce),
+            "approve" => Err("`approve` is not available yet: choose `observe` or `enforce`".to_owned()),
+            _ => Err("expected `observe` or `enforce`".to_owned()),
+        }
+    }
+}
+
+/// Which of the template's functions this is. Each has a role of its own, so that what contains can't
+/// give permissions and what gives them back can't contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Responder,
+    Restorer,
+    Driller,
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "responder" => Ok(Self::Responder),
+            "restorer" => Ok(Self::Restorer),
+            "driller" => Ok(Self::Driller),
+            _ => Err("expected `responder`, `restorer` or `driller`".to_owned()),
+        }
+    }
+}
+
+/// A value that no output may show.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// Text in which `*` stands for any characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(pub(super) String);
+
+impl Pattern {
+    pub fn matches(&self, text: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = text.strip_prefix(first) else {
+            return false;
+        };
+        let mut parts: Vec<&str> = parts.collect();
+        let Some(last) = parts.pop() else {
+            return rest.is_empty();
+        };
+        for part in parts {
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+}
+
+/// An identity in the settings: a unique ID, or an ARN in which `*` may stand for the account, since
+/// the same break-glass user or provisioning role exists in many of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityPattern {
+    Id(UniqueId),
+    Arn(String),
+}
+
+impl IdentityPattern {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(id) = UniqueId::parse(text) {
+            return Ok(Self::Id(id));
+        }
+        let arn =
+            Arn::parse(text).filter(|it| it.service == "iam" && it.region.is_empty() && !it.resource.contains('*'));
+        match arn {
+            Some(arn) if arn.account == "*" || AccountId::parse(arn.account).is_ok() => Ok(Self::Arn(text.to_owned())),
+            _ => {
+                Err("expected the ARN of an IAM user or role (`*` may stand for the account) or a unique ID".to_owned())
+            }
+        }
+    }
+
+    /// Whether this is the identity with that ARN or unique ID.
+    pub fn matches(&self, arn_or_id: &str) -> bool {
+        match self {
+            Self::Id(id) => id.as_str() == arn_or_id,
+            Self::Arn(pattern) => match (Arn::parse(pattern), Arn::parse(arn_or_id)) {
+                (Some(a), Some(b)) => {
+                    (a.partition, a.service, a.resource) == (b.partition, b.service, b.resource)
+                        && (a.account == "*" || a.account == b.account)
+                }
+                _ => false,
+            },
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Direct commands: what a person sends with `aws lambda invoke`.
+//!
+//! Only who may call `lambda:InvokeFunction` can send one. A misspelt field is an error and never
+//! ignored: at three in the morning a typo must not contain the wrong identity.
+
+use serde_json::Value;
+
+use super::identity::name_or_id;
+use super::node::Node;
+use super::{DecodeError, Judged};
+use crate::command::{Command, Restore, Subject};
+use crate::finding::{Finding, Principal, Severity, Source, Threat};
+use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region};
+use crate::settings::Settings;
+use crate::text;
+
+const CONTAIN_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "reason", "region"];
+const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "reason", "by", "force", "region"];
+const STATUS_FIELDS: &[&str] = &["command", "account", "user", "role", "region"];
+
+pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeError> {
+    let home = &settings.common().region;
+    match (root.get("command").required()?, settings) {
+        ("contain", Settings::Responder(_)) => contain(root, home),
+        ("restore", Settings::Restorer(_)) => restore(root, home),
+        ("drill", Settings::Driller(_)) => drill(root),
+        ("status", Settings::Responder(_) | Settings::Restorer(_)) => {
+            only(root, STATUS_FIELDS)?;
+            Ok(Judged::Command(Command::Status(subject(root, home)?)))
+        }
+        (_, Settings::Responder(_)) => {
+            Err(root.get("command").malformed("`contain` or `status`: `restore` is for the function that restores"))
+        }
+        (_, Settings::Restorer(_)) => Err(root.get("command").malformed("`restore` or `status`")),
+        (_, Settings::Driller(_)) => Err(root.get("command").malformed("`drill`")),
+    }
+}
+
+/// Without a number of days it is held now.
+fn drill(root: &Node) -> Result<Judged, DecodeError> {
+    only(root, &["command", "if_older_than_days"])?;
+    let days = root.get("if_older_than_days");
+    let if_older_than_days = match days.number() {
+        Some(number) if number >= 0.0 => number,
+        None if !days.is_present() => 0.0,
+        _ => return Err(days.malformed("a number of days")),
+    };
+    Ok(Judged::Command(Command::Drill { if_older_than_days }))
+}
+
+fn only(root: &Node, fields: &[&str]) -> Result<(), DecodeError> {
+    let given = root.value().and_then(Value::as_object).into_iter().flatten();
+    match given.map(|(field, _)| field).find(|it| !fields.contains(&it.as_str())) {
+        Some(field) => {
+            Err(root.get(&text::line(field, 40)).malformed(&format!("only the fields {}", fields.join(", "))))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A person who undoes says why, and who they are.
+fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
+    only(root, RESTORE_FIELDS)?;
+    let force = root.get("force");
+    if !matches!(force.value(), None | Some(Value::Bool(_))) {
+        return Err(force.malformed("`true` or `false`"));
+    }
+    Ok(Judged::Command(Command::Restore(Restore {
+        subject: subject(root, home)?,
+        reason: root.get("reason").required()?.to_owned(),
+        by: root.get("by").required()?.to_owned(),
+        force: force.is_true(),
+    })))
+}
+
+fn subject(root: &Node, home: &Region) -> Result<Subject, DecodeError> {
+    let account = root.get("account").require()?;
+    let (user, user_id) = name_or_id(&root.get("user"))?;
+    let (role, role_id) = name_or_id(&root.get("role"))?;
+    let principal = match (user.is_some() || user_id.is_some(), role.is_some() || role_id.is_some()) {
+        (true, false) => Principal::User { name: user, id: user_id },
+        (false, true) => Principal::Role { name: role, id: role_id, session: None },
+        (true, true) => return Err(root.get("role").malformed("either `user` or `role`")),
+        (false, false) => return Err(root.get("user").malformed("`user` or `role`")),
+    };
+    let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| home.clone());
+    Ok(Subject { account, partition: Partition::of_region(&region), principal })
+}
+
+fn contain(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
+    only(root, CONTAIN_FIELDS)?;
+    let account: AccountId = root.get("account").require()?;
+    let access_key = root.get("access_key").parse::<AccessKeyId>()?;
+    let (user, user_id) = name_or_id(&root.get("user"))?;
+    let role = root.get("role").parse::<PrincipalName>()?;
+    let names_user = user.is_some() || user_id.is_some();
+    let principal = match (names_user, role) {
+        (true, None) => Principal::User { name: user, id: user_id },
+        (false, Some(role)) => Principal::Role { name: Some(role), id: None, session: None },
+        (true, Some(_)) => return Err(root.get("role").malformed("either `user` or `role`")),
+        (false, None) if access_key.as_ref().is_some_and(AccessKeyId::is_long_term) => Principal::KeyOwner,
+        (false, None) => return Err(root.get("user").malformed("`user`, `role` or a long-term `access_key`")),
+    };
+    let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| home.clone());
+    let reason = root.get("reason").optional()?.unwrap_or("no reason given");
+    Ok(Judged::from(Finding {
+        id: format!("command/contain/{account}/{}", target(&principal, access_key.as_ref())),
+        source: Source::Command,
+        threat: Threat::CompromisedCredential,
+        severity: Severity::HIGH,
+        account,
+        partition: Partition::of_region(&region),
+        region,
+        principal,
+        access_key,
+        kind: "contain".to_owned(),
+        title: reason.to_owned(),
+        occurred_at: None,
+        creator: None,
+        security_hub: None,
+    }))
+}
+
+fn target(principal: &Principal, access_key: Option<&AccessKeyId>) -> String {
+    match (principal, access_key) {
+        (Principal::KeyOwner, Some(key)) => format!("key/{key}"),
+        (principal, _) => principal.claim_key(),
+    }
+}

@@ -1,0 +1,172 @@
+//! A JSON value that knows where it stands, so that every complaint names the exact field.
+//!
+//! AWS sends camelCase on the bus and PascalCase from its APIs; both occur in hand-made and
+//! forwarded events, so a field is found under either spelling.
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use serde_json::Value;
+
+use super::DecodeError;
+use crate::ids::Parse;
+
+#[derive(Clone)]
+pub(super) struct Node<'a> {
+    value: Option<&'a Value>,
+    path: String,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(value: &'a Value) -> Self {
+        Self { value: Some(value), path: String::new() }
+    }
+
+    /// The field `key`, or its other spelling with the case of the first letter swapped. JSON's
+    /// `null` counts as absent.
+    pub(super) fn get(&self, key: &str) -> Node<'a> {
+        let object = self.value.and_then(Value::as_object);
+        let value = object.and_then(|fields| fields.get(key).or_else(|| fields.get(&swap_first(key))));
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Node { value: value.filter(|it| !it.is_null()), path }
+    }
+
+    /// `a.b.c`, one field after the other.
+    pub(super) fn at(&self, path: &str) -> Node<'a> {
+        path.split('.').fold(self.clone(), |node, key| node.get(key))
+    }
+
+    /// The elements of an array; nothing when it is absent.
+    pub(super) fn items(&self) -> Vec<Node<'a>> {
+        let elements = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let element = |(n, value)| Node { value: Some(value), path: format!("{}[{n}]", self.path) };
+        elements.iter().enumerate().map(element).collect()
+    }
+
+    /// The elements of an array that must be there and not be empty.
+    pub(super) fn required_items(&self) -> Result<Vec<Node<'a>>, DecodeError> {
+        match self.items() {
+            items if items.is_empty() => Err(self.malformed("a list with at least one element")),
+            items => Ok(items),
+        }
+    }
+
+    pub(super) fn is_present(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// The text, when it is one and is not empty. For fields that only inform.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.value.and_then(Value::as_str).filter(|it| !it.is_empty())
+    }
+
+    /// The text of a field that decides something: absent or empty is `None`, another type is an
+    /// error.
+    pub(super) fn optional(&self) -> Result<Option<&'a str>, DecodeError> {
+        match self.value {
+            None => Ok(None),
+            Some(Value::String(it)) if it.is_empty() => Ok(None),
+            Some(Value::String(it)) => Ok(Some(it)),
+            Some(_) => Err(self.malformed("text")),
+        }
+    }
+
+    pub(super) fn required(&self) -> Result<&'a str, DecodeError> {
+        self.optional()?.ok_or_else(|| self.malformed("text"))
+    }
+
+    pub(super) fn parse<T: Parse>(&self) -> Result<Option<T>, DecodeError> {
+        match self.value {
+            None => Ok(None),
+            Some(Value::String(it)) if it.is_empty() => Ok(None),
+            Some(Value::String(it)) => T::parse(it).map(Some).map_err(|it| self.malformed(it.expected)),
+            Some(_) => Err(self.malformed(T::EXPECTED)),
+        }
+    }
+
+    pub(super) fn require<T: Parse>(&self) -> Result<T, DecodeError> {
+        self.parse()?.ok_or_else(|| self.malformed(T::EXPECTED))
+    }
+
+    pub(super) fn number(&self) -> Option<f64> {
+        self.value.and_then(Value::as_f64)
+    }
+
+    pub(super) fn is_true(&self) -> bool {
+        self.value == Some(&Value::Bool(true))
+    }
+
+    pub(super) fn value(&self) -> Option<&'a Value> {
+        self.value
+    }
+
+    /// A time in any of the forms that AWS uses. Times only order and group things, so that one
+    /// which can't be read is none.
+    pub(super) fn time(&self) -> Option<DateTime> {
+        match self.value? {
+            Value::String(text) => DateTime::from_str(text, Format::DateTimeWithOffset)
+                .or_else(|_| DateTime::from_str(text, Format::HttpDate))
+                .ok(),
+            Value::Number(millis) => Some(DateTime::from_millis(millis.as_i64()?)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn malformed(&self, expected: &str) -> DecodeError {
+        let found = match self.value {
+            None => "nothing".to_owned(),
+            Some(Value::Null) => "null".to_owned(),
+            Some(Value::Bool(_)) => "a boolean".to_owned(),
+            Some(Value::Number(_)) => "a number".to_owned(),
+            Some(Value::String(it)) => format!("other text of {} characters", it.chars().count()),
+            Some(Value::Array(it)) => format!("a list of {}", it.len()),
+            Some(Value::Object(_)) => "an object".to_owned(),
+        };
+        let path = if self.path.is_empty() { "$".to_owned() } else { self.path.clone() };
+        DecodeError { path, problem: format!("expected {expected}, found {found}"), event: String::new() }
+    }
+}
+
+fn swap_first(key: &str) -> String {
+    let mut letters = key.chars();
+    match letters.next() {
+        Some(first) if first.is_ascii_lowercase() => first.to_ascii_uppercase().to_string() + letters.as_str(),
+        Some(first) => first.to_ascii_lowercase().to_string() + letters.as_str(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ids::AccountId;
+
+    #[test]
+    fn both_spellings_are_found_and_the_path_is_told() {
+        let value = json!({"Detail": {"AccountId": 12345, "list": [{"x": null}]}});
+        let root = Node::root(&value);
+        let error = root.at("detail.accountId").require::<AccountId>().unwrap_err();
+        assert_eq!(error.path, "detail.accountId");
+        assert_eq!(error.problem, "expected a 12-digit account ID, found a number");
+        let list = root.at("detail.list").items();
+        assert_eq!(list[0].get("x").required().unwrap_err().path, "detail.list[0].x");
+    }
+
+    #[test]
+    fn a_value_is_never_repeated_in_the_complaint() {
+        let value = json!({"account": "wJalrXUtnFEMI/secret"});
+        let error = Node::root(&value).get("account").require::<AccountId>().unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn times_come_in_three_forms() {
+        let value = json!({"a": "2026-02-12T00:37:54.123+01:00", "b": "Wed, 12 Feb 2025 00:37:54 GMT", "c": 1763700000000i64, "d": "soon"});
+        let root = Node::root(&value);
+        assert_eq!(root.get("a").time().unwrap().secs(), 1770853074);
+        assert_eq!(root.get("b").time().unwrap().secs(), 1739320674);
+        assert_eq!(root.get("c").time().unwrap().secs(), 1763700000);
+        assert_eq!(root.get("d").time(), None);
+    }
+}

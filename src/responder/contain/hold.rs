@@ -1,0 +1,122 @@
+//! Holding: the barriers are read again about once a second and put back, until observation has shown
+//! nothing left to do for the settle time.
+//!
+//! IAM shows a change at once and enforces it some four seconds later. An attacker with the stolen
+//! key can undo us in that window, so that a verdict comes only from a full read after it has held long
+//! enough: never from what was written.
+
+use std::time::Instant;
+
+use clients::iam::resolve::{self, Unresolved};
+use clients::iam::{observe, recently_created};
+use domain::change::Change;
+use domain::containment::playbooks::Case;
+use domain::containment::progress::Progress;
+use domain::identity::{Identity, Read, Unreadable};
+use domain::verdict::Verdict;
+
+use super::judge::{check_time, is_hopeless, judge, missing};
+use super::pace::Clock;
+use super::strike::Engine;
+
+impl Engine<'_> {
+    /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.
+    pub(super) async fn hold(&self, mut identity: Identity, began: Instant, progress: &mut Progress) {
+        let mut clock = Clock::start(self.settle);
+        loop {
+            if clock.has_settled() || self.is_late() {
+                let case = self.case(&identity);
+                let (observed, suspects) = tokio::join!(self.observe(&identity), self.suspects(&case, began));
+                let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
+                let is_last =
+                    missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, progress);
+                if is_last {
+                    judge(&missing, &observed, suspects, self.settle, progress);
+                    check_time(&clock, progress);
+                }
+                // Also when nobody will look again: what is missing now must not stay so.
+                self.put_back(missing, progress).await;
+                if is_last {
+                    return;
+                }
+                clock.restart();
+                continue;
+            }
+            clock.pause().await;
+            let barriers = observe::barriers(&self.member.read, &identity).await;
+            if barriers.profile.as_ref().is_err_and(Unreadable::is_gone) {
+                match self.find_again(&identity, progress).await {
+                    Some(found) => identity = found,
+                    None => return,
+                }
+                clock.restart();
+                continue;
+            }
+            let missing = missing(&(self.playbook.plan)(&self.case(&identity), &barriers), &barriers);
+            match () {
+                () if is_hopeless(&missing, progress) => clock.finish(),
+                () if !missing.is_empty() => {
+                    self.put_back(missing, progress).await;
+                    clock.restart();
+                }
+                () if barriers.is_unknown() => clock.doubt(barriers.is_throttled()),
+                () => clock.calm_down(),
+            }
+        }
+    }
+
+    /// The name leads to nobody, or to somebody else: the attacker renamed the user, or it is gone.
+    /// Whoever bears the name now is a suspect and nobody's containment.
+    async fn find_again(&self, identity: &Identity, progress: &mut Progress) -> Option<Identity> {
+        match resolve::find_again(&self.member.read, identity).await {
+            Ok(found) => {
+                progress.reversals.push(format!("user {} was renamed to {}", identity.name, found.name));
+                progress.identity = Some(found.clone());
+                return Some(found);
+            }
+            Err(Unresolved::Refused(reason)) => {
+                let reason = format!("it vanished during the response: {reason}");
+                progress.open.push(format!("whoever bears the name {} now is a suspect", identity.name));
+                progress.conclude(Verdict::Unverified, reason);
+            }
+            Err(Unresolved::Failed(failure)) => {
+                progress.conclude(Verdict::Unverified, format!("it vanished, and could not be looked up: {failure}"));
+            }
+        }
+        progress.failed = progress.changes.failures();
+        progress.failed.extend(progress.reason.clone());
+        None
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    async fn put_back(&self, missing: Vec<Change>, progress: &mut Progress) {
+        for change in &missing {
+            if progress.changes.has_done(change) {
+                progress.reversals.push(format!("was undone: {change}"));
+            } else if let Change::DeactivateAccessKey { key, .. } = change
+                && is_new(key.as_str(), progress)
+            {
+                progress.reversals.push(format!("access key {key} was created during the response"));
+            }
+        }
+        let (adding, taking): (Vec<_>, Vec<_>) = missing.into_iter().partition(Change::is_additive);
+        self.apply_all(adding, progress.is_snapshot_saved, &progress.changes).await;
+        self.apply_taking(taking, progress).await;
+    }
+
+    /// Whoever acts with the identity may have made others that still can.
+    async fn suspects(&self, case: &Case<'_>, began: Instant) -> Read<Vec<String>> {
+        if !self.playbook.has_adversary {
+            return Ok(Vec::new());
+        }
+        recently_created::since(&self.member.read, case.identity, began.elapsed()).await
+    }
+}
+
+fn is_new(key: &str, progress: &Progress) -> bool {
+    let before = progress.snapshot.as_ref().and_then(|it| it.keys.as_ref().ok());
+    before.is_some_and(|keys| !keys.iter().any(|it| it.id.as_str() == key))
+}

@@ -1,0 +1,184 @@
+//! The strike: what stops the attacker goes out first, before anything is read that it does not need;
+//! then everything else that the playbook plans, what takes away only once the snapshot is saved.
+
+use std::time::{Duration, Instant};
+
+use aws_smithy_types::DateTime;
+use clients::accounts::Member;
+use clients::iam::apply::apply;
+use clients::iam::observe;
+use clients::iam::resolve::Resolved;
+use clients::ledger::Ledger;
+use domain::change::Change;
+use domain::containment::playbooks::{Case, Plan, Playbook};
+use domain::containment::progress::Progress;
+use domain::containment::snapshot;
+use domain::finding::Finding;
+use domain::history::{self, Past};
+use domain::identity::{Identity, Observed};
+use domain::outcome::{Deed, Failure, Log, Outcome};
+use domain::settings::{Mode, Options};
+use domain::verdict::Verdict;
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::judge::unread;
+use super::progress::note;
+
+/// IAM takes parallel writes to one user, within reason.
+const PARALLEL_WRITES: usize = 8;
+
+/// What one containment works with.
+pub(super) struct Engine<'a> {
+    pub(super) member: &'a Member,
+    pub(super) playbook: &'a Playbook,
+    pub(super) finding: &'a Finding,
+    pub(super) now: DateTime,
+    pub(super) settle: Duration,
+    pub(super) options: Options,
+    /// When the verdict must be in.
+    pub(super) until: Instant,
+    /// Absent where it could not be reached: then nothing is taken away.
+    pub(super) ledger: Option<&'a Ledger>,
+    /// An earlier try struck, and ended before it kept the state before.
+    pub(super) is_resumed: bool,
+}
+
+impl Engine<'_> {
+    pub(super) async fn run(&self, mode: Mode, resolved: Resolved, progress: &mut Progress) {
+        match mode {
+            Mode::Observe => self.foresee(&resolved.identity, progress).await,
+            Mode::Enforce => self.enforce(resolved, progress).await,
+        }
+    }
+
+    pub(super) fn case<'b>(&'b self, identity: &'b Identity) -> Case<'b> {
+        Case { finding: self.finding, identity, now: self.now, options: self.options }
+    }
+
+    pub(super) async fn observe(&self, identity: &Identity) -> Observed {
+        observe::observe(&self.member.read, identity, self.playbook.detaches).await
+    }
+
+    /// The plan, and nothing of it done.
+    async fn foresee(&self, identity: &Identity, progress: &mut Progress) {
+        let observed = self.observe(identity).await;
+        let Plan { changes, notes, suspects } = (self.playbook.plan)(&self.case(identity), &observed);
+        progress.open.extend(suspects);
+        for change in changes {
+            note(&progress.changes, change, Outcome::Planned);
+        }
+        progress.notes.extend(notes);
+        progress.notes.extend(unread(&observed).iter().map(|it| format!("could not be read: {it}")));
+        progress.snapshot = Some(observed);
+        progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
+    }
+
+    async fn enforce(&self, resolved: Resolved, progress: &mut Progress) {
+        let Resolved { identity, observed: known } = resolved;
+        let case = self.case(&identity);
+        let began = Instant::now();
+        let strike = (self.playbook.strike)(&case, &known);
+        // A boundary of the user's own is replaced only after it was kept.
+        let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
+        let (mut before, (), past) = tokio::join!(
+            self.observe(&identity),
+            self.apply_all(strike.clone(), may_replace, &progress.changes),
+            self.past(&identity)
+        );
+        match past {
+            Ok(past) => progress.past = past,
+            Err(failure) => progress.ledger_failed.push(format!("reading the ledger: {failure}")),
+        }
+        if known.revoked_before.is_ok() {
+            before.revoked_before.clone_from(&known.revoked_before);
+        }
+        let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
+        progress.notes.extend(notes);
+        progress.suspects = suspects;
+        let mut before = snapshot::before_strike(known, before, &self.finding.partition.deny_all_policy());
+        if self.is_resumed {
+            snapshot::without_ours(&mut before, &self.finding.partition.deny_all_policy());
+        }
+        let planned = strike.iter().chain(&changes).map(Change::words_of_record).collect();
+        // The read beside the strike may have been too early to see it.
+        changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
+        self.apply_recorded(changes, planned, &identity, &before, progress).await;
+        self.apply_taking(strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect(), progress).await;
+        progress.snapshot = Some(before);
+        self.hold(identity, began, progress).await;
+    }
+
+    async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
+        match self.ledger {
+            Some(ledger) => ledger.past(identity).await,
+            None => Ok(Past::default()),
+        }
+    }
+
+    /// What adds goes on beside keeping the before-state; what takes away comes after, and only if it
+    /// was kept.
+    async fn apply_recorded(
+        &self,
+        changes: Vec<Change>,
+        planned: Vec<String>,
+        identity: &Identity,
+        before: &Observed,
+        progress: &mut Progress,
+    ) {
+        let (adding, taking): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::is_additive);
+        let keep = async {
+            match self.ledger {
+                Some(ledger) => {
+                    let before = history::snapshot(before);
+                    ledger.keep_before(identity, &before, planned).await.map_err(|it| it.to_string())
+                }
+                None => Err("the ledger could not be reached".to_owned()),
+            }
+        };
+        let (kept, ()) = tokio::join!(keep, self.apply_all(adding, false, &progress.changes));
+        progress.is_snapshot_saved = kept.is_ok();
+        if let Err(why) = kept {
+            progress.ledger_failed.push(format!("keeping the before-state: {why}"));
+        }
+        self.apply_taking(taking, progress).await;
+    }
+
+    pub(super) async fn apply_taking(&self, taking: Vec<Change>, progress: &Progress) {
+        if progress.is_snapshot_saved {
+            return self.apply_all(taking, true, &progress.changes).await;
+        }
+        for change in taking {
+            note(
+                &progress.changes,
+                change,
+                Outcome::Skipped { reason: "the before-state is not in the ledger".to_owned() },
+            );
+        }
+    }
+
+    pub(super) async fn apply_all(&self, changes: Vec<Change>, may_replace: bool, done: &Log<Change>) {
+        let one = |change: Change| self.apply_one(change, may_replace, done);
+        stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
+    }
+
+    /// Where no policy can be attached any more, the boundary is the other slot. `may_replace`: there
+    /// is none, or it was kept.
+    async fn apply_one(&self, change: Change, may_replace: bool, done: &Log<Change>) {
+        let outcome = apply(&self.member.write, &change).await;
+        match (&change, outcome) {
+            (Change::AttachDenyAll { .. }, Outcome::Failed(failure)) if failure.is_quota() && !may_replace => {
+                let reason = format!("{failure}; the permissions boundary is used once the user's own one is kept");
+                note(done, change, Outcome::Skipped { reason });
+            }
+            (Change::AttachDenyAll { user, policy }, Outcome::Failed(failure)) if failure.is_quota() => {
+                let boundary = Change::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
+                let reason = format!("{failure}; the permissions boundary is used instead");
+                note(done, change, Outcome::Skipped { reason });
+                let outcome = apply(&self.member.write, &boundary).await;
+                note(done, boundary, outcome);
+            }
+            (_, outcome) => note(done, change, outcome),
+        }
+    }
+}

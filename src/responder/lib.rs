@@ -1,0 +1,26 @@
+//! Contains compromised or unauthorised IAM identities, and tells the truth about it.
+//!
+//! ```text
+//! payload ─decode─▶ Finding ─select─▶ &Playbook
+//!                      │
+//!    accounts          assume SecurityRemediationRole with the external ID
+//!    resolve           the immutable unique ID, checked against the finding and the protected list
+//!    strike            what stops the attacker: deny-all ∥ the named key inactive
+//!    hold              observe ─▶ plan ─▶ apply ─▶ read back ─▶ verdict
+//!    notify            rotation runbook ∥ incident ∥ Security Hub ─▶ alert
+//!    report            the response, the log line, the texts people read
+//! ```
+//!
+//! This crate orders: what decides is in `domain`, what talks to AWS in `clients`. One file a trip.
+
+mod contain;
+pub mod drill;
+mod handle;
+mod invocation;
+pub mod metrics;
+mod notify;
+mod restore;
+mod status;
+
+pub use handle::{Response, handle};
+pub use invocation::{Call, Context, Error};

@@ -1,0 +1,33 @@
+//! Settings, clients, and the runtime; nothing else.
+
+use std::str::FromStr;
+
+use clients::accounts::Aws;
+use domain::settings::Settings;
+use iam_responder::{Call, Context, handle};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|it| LevelFilter::from_str(&it).ok());
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(true)
+        .with_target(false)
+        .with_max_level(level.unwrap_or(LevelFilter::INFO))
+        .init();
+    let settings = Settings::from_lookup(|name| std::env::var(name).ok());
+    let endpoint_url = settings.as_ref().ok().and_then(|it| it.common().endpoint_url.as_deref());
+    let aws = Aws::load(endpoint_url).await;
+    let context = Context { settings, aws };
+    let context = &context;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let call = Call { request_id: event.context.request_id.clone(), deadline: event.context.deadline() };
+        handle(context, event.payload, &call).await
+    }))
+    .await
+}

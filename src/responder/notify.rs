@@ -1,0 +1,111 @@
+//! Tells people, after the containment and whatever it came to: one rendered message for every sink. A
+//! failure is in the report and makes the invocation end in an error.
+
+use aws_smithy_types::DateTime;
+use clients::accounts::{Home, Member};
+use clients::notices::{alert, incident, rotation, security_hub};
+use domain::containment::playbooks::Playbook;
+use domain::containment::progress::Progress;
+use domain::containment::{escalation, incident_token, message::Message};
+use domain::finding::{Finding, HubReference, Source};
+use domain::ids::PrincipalName;
+use domain::notice::Notice;
+use domain::outcome::Outcome;
+use domain::settings::{Mode, Responder};
+use domain::verdict::Verdict;
+
+use crate::contain::progress::note;
+
+/// What telling works with.
+pub(crate) struct Scene<'a> {
+    pub(crate) settings: &'a Responder,
+    pub(crate) home: &'a Home,
+    pub(crate) member: Option<&'a Member>,
+    pub(crate) playbook: &'a Playbook,
+    pub(crate) finding: &'a Finding,
+    pub(crate) now: DateTime,
+}
+
+/// Rotation, incident and Security Hub at the same time; then the alert, which tells of them.
+pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progress) {
+    if progress.verdict() == Verdict::InProgress || scene.finding.source == Source::Drill {
+        return;
+    }
+    let identity = progress.identity.as_ref();
+    let mut notices = escalation::planned(scene.settings, scene.playbook, scene.finding, identity);
+    if mode == Mode::Observe {
+        for notice in notices {
+            note(&progress.notices, notice, Outcome::Planned);
+        }
+        return;
+    }
+    notices.retain(|notice| match escalation::old_news(notice, progress) {
+        Some(reason) => {
+            note(&progress.notices, notice.clone(), Outcome::Skipped { reason });
+            false
+        }
+        None => true,
+    });
+    let (alerts, others): (Vec<_>, Vec<_>) =
+        notices.into_iter().partition(|it| matches!(it, Notice::PublishAlert { .. }));
+    let message = scene.render(progress);
+    let outcomes = futures_util::future::join_all(others.iter().map(|it| scene.send(progress, &message, it))).await;
+    keep(progress, others, outcomes);
+    for notice in alerts {
+        let outcome = scene.send(progress, &scene.render(progress), &notice).await;
+        keep(progress, vec![notice], vec![outcome]);
+    }
+}
+
+/// The findings that others left with us get our verdict too.
+pub(crate) async fn update_waiting(scene: &Scene<'_>, waiting: Vec<HubReference>, progress: &mut Progress) {
+    for finding in waiting {
+        let notice = Notice::UpdateFinding(finding);
+        let outcome = scene.send(progress, &scene.render(progress), &notice).await;
+        keep(progress, vec![notice], vec![outcome]);
+    }
+}
+
+fn keep(progress: &mut Progress, notices: Vec<Notice>, outcomes: Vec<Outcome>) {
+    for (notice, outcome) in notices.into_iter().zip(outcomes) {
+        if let Outcome::Failed(failure) = &outcome {
+            progress.failed.push(format!("{notice}: {failure}"));
+        }
+        note(&progress.notices, notice, outcome);
+    }
+}
+
+impl Scene<'_> {
+    fn render(&self, progress: &Progress) -> Message {
+        Message::render(self.finding, self.playbook, progress, self.now)
+    }
+
+    async fn send(&self, progress: &Progress, message: &Message, notice: &Notice) -> Outcome {
+        match notice {
+            Notice::StartRotation { document, user } => self.start_rotation(progress, document, user).await,
+            Notice::StartIncident { response_plan } => {
+                incident::start(&self.home.incidents, response_plan, message).await
+            }
+            Notice::OpenOpsItem => incident::open_ops_item(&self.home.ssm, message).await,
+            Notice::UpdateFinding(finding) => {
+                let workflow = escalation::workflow(self.settings, self.finding, progress.verdict());
+                security_hub::update(self.home, finding, &message.note, workflow).await
+            }
+            Notice::PublishAlert { topic } => {
+                alert::publish(&self.home.sns, topic, &message.subject, &message.text, &message.attributes).await
+            }
+        }
+    }
+
+    /// Only once the identity is contained: a runbook that makes new keys must not serve an attacker.
+    async fn start_rotation(&self, progress: &Progress, document: &str, user: &PrincipalName) -> Outcome {
+        let (Some(member), Some(identity)) = (self.member, &progress.identity) else {
+            return Outcome::Skipped { reason: "there is no session in the member account".to_owned() };
+        };
+        if !progress.verdict().is_success() {
+            return Outcome::Skipped { reason: "the containment did not succeed".to_owned() };
+        }
+        let token = incident_token::automation(self.finding, Some(identity), self.now);
+        rotation::start(&member.ssm, document, user, identity, &token).await
+    }
+}

@@ -1,0 +1,276 @@
+//! Taking a containment back: the way it came, the deny last, and never a credential.
+//!
+//! It runs in a function of its own, with a role that the responder can't assume: what contains can
+//! only take permissions away, and what gives them back does nothing but that.
+
+use std::time::SystemTime;
+
+use aws_smithy_types::DateTime;
+use clients::accounts::{Aws, Home, Member};
+use clients::iam::apply::apply;
+use clients::iam::observe;
+use clients::iam::resolve::{self, Claimed, Unresolved};
+use clients::ledger::{Claim, Lease, Ledger};
+use clients::notices::alert;
+use clients::round_trips::CallLog;
+use domain::change::Change;
+use domain::command::Restore;
+use domain::containment::guard;
+use domain::history::{Kept, Restoration};
+use domain::identity::Identity;
+use domain::notice::Notice;
+use domain::outcome::{Failure, Outcome};
+use domain::restoration::plan::{self, Undoing};
+use domain::restoration::report::{Progress, Report, Verdict};
+use domain::settings::{Mode, Restorer};
+use domain::text;
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use crate::contain::progress::note;
+use crate::invocation::{Call, RESERVE};
+
+/// IAM takes parallel writes to one user, within reason.
+const PARALLEL_WRITES: usize = 8;
+
+/// One restore on its way to a verdict.
+struct Attempt<'a> {
+    settings: &'a Restorer,
+    home: &'a Home,
+    ledger: &'a Ledger,
+    command: &'a Restore,
+    now: DateTime,
+    lease_until: SystemTime,
+}
+
+/// Restores, tells, and gives the claim back: the report, and what has to be tried again.
+pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
+    let calls = CallLog::default();
+    let home = Home::new(aws, &calls);
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let budget = call.budget();
+    let now = SystemTime::now().into();
+    let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until: call.deadline };
+    let mut progress = Progress::default();
+    let mut lease = None;
+    if tokio::time::timeout(budget, attempt.run(&mut progress, &mut lease)).await.is_err() {
+        let reason = format!("the time ran out after {} s: send the command again to go on", budget.as_secs());
+        progress.failed.push(reason.clone());
+        progress.conclude(Verdict::NotRestored, reason);
+    }
+    let ending = attempt.tell_and_release(&mut progress, lease.as_ref());
+    if tokio::time::timeout(RESERVE.mul_f64(0.8), ending).await.is_err() {
+        progress.failed.push("the time ran out before everyone was told".to_owned());
+    }
+    let report = progress.report(command, settings.mode, calls.round_trips());
+    let json = serde_json::to_string(&report).unwrap_or_default();
+    tracing::info!(verdict = ?report.verdict, report = json, "restore {:?}: {}", report.verdict, report.reason);
+    (report, progress.failed)
+}
+
+impl Attempt<'_> {
+    async fn run(&self, progress: &mut Progress, lease: &mut Option<Lease>) {
+        let subject = &self.command.subject;
+        if let Some(reason) = guard::refuse_account(&self.settings.untouchable, &subject.account) {
+            return progress.conclude(Verdict::Refused, reason);
+        }
+        let member = match self.home.assume(&self.settings.common, &subject.account, &subject.partition).await {
+            Ok(it) => it,
+            Err(failure) => return progress.fail("taking the restore role", &failure),
+        };
+        let claimed =
+            Claimed { account: &subject.account, principal: &subject.principal, access_key: None, is_new: false };
+        let identity = match resolve::resolve(&member.read, claimed).await {
+            Ok(it) => it.identity,
+            Err(Unresolved::Refused(reason)) => return progress.conclude(Verdict::Refused, reason),
+            Err(Unresolved::Failed(failure)) => return progress.fail("finding the identity", &failure),
+        };
+        progress.identity = Some(identity.clone());
+        if let Some(reason) = guard::refuse_own(&self.settings.untouchable, &identity) {
+            return progress.conclude(Verdict::Refused, reason);
+        }
+        if self.settings.mode == Mode::Enforce {
+            let principal = claim_key(&identity, identity.name.as_str());
+            match self.ledger.claim_for(&subject.account, &principal, self.lease_until).await {
+                Ok(Claim::Won(won)) => *lease = Some(won),
+                Ok(Claim::Busy { owner }) => {
+                    let reason = format!("invocation {owner} is at it: send the command again when it is through");
+                    return progress.conclude(Verdict::InProgress, reason);
+                }
+                Err(failure) => return progress.fail("claiming the principal", &failure),
+            }
+        }
+        let kept = match self.ledger.kept(&identity).await {
+            Ok(it) => it,
+            Err(failure) => return progress.fail("reading the ledger", &failure),
+        };
+        self.undo(&member, &identity, &kept, lease.as_ref(), progress).await;
+    }
+
+    async fn undo(
+        &self,
+        member: &Member,
+        identity: &Identity,
+        kept: &Kept,
+        lease: Option<&Lease>,
+        progress: &mut Progress,
+    ) {
+        if kept.before.is_none() {
+            return progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
+        }
+        let Some(undoing) = self.plan(member, identity, kept, progress).await else { return };
+        progress.drift.clone_from(&undoing.drift);
+        progress.stays.clone_from(&undoing.stays);
+        if self.settings.mode == Mode::Observe {
+            for change in undoing.changes() {
+                note(&progress.changes, change.clone(), Outcome::Planned);
+            }
+            return progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
+        }
+        if !undoing.drift.is_empty() && !self.command.force {
+            let reason =
+                "it changed since the containment: look at each difference, then send the command with `force`";
+            return progress.conclude(Verdict::Drifted, reason);
+        }
+        self.apply_in_order(member, undoing, progress).await;
+        let Some(left) = self.plan(member, identity, kept, progress).await else { return };
+        let left: Vec<_> =
+            left.changes().filter(|it| !self.is_given_up(it, progress)).map(ToString::to_string).collect();
+        if !left.is_empty() {
+            progress.failed.extend(progress.changes.failures());
+            progress.failed.extend(left.iter().map(|it| format!("still to do: {it}")));
+            return progress.conclude(Verdict::NotRestored, "the state that was read back is not the one before");
+        }
+        self.keep(identity, kept, lease, progress).await;
+    }
+
+    /// `None` when the state could not be read whole: nothing is decided by half of it.
+    async fn plan(
+        &self,
+        member: &Member,
+        identity: &Identity,
+        kept: &Kept,
+        progress: &mut Progress,
+    ) -> Option<Undoing> {
+        let now = observe::observe(&member.read, identity, false).await;
+        let unread: Vec<_> = now.unreadable().iter().map(ToString::to_string).collect();
+        if !unread.is_empty() {
+            let reason = format!("could not be read: {}", unread.join(", "));
+            progress.failed.push(reason.clone());
+            progress.conclude(Verdict::NotRestored, reason);
+            return None;
+        }
+        Some(plan::plan(identity, &now, kept, self.command.subject.partition.deny_all_policy().as_str(), self.now))
+    }
+
+    /// Each part only when the one before succeeded: whoever is only half restored stays denied.
+    async fn apply_in_order(&self, member: &Member, undoing: Undoing, progress: &Progress) {
+        let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
+        let done = &progress.changes;
+        let in_parallel = |changes: Vec<Change>| async {
+            let one = |change: Change| async {
+                let outcome = apply(&member.write, &change).await;
+                note(done, change, outcome);
+            };
+            stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
+        };
+        let lifts_deny = lift.iter().any(|it| matches!(it, Change::LiftDenyAll { .. }));
+        let stands_in_the_way = |it: &Change| {
+            let for_now = |failure: &Failure| lifts_deny && failure.is_quota();
+            done.failure(it).is_some_and(|failure| !for_now(&failure)) && !self.is_given_up(it, progress)
+        };
+        in_parallel(rejoin.clone()).await;
+        if rejoin.iter().any(stands_in_the_way) {
+            return;
+        }
+        for part in [boundary, lift] {
+            in_parallel(part.clone()).await;
+            if part.iter().any(stands_in_the_way) {
+                return;
+            }
+        }
+        // The deny took the slot of one of the policies.
+        let put_off = rejoin.iter().filter(|it| done.failure(it).is_some_and(|it| it.is_quota()));
+        in_parallel(put_off.cloned().collect()).await;
+        // Without our mark the role could not try again.
+        if rejoin.iter().any(|it| done.failure(it).is_some() && !self.is_given_up(it, progress)) {
+            return;
+        }
+        for change in tags {
+            let outcome = apply(&member.write, &change).await;
+            note(done, change, outcome);
+        }
+    }
+
+    /// What is not there any more can't be given back; with `force` the rest is.
+    fn is_given_up(&self, change: &Change, progress: &Progress) -> bool {
+        self.command.force && progress.changes.failure(change).is_some_and(|it| it.is_gone())
+    }
+
+    /// The next containment begins anew, and what was known until now does not bring it about.
+    async fn keep(&self, identity: &Identity, kept: &Kept, lease: Option<&Lease>, progress: &mut Progress) {
+        let at = self.now.to_millis().unwrap_or_default();
+        let account = &self.command.subject.account;
+        let mut principals =
+            vec![claim_key(identity, identity.name.as_str()), claim_key(identity, identity.id.as_str())];
+        principals.extend(kept.principal.iter().map(|name| claim_key(identity, name)));
+        principals.extend(plan::keys(kept).into_iter().map(|key| format!("key/{key}")));
+        principals.sort();
+        principals.dedup();
+        let note = |principal: String| async move {
+            self.ledger.note_restored(account, &principal, identity.id.as_str(), at).await
+        };
+        for noted in futures_util::future::join_all(principals.into_iter().map(note)).await {
+            if let Err(failure) = noted {
+                return progress.fail("noting the restore in the ledger", &failure);
+            }
+        }
+        let Some(lease) = lease else { return };
+        let (by, reason) = (text::line(&self.command.by, 200), text::line(&self.command.reason, 500));
+        let restoration = Restoration { at, by, reason, applied: progress.applied() };
+        if let Err(failure) = self.ledger.keep_restoration(lease, identity, restoration).await {
+            return progress.fail("closing the record in the ledger", &failure);
+        }
+        let given_up =
+            progress.changes.failures().into_iter().map(|it| format!("is gone, and was not given back: {it}"));
+        progress.notes.extend(given_up);
+        progress.conclude(Verdict::Restored, "everything but what stays was read to be as before");
+    }
+
+    async fn tell_and_release(&self, progress: &mut Progress, lease: Option<&Lease>) {
+        let is_news = matches!(progress.verdict(), Verdict::Restored | Verdict::NotRestored);
+        if let (true, Mode::Enforce, Some(topic)) = (is_news, self.settings.mode, &self.settings.common.alert_topic_arn)
+        {
+            let (subject, message) = (progress.headline(self.command), progress.message(self.command));
+            let attributes = [
+                ("playbook", "restore".to_owned()),
+                ("account", self.command.subject.account.to_string()),
+                ("verdict", format!("{:?}", progress.verdict())),
+            ];
+            let outcome = alert::publish(&self.home.sns, topic, &subject, &message, &attributes).await;
+            if let Outcome::Failed(failure) = &outcome {
+                progress.failed.push(format!("publishing the alert: {failure}"));
+            }
+            note(&progress.notices, Notice::PublishAlert { topic: topic.clone() }, outcome);
+        }
+        if let Some(lease) = lease
+            && let Err(failure) =
+                self.ledger.release(lease, None, !lease.is_resumed || progress.verdict() == Verdict::Restored).await
+        {
+            progress.failed.push(format!("giving the claim back: {failure}"));
+        }
+    }
+}
+
+fn claim_key(identity: &Identity, name_or_id: &str) -> String {
+    format!("{}/{name_or_id}", identity.kind.word())
+}
+
+fn nothing_to_do(kept: &Kept) -> String {
+    match &kept.restored {
+        Some(it) => {
+            format!("it was restored at {} by {}: {}", DateTime::from_millis(it.at), it.by, it.reason)
+        }
+        None => "the ledger has no containment of this unique ID".to_owned(),
+    }
+}

@@ -1,0 +1,67 @@
+//! What is known of an identity: the ledger's record, for a person.
+
+use aws_smithy_types::DateTime;
+use clients::accounts::{Aws, Home};
+use clients::iam::resolve::{self, Claimed, Unresolved};
+use clients::ledger::Ledger;
+use clients::round_trips::CallLog;
+use domain::command::Subject;
+use domain::containment::guard;
+use domain::history::Kept;
+use domain::outcome::Failure;
+use domain::settings::{Common, Settings};
+use serde_json::{Value, json};
+
+use crate::invocation::Call;
+
+/// The record of whoever bears the name now; where nobody does, of whoever was contained under it.
+pub(crate) async fn status(aws: &Aws, settings: &Settings, subject: &Subject, call: &Call) -> Result<Value, Failure> {
+    let failure = |code: &str, message: String| Failure { code: code.to_owned(), message, retryable: false };
+    let untouchable = match settings {
+        Settings::Responder(it) => Some(&it.untouchable),
+        Settings::Restorer(it) => Some(&it.untouchable),
+        Settings::Driller(_) => None,
+    };
+    if let Some(reason) = untouchable.and_then(|it| guard::refuse_account(it, &subject.account)) {
+        return Err(failure("Refused", reason));
+    }
+    let read = tokio::time::timeout(call.left().mul_f64(0.8), read(aws, settings.common(), subject, call));
+    read.await.unwrap_or_else(|_| Err(failure("Timeout", "the time ran out".to_owned())))
+}
+
+async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Result<Value, Failure> {
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &common.ledger_table, &call.request_id);
+    let member = home.assume(common, &subject.account, &subject.partition).await?;
+    let claimed = Claimed { account: &subject.account, principal: &subject.principal, access_key: None, is_new: false };
+    match resolve::resolve(&member.read, claimed).await {
+        Ok(found) => {
+            let identity = found.identity;
+            let principal = json!({"type": identity.kind, "name": identity.name, "id": identity.id});
+            Ok(describe(subject, &principal, &ledger.kept(&identity).await?))
+        }
+        Err(Unresolved::Refused(reason)) => {
+            let kept = ledger.kept_of(&subject.account, &subject.principal.claim_key()).await?.unwrap_or_default();
+            let principal = json!({"arn": kept.arn, "now": reason});
+            Ok(describe(subject, &principal, &kept))
+        }
+        Err(Unresolved::Failed(failure)) => Err(failure),
+    }
+}
+
+fn describe(subject: &Subject, principal: &Value, kept: &Kept) -> Value {
+    let time = |millis: Option<i64>| millis.map(|it| DateTime::from_millis(it).to_string());
+    let restored = kept.restored.as_ref();
+    json!({
+        "account": subject.account,
+        "principal": principal,
+        "is_contained_by_us": kept.before.is_some(),
+        "verdict": kept.verdict,
+        "incident": kept.incident,
+        "first_seen": time(kept.first_seen),
+        "last_seen": time(kept.last_seen),
+        "before": kept.before,
+        "applied": kept.applied,
+        "restored": restored.map(|it| json!({"at": time(Some(it.at)), "by": it.by, "reason": it.reason})),
+    })
+}

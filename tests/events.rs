@@ -94,7 +94,7 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
 fn response(finding: &Finding) -> Value {
     let playbook = playbooks::select(finding.threat).unwrap();
     let mut described = json!({"finding": finding, "playbook": playbook.id});
-    if let Some(reason) = guard::refuse_claim(&responder(), finding) {
+    if let Some(reason) = guard::refuse_target(&responder(), finding) {
         described["refused"] = json!(reason);
         return described;
     }
@@ -164,7 +164,7 @@ fn what_can_not_be_contained_is_refused_with_a_reason() {
     let mut reasons = BTreeMap::new();
     for (name, payload) in files("tests/inputs/refused") {
         let decoded = decode(&payload, &RESPONDER);
-        let refusals: Vec<_> = decoded.findings.iter().map(|it| guard::refuse_claim(&responder(), it)).collect();
+        let refusals: Vec<_> = decoded.findings.iter().map(|it| guard::refuse_target(&responder(), it)).collect();
         assert!(!refusals.is_empty() && refusals.iter().all(Option::is_some), "{name}: {decoded:?}");
         reasons.insert(name, refusals);
     }

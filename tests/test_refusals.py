@@ -87,7 +87,7 @@ def test_key_of_another_user(world):
     details = event["detail"]["resource"]["accessKeyDetails"]
     del details["principalId"]
     details["accessKeyId"] = bob.keys[0]["AccessKeyId"]
-    refused(world, event, "none of user `alice`'s")
+    refused(world, event, "does not belong to user `alice`")
     assert alice.key_works() and bob.key_works()
 
 

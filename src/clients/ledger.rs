@@ -1,9 +1,9 @@
-//! Who is being contained by whom, the state before, and what was done: one DynamoDB table.
+//! Who is being contained by whom, the snapshots, and what was done: one DynamoDB table.
 //!
 //! Five kinds of items, by the beginning of their `id`:
-//! - `lock#…`: the claim on a principal, with a lease and a fencing token. Of many concurrent
+//! - `lock#…`: the lease on a principal, with a fencing token. Of many concurrent
 //!   invocations one executes; the others leave their finding and go.
-//! - `record#…`: one identity by its unique ID. The before-state is written once: a retry can't
+//! - `record#…`: one identity by its unique ID. The snapshot is written once: a retry can't
 //!   overwrite it with the contained state.
 //! - `breaker#…`: the principals contained in one hour, in one account or in all.
 //! - `deferred#…`: the findings that the breaker put off in one hour.
@@ -51,14 +51,14 @@ pub struct Lease {
     fence: i64,
     /// The principal was responded to before, so that it is no new one.
     pub is_known: bool,
-    /// An earlier try struck, and ended before it kept the state before: what holds the identity back
-    /// now is ours.
+    /// A previous attempt applied containment and stopped before saving the snapshot: a deny found now is
+    /// ours.
     pub is_resumed: bool,
     pub restored: Option<Restored>,
 }
 
-pub enum Claim {
-    Won(Lease),
+pub enum Acquired {
+    Lease(Lease),
     /// Another invocation is at it, and will see to our finding too.
     Busy {
         owner: String,
@@ -85,12 +85,12 @@ fn millis_now() -> i64 {
     millis(SystemTime::now())
 }
 
-/// What a finding's claim is about. One that names only a key or an ID has a lock of its own: beside
+/// Whom a finding's lease is about. One that names only a key or an ID has a lock of its own: beside
 /// one that names the user both run, and do nothing twice that must not be.
 fn principal(finding: &Finding) -> String {
     match &finding.access_key {
         Some(key) if finding.principal == Principal::KeyOwner => format!("key/{key}"),
-        _ => finding.principal.claim_key(),
+        _ => finding.principal.target_key(),
     }
 }
 
@@ -112,18 +112,18 @@ impl Ledger {
         format!("lock#{account}#{principal}")
     }
 
-    /// Claims the finding's principal until `until`, or leaves the finding with whoever has it.
-    pub async fn claim(&self, finding: &Finding, until: SystemTime) -> Result<Claim, Failure> {
+    /// Acquires the lease on the finding's principal until `until`, or leaves the finding with whoever has it.
+    pub async fn acquire(&self, finding: &Finding, until: SystemTime) -> Result<Acquired, Failure> {
         let id = Self::lock_id(&finding.account, &principal(finding));
         // A lease that runs out between the two calls is tried for once more.
         for _ in 0..2 {
             let now = millis_now();
             let owner = match self.take(&id, until, now, Some(&mark(finding))).await? {
-                Claim::Busy { owner } => owner,
-                won @ Claim::Won(_) => return Ok(won),
+                Acquired::Busy { owner } => owner,
+                won @ Acquired::Lease(_) => return Ok(won),
             };
             if self.wait_along(&id, finding, now).await? {
-                return Ok(Claim::Busy { owner });
+                return Ok(Acquired::Busy { owner });
             }
         }
         Err(Failure {
@@ -133,12 +133,17 @@ impl Ledger {
         })
     }
 
-    /// Claims a principal for a command, which leaves nothing behind when another is at it.
-    pub async fn claim_for(&self, account: &AccountId, principal: &str, until: SystemTime) -> Result<Claim, Failure> {
+    /// Acquires the lease on a principal for a command, which leaves nothing behind when another is at it.
+    pub async fn acquire_for(
+        &self,
+        account: &AccountId,
+        principal: &str,
+        until: SystemTime,
+    ) -> Result<Acquired, Failure> {
         self.take(&Self::lock_id(account, principal), until, millis_now(), None).await
     }
 
-    async fn take(&self, id: &str, until: SystemTime, now: i64, mark: Option<&str>) -> Result<Claim, Failure> {
+    async fn take(&self, id: &str, until: SystemTime, now: i64, mark: Option<&str>) -> Result<Acquired, Failure> {
         let mut request = self
             .update(id)
             .condition_expression("attribute_not_exists(lease_until) OR lease_until < :now OR holder = :me")
@@ -157,7 +162,7 @@ impl Ledger {
         let error = match request.update_expression(expression).send().await {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
-                return Ok(Claim::Won(Lease {
+                return Ok(Acquired::Lease(Lease {
                     id: id.to_owned(),
                     fence: int(&item, "fence"),
                     is_known: item.contains_key("record_id"),
@@ -174,7 +179,7 @@ impl Ledger {
             }
             _ => None,
         };
-        Ok(Claim::Busy { owner: holder.unwrap_or_else(|| "another invocation".to_owned()) })
+        Ok(Acquired::Busy { owner: holder.unwrap_or_else(|| "another invocation".to_owned()) })
     }
 
     /// Leaves the finding for the holder to set to NOTIFIED. False when nobody holds it any more.
@@ -195,8 +200,8 @@ impl Ledger {
         }
     }
 
-    /// Appends what was done, then gives the claim back. Returns the findings that were left with us
-    /// meanwhile. `is_finished`: nothing was struck without the state before being kept.
+    /// Appends what was done, then releases the lease. Returns the findings that were left with us
+    /// meanwhile. `is_finished`: nothing was struck without the snapshot being saved.
     pub async fn close(
         &self,
         lease: &Lease,
@@ -215,7 +220,7 @@ impl Ledger {
         released
     }
 
-    /// Gives the claim back, with the record that it led to.
+    /// Releases the lease, with the record that it led to.
     pub async fn release(
         &self,
         lease: &Lease,
@@ -245,7 +250,7 @@ impl Ledger {
         Ok(left.iter().filter_map(|it| parse_waiting(it)).collect())
     }
 
-    /// Notes on a principal's claim that a person took the containment back, and which findings were
+    /// Notes on a principal's lease that a person took the containment back, and which findings were
     /// known then: they come again, and must not contain it again at once.
     pub async fn note_restored(
         &self,

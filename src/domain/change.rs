@@ -183,7 +183,7 @@ impl Change {
     }
 
     /// Whether it only adds to what holds the identity back, and describes itself: all else needs the
-    /// before-state in the ledger first.
+    /// snapshot in the ledger first.
     pub fn is_additive(&self) -> bool {
         !matches!(self, Self::DetachPolicy { .. } | Self::LeaveGroup { .. } | Self::DeleteLoginProfile { .. })
     }

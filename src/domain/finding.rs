@@ -130,7 +130,7 @@ impl Principal {
 
     /// Which identity this is about, as far as the finding says: findings with the same key are
     /// handled one after the other.
-    pub fn claim_key(&self) -> String {
+    pub fn target_key(&self) -> String {
         let text = |name: &Option<PrincipalName>, id: &Option<UniqueId>| match (id, name) {
             (_, Some(name)) => name.to_string(),
             (Some(id), None) => id.to_string(),

@@ -1,11 +1,11 @@
-//! One finding, from the claim to the report: the steps in their order, and the time budget.
+//! One finding, from the lease to the report: the steps in their order, and the time budget.
 
 use std::time::{Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
 use clients::iam::resolve::{self, Unresolved};
-use clients::ledger::{Claim, Ending, Lease, Ledger};
+use clients::ledger::{Acquired, Ending, Lease, Ledger};
 use clients::round_trips::CallLog;
 use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::Progress;
@@ -125,29 +125,30 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Claim and assume, resolve, guard, reconcile. Leaves its verdict in the progress.
+    /// Acquires the lease and assumes the role, resolves, guards, strikes and holds. Leaves its verdict in
+    /// the progress.
     async fn run(&self, running: &mut Running) {
         let Running { progress, member, lease, is_quiet } = running;
-        if let Some(reason) = guard::refuse_claim(self.settings, self.finding) {
+        if let Some(reason) = guard::refuse_target(self.settings, self.finding) {
             return progress.conclude(Verdict::Refused, reason);
         }
-        let (session, claim) = tokio::join!(
+        let (session, acquired) = tokio::join!(
             self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition),
-            self.claim()
+            self.acquire()
         );
         let mut ledger = None;
-        match claim {
-            Ok(Some(Claim::Won(won))) => {
+        match acquired {
+            Ok(Some(Acquired::Lease(won))) => {
                 *lease = Some(won);
                 ledger = Some(self.ledger);
             }
-            Ok(Some(Claim::Busy { owner })) => {
+            Ok(Some(Acquired::Busy { owner })) => {
                 *is_quiet = true;
                 return progress
                     .conclude(Verdict::InProgress, format!("already being contained by invocation {owner}"));
             }
             Ok(None) => {}
-            Err(failure) => progress.ledger_failed.push(format!("claiming the principal: {failure}")),
+            Err(failure) => progress.ledger_failed.push(format!("acquiring the lease: {failure}")),
         }
         let member = match session {
             Ok(it) => member.insert(it),
@@ -197,10 +198,10 @@ impl Attempt<'_> {
     }
 
     /// `observe` mode writes nothing, the ledger included.
-    async fn claim(&self) -> Result<Option<Claim>, Failure> {
+    async fn acquire(&self) -> Result<Option<Acquired>, Failure> {
         match self.mode {
             Mode::Observe => Ok(None),
-            Mode::Enforce => self.ledger.claim(self.finding, self.lease_until).await.map(Some),
+            Mode::Enforce => self.ledger.acquire(self.finding, self.lease_until).await.map(Some),
         }
     }
 

@@ -94,7 +94,7 @@ async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call
     let mut failed = Vec::new();
     let mut by_identity: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
     for finding in decoded.findings {
-        let key = format!("{}/{}", finding.account, finding.principal.claim_key());
+        let key = format!("{}/{}", finding.account, finding.principal.target_key());
         by_identity.entry(key).or_default().push(finding);
     }
     let one_identity = |findings: Vec<Finding>| async move {
@@ -104,7 +104,7 @@ async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call
                 "finding",
                 finding = text::line(&finding.id, 512),
                 account = finding.account.as_str(),
-                principal = finding.principal.claim_key()
+                principal = finding.principal.target_key()
             );
             ended.push(contain(&context.aws, settings, &finding, call).instrument(span).await);
         }

@@ -10,7 +10,7 @@ use clients::accounts::{Aws, Home, Member};
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
-use clients::ledger::{Claim, Lease, Ledger};
+use clients::ledger::{Acquired, Lease, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::change::Change;
@@ -43,7 +43,7 @@ struct Attempt<'a> {
     lease_until: SystemTime,
 }
 
-/// Restores, tells, and gives the claim back: the report, and what has to be tried again.
+/// Restores, tells, and releases the lease: the report, and what has to be tried again.
 pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
     let calls = CallLog::default();
     let home = Home::new(aws, &calls);
@@ -90,14 +90,14 @@ impl Attempt<'_> {
             return progress.conclude(Verdict::Refused, reason);
         }
         if self.settings.mode == Mode::Enforce {
-            let principal = claim_key(&identity, identity.name.as_str());
-            match self.ledger.claim_for(&subject.account, &principal, self.lease_until).await {
-                Ok(Claim::Won(won)) => *lease = Some(won),
-                Ok(Claim::Busy { owner }) => {
+            let principal = target_key(&identity, identity.name.as_str());
+            match self.ledger.acquire_for(&subject.account, &principal, self.lease_until).await {
+                Ok(Acquired::Lease(won)) => *lease = Some(won),
+                Ok(Acquired::Busy { owner }) => {
                     let reason = format!("invocation {owner} is at it: send the command again when it is through");
                     return progress.conclude(Verdict::InProgress, reason);
                 }
-                Err(failure) => return progress.fail("claiming the principal", &failure),
+                Err(failure) => return progress.fail("acquiring the lease", &failure),
             }
         }
         let kept = match self.ledger.kept(&identity).await {
@@ -212,8 +212,8 @@ impl Attempt<'_> {
         let at = self.now.to_millis().unwrap_or_default();
         let account = &self.command.subject.account;
         let mut principals =
-            vec![claim_key(identity, identity.name.as_str()), claim_key(identity, identity.id.as_str())];
-        principals.extend(kept.principal.iter().map(|name| claim_key(identity, name)));
+            vec![target_key(identity, identity.name.as_str()), target_key(identity, identity.id.as_str())];
+        principals.extend(kept.principal.iter().map(|name| target_key(identity, name)));
         principals.extend(plan::keys(kept).into_iter().map(|key| format!("key/{key}")));
         principals.sort();
         principals.dedup();
@@ -257,12 +257,12 @@ impl Attempt<'_> {
             && let Err(failure) =
                 self.ledger.release(lease, None, !lease.is_resumed || progress.verdict() == Verdict::Restored).await
         {
-            progress.failed.push(format!("giving the claim back: {failure}"));
+            progress.failed.push(format!("releasing the lease: {failure}"));
         }
     }
 }
 
-fn claim_key(identity: &Identity, name_or_id: &str) -> String {
+fn target_key(identity: &Identity, name_or_id: &str) -> String {
     format!("{}/{name_or_id}", identity.kind.word())
 }
 

@@ -41,7 +41,7 @@ async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Res
             Ok(describe(subject, &principal, &ledger.kept(&identity).await?))
         }
         Err(Unresolved::Refused(reason)) => {
-            let kept = ledger.kept_of(&subject.account, &subject.principal.claim_key()).await?.unwrap_or_default();
+            let kept = ledger.kept_of(&subject.account, &subject.principal.target_key()).await?.unwrap_or_default();
             let principal = json!({"arn": kept.arn, "now": reason});
             Ok(describe(subject, &principal, &kept))
         }

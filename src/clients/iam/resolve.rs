@@ -110,7 +110,7 @@ fn refuse_foreign_key(claimed: Claimed<'_>, found: &Resolved) -> Result<(), Unre
     match &found.observed.keys {
         Ok(keys) if claimed.principal.unique_id().is_none() && !keys.iter().any(|it| it.id == *key) => {
             Err(Unresolved::Refused(format!(
-                "access key {key} is none of user `{}`'s: whether this is the user whom the finding means can't be told",
+                "access key {key} does not belong to user `{}`: cannot confirm the finding's user",
                 found.identity.name
             )))
         }

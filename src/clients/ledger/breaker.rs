@@ -9,7 +9,8 @@ use domain::outcome::Failure;
 
 impl Ledger {
     /// Whether one more principal may be contained automatically this hour, in its account and in
-    /// all. One that is counted already may always. The hours are whole ones.
+    /// all. A principal already counted in this
+    /// window is always admitted. The windows are whole hours.
     pub async fn admit(&self, finding: &Finding, (account, all): (u32, u32)) -> Result<bool, Failure> {
         let hour = millis_now() / 3_600_000;
         let name = format!("{}/{}", finding.account, principal(finding));

@@ -1,4 +1,4 @@
-//! What is known of one identity: the state before, what was done to it, and whether it was restored.
+//! What is known of one identity: the snapshot, what was done to it, and whether it was restored.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::history::{Kept, Past, Restoration};
@@ -51,18 +51,23 @@ impl Ledger {
         Ok(kept(&self.item(&Self::record_of(identity)).await?))
     }
 
-    /// The record that a principal's claim led to, for one that IAM does not know any more.
+    /// The record that a principal's lease led to, for one that IAM does not know any more.
     pub async fn kept_of(&self, account: &AccountId, principal: &str) -> Result<Option<Kept>, Failure> {
-        let claim = self.item(&Self::lock_id(account, principal)).await?;
-        match string(&claim, "record_id") {
+        let lease = self.item(&Self::lock_id(account, principal)).await?;
+        match string(&lease, "record_id") {
             Some(id) => Ok(Some(kept(&self.item(&id).await?))),
             None => Ok(None),
         }
     }
 
-    /// Keeps the state before the first change that takes something away, and what is to be done. The
+    /// Saves the snapshot before the first change that takes something away, and what is to be done. The
     /// first state to be written stays, whatever later tries saw.
-    pub async fn keep_before(&self, identity: &Identity, before: &Value, planned: Vec<String>) -> Result<(), Failure> {
+    pub async fn save_snapshot(
+        &self,
+        identity: &Identity,
+        before: &Value,
+        planned: Vec<String>,
+    ) -> Result<(), Failure> {
         let mut expression = "SET arn = :arn, principal = :name, before_state = if_not_exists(before_state, :before), \
                               first_seen = if_not_exists(first_seen, :now)"
             .to_owned();
@@ -100,7 +105,7 @@ impl Ledger {
         match request.update_expression(expression).send().await {
             Ok(_) => Ok(()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                tracing::warn!("a later holder of the claim has written its verdict: ours is left out");
+                tracing::warn!("a later holder of the lease has written its verdict: ours is left out");
                 let request = self.update(&id).update_expression(format!("SET {APPEND}"));
                 let request = request.expression_attribute_values(":empty", AttributeValue::L(Vec::new()));
                 let sent = request.expression_attribute_values(":done", done).send().await;

@@ -12,7 +12,7 @@ use crate::settings::{Responder, Untouchable};
 use crate::text;
 
 /// Why nothing may be done about the finding, as far as the finding itself tells.
-pub fn refuse_claim(settings: &Responder, finding: &Finding) -> Option<String> {
+pub fn refuse_target(settings: &Responder, finding: &Finding) -> Option<String> {
     if let Some(reason) = refuse_account(&settings.untouchable, &finding.account) {
         return Some(reason);
     }
@@ -134,7 +134,7 @@ mod tests {
         let (mut finding, mut identity) = (finding(Threat::CompromisedCredential), identity(kind));
         change(&mut finding, &mut identity);
         let config = config(settings).unwrap();
-        refuse_claim(&config, &finding).or_else(|| refuse_identity(&config, &finding, &identity))
+        refuse_target(&config, &finding).or_else(|| refuse_identity(&config, &finding, &identity))
     }
 
     #[test]

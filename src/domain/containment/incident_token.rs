@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::identity::Identity;
 
 fn digest(finding: &Finding, identity: Option<&Identity>, now: DateTime) -> [u8; 32] {
-    let principal = identity.map_or_else(|| finding.principal.claim_key(), |it| it.id.to_string());
+    let principal = identity.map_or_else(|| finding.principal.target_key(), |it| it.id.to_string());
     let time = finding.occurred_at.unwrap_or(now).secs();
     let quarter = time.div_euclid(15 * 60) * 15 * 60;
     Sha256::digest(format!("{}|{principal}|{quarter}", finding.account)).into()

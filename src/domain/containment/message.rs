@@ -89,7 +89,7 @@ impl View<'_> {
     fn name(&self) -> String {
         match &self.progress.identity {
             Some(it) => format!("{} {}", it.kind.word(), it.name),
-            None => self.finding.principal.claim_key().replace('/', " "),
+            None => self.finding.principal.target_key().replace('/', " "),
         }
     }
 
@@ -181,7 +181,7 @@ impl View<'_> {
         });
         let is_aws_arn = self.finding.id.starts_with("arn:aws") && self.finding.id.len() <= 1_000;
         let is_arn = is_aws_arn && Arn::parse(&self.finding.id).is_some();
-        let principal = identity.map_or_else(|| self.finding.principal.claim_key(), |it| it.id.to_string());
+        let principal = identity.map_or_else(|| self.finding.principal.target_key(), |it| it.id.to_string());
         IncidentFields {
             token: incident_token::incident(self.finding, identity, now),
             seen: self.finding.occurred_at.unwrap_or(now),

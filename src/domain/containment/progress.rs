@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 #[derive(Debug, Default)]
 pub struct Progress {
     pub identity: Option<Identity>,
-    /// The state before anything was taken away; what was added is in `changes`.
+    /// The snapshot: the state before anything was taken away; what was added is in `changes`.
     pub snapshot: Option<Observed>,
     pub changes: Log<Change>,
     pub notices: Log<Notice>,

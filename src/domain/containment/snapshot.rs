@@ -1,4 +1,4 @@
-//! The state before a response, from reads that the strike may have overtaken.
+//! The snapshot: the state before a response, from reads that the strike may have overtaken.
 
 use crate::change::{OUR_TAGS, REVOCATION_POLICY};
 use crate::identity::Observed;
@@ -13,7 +13,7 @@ pub fn before_strike(known: Observed, beside: Observed, deny_all: &str) -> Obser
     Observed { attached, inline, keys: known.keys.or(beside.keys), profile: known.profile.or(beside.profile), ..beside }
 }
 
-/// What an earlier try put in place is no part of the state before.
+/// What an earlier try put in place is no part of the snapshot.
 pub fn without_ours(before: &mut Observed, deny_all: &str) {
     for names in [&mut before.attached, &mut before.inline].into_iter().flatten() {
         names.retain(|it| it != deny_all && it != REVOCATION_POLICY);

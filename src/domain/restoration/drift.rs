@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::change::{Change, REVOCATION_POLICY};
 use crate::identity::{Identity, IdentityKind, Observed};
 
-/// The state before, the state now, and what was meant to be done in between.
+/// The snapshot, the state now, and what was meant to be done in between.
 pub(super) struct Case<'a> {
     pub(super) identity: &'a Identity,
     pub(super) now: &'a Observed,

@@ -1,5 +1,5 @@
-//! What takes a containment back: pure, from the state before, the state now, and what was meant to
-//! be done in between.
+//! What takes a containment back: pure, from the snapshot, the state now, and what was meant to be done in
+//! between.
 
 use aws_smithy_types::DateTime;
 use serde_json::Value;

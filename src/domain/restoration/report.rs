@@ -139,7 +139,7 @@ impl Progress {
     pub fn headline(&self, it: &Restore) -> String {
         let who = match &self.identity {
             Some(found) => format!("{} {} ({})", found.kind.word(), found.name, found.id),
-            None => it.subject.principal.claim_key().replace('/', " "),
+            None => it.subject.principal.target_key().replace('/', " "),
         };
         format!("Restore: {}: {who} in account {}", self.verdict().words(), it.subject.account)
     }

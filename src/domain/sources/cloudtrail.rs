@@ -39,10 +39,8 @@ fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
         return Err(recipient.malformed("the account of the created user"));
     }
     let creator = creator(&detail.get("userIdentity"));
-    if let Some(arn) = &creator {
-        if let Some(reason) = eligibility::ignored_creator(arn, settings) {
-            return Ok(Judged::Ignored(reason));
-        }
+    if let Some(reason) = creator.as_deref().and_then(|arn| eligibility::ignored_creator(arn, settings)) {
+        return Ok(Judged::Ignored(reason));
     }
     let region: Region = detail.get("awsRegion").require()?;
     Ok(Judged::from(Finding {

@@ -124,6 +124,6 @@ fn contain(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
 fn target(principal: &Principal, access_key: Option<&AccessKeyId>) -> String {
     match (principal, access_key) {
         (Principal::KeyOwner, Some(key)) => format!("key/{key}"),
-        (principal, _) => principal.claim_key(),
+        (principal, _) => principal.target_key(),
     }
 }

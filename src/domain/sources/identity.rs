@@ -188,7 +188,7 @@ mod tests {
     fn users_roles_and_root_are_told_apart() {
         let user =
             check(json!({"userType": "IAMUser", "userName": "alice", "principalId": "AIDACKCEVSQ6C2EXAMPLE"})).unwrap();
-        assert_eq!(user.claim_key(), "user/alice");
+        assert_eq!(user.target_key(), "user/alice");
         let role = check(json!({"userType": "AssumedRole", "userName": "app", "principalId": "AROADBQP57FF2AEXAMPLE:i-0abc", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"})).unwrap();
         assert!(matches!(role, Principal::Role { session: Some(session), .. } if session == "i-0abc"));
         assert_eq!(
@@ -203,7 +203,7 @@ mod tests {
         let issuer =
             check(json!({"userType": "FederatedUser", "userName": "alice", "principalId": "111122223333:deploy"}))
                 .unwrap();
-        assert_eq!(issuer.claim_key(), "user/alice");
+        assert_eq!(issuer.target_key(), "user/alice");
         assert!(
             reason(json!({"userType": "FederatedUser", "userName": "deploy", "principalId": "111122223333:deploy"}))
                 .contains("issued")

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two looks at the barriers while all is quiet.
+/// Poll interval of the barriers while all is quiet.
 const CALM: Duration = Duration::from_secs(1);
-/// The same right after somebody undid one: the shorter the gap, the smaller the window that the
-/// attacker has four seconds later.
+/// Poll interval right after a reversal: the shorter the gap, the smaller the window that the attacker
+/// has four seconds later.
 const FIGHT: Duration = Duration::from_millis(100);
-/// The same when AWS asks for less.
+/// Poll interval while throttled.
 const THROTTLED: Duration = Duration::from_secs(4);
 
 pub(super) struct Clock {

@@ -40,7 +40,7 @@ pub(super) struct Engine<'a> {
     pub(super) until: Instant,
     /// Absent where it could not be reached: then nothing is taken away.
     pub(super) ledger: Option<&'a Ledger>,
-    /// An earlier try struck, and ended before it kept the state before.
+    /// A previous attempt applied containment and stopped before saving the snapshot.
     pub(super) is_resumed: bool,
 }
 
@@ -116,7 +116,7 @@ impl Engine<'_> {
         }
     }
 
-    /// What adds goes on beside keeping the before-state; what takes away comes after, and only if it
+    /// What adds goes on beside saving the snapshot; what takes away comes after, and only if it
     /// was kept.
     async fn apply_recorded(
         &self,
@@ -131,7 +131,7 @@ impl Engine<'_> {
             match self.ledger {
                 Some(ledger) => {
                     let before = history::snapshot(before);
-                    ledger.keep_before(identity, &before, planned).await.map_err(|it| it.to_string())
+                    ledger.save_snapshot(identity, &before, planned).await.map_err(|it| it.to_string())
                 }
                 None => Err("the ledger could not be reached".to_owned()),
             }
@@ -139,7 +139,7 @@ impl Engine<'_> {
         let (kept, ()) = tokio::join!(keep, self.apply_all(adding, false, &progress.changes));
         progress.is_snapshot_saved = kept.is_ok();
         if let Err(why) = kept {
-            progress.ledger_failed.push(format!("keeping the before-state: {why}"));
+            progress.ledger_failed.push(format!("saving the snapshot: {why}"));
         }
         self.apply_taking(taking, progress).await;
     }
@@ -152,7 +152,7 @@ impl Engine<'_> {
             note(
                 &progress.changes,
                 change,
-                Outcome::Skipped { reason: "the before-state is not in the ledger".to_owned() },
+                Outcome::Skipped { reason: "the snapshot is not saved in the ledger".to_owned() },
             );
         }
     }

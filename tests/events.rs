@@ -40,7 +40,7 @@ fn settings(part: &'static str) -> Settings {
 fn responder() -> Responder {
     match settings("responder") {
         Settings::Responder(it) => *it,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 

@@ -7,26 +7,59 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_iam::config::{Credentials, Region};
 use aws_sdk_ssm::config::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use domain::ids::{AccountId, Partition};
+use domain::ids::{AccountId, Parse, Partition};
 use domain::outcome::Failure;
 use domain::settings::Common;
 
+use crate::connections::{Connections, Endpoints};
 use crate::errors;
 use crate::iam::{self, IamRead, IamWrite};
 use crate::round_trips::CallLog;
 
-/// What every client shares: credentials, region, connection pool, retries, timeouts.
+/// What every client shares: credentials, region, connections, retries, timeouts.
 #[derive(Debug, Clone)]
-pub struct Aws(SdkConfig);
+pub struct Aws {
+    sdk: SdkConfig,
+    connections: Connections,
+    endpoints: Endpoints,
+}
 
 impl Aws {
+    /// Everything that an event need not wait for: certificates, and connections to what stands before
+    /// a deny. One that can't be opened is no failure.
     pub async fn load(endpoint_url: Option<&str>) -> Self {
-        Self(sdk_config(endpoint_url).await)
+        let connections = Connections::new();
+        let sdk = sdk_config(endpoint_url, (&connections).into()).await;
+        let region = sdk.region().and_then(|it| domain::ids::Region::parse(it.as_ref()).ok());
+        let endpoints = Endpoints::of(region.as_ref(), endpoint_url).await;
+        connections.open(&endpoints).await;
+        Self { sdk, connections, endpoints }
+    }
+
+    /// Runs what responds to one event, on connections that can be trusted.
+    pub async fn during<T>(&self, respond: impl Future<Output = T>) -> T {
+        // What was closed while the process was frozen is seen to be closed now.
+        tokio::task::yield_now().await;
+        let is_new = self.connections.renew();
+        let open = async {
+            if is_new {
+                self.connections.open(&self.endpoints).await;
+            }
+            std::future::pending().await
+        };
+        let response = tokio::select! {
+            biased;
+            response = respond => response,
+            response = open => response,
+        };
+        self.connections.rest();
+        response
     }
 }
 
-async fn sdk_config(endpoint_url: Option<&str>) -> SdkConfig {
+async fn sdk_config(endpoint_url: Option<&str>, http_client: SharedHttpClient) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(4))
@@ -36,7 +69,10 @@ async fn sdk_config(endpoint_url: Option<&str>) -> SdkConfig {
         .with_max_attempts(4)
         .with_initial_backoff(Duration::from_millis(200))
         .with_max_backoff(Duration::from_secs(2));
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
+        .timeout_config(timeouts)
+        .retry_config(retries);
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
     }
@@ -63,7 +99,7 @@ pub struct Member {
 }
 
 impl Home {
-    pub fn new(Aws(sdk): &Aws, calls: &CallLog) -> Self {
+    pub fn new(Aws { sdk, .. }: &Aws, calls: &CallLog) -> Self {
         // A ledger that does not answer must not hold up the strike.
         let ledger_timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))

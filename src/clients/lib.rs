@@ -2,6 +2,7 @@
 //! comes back is the domain's own types.
 
 pub mod accounts;
+mod connections;
 pub mod errors;
 pub mod events;
 pub mod iam;

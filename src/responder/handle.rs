@@ -46,6 +46,10 @@ pub async fn handle(context: &Context, payload: Value, call: &Call) -> Result<Re
         Err(error) => return Err(error.clone().into()),
     };
     let decoded = decode(&payload, settings);
+    context.aws.during(Box::pin(dispatch(context, settings, decoded, call))).await
+}
+
+async fn dispatch(context: &Context, settings: &Settings, decoded: Decoded, call: &Call) -> Result<Response, Error> {
     match (&decoded.command, settings) {
         (Some(command), _) => answer(context, settings, command, call).await,
         (None, Settings::Responder(settings)) => respond(context, settings, decoded, call).await,

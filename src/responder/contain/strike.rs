@@ -81,9 +81,11 @@ impl Engine<'_> {
         let strike = (self.playbook.strike)(&case, &known);
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
-        let (mut before, (), past) = tokio::join!(
-            self.observe(&identity),
+        // In this order: the reads must not take the open connections before the deny does.
+        let ((), mut before, past) = tokio::join!(
+            biased;
             self.apply_all(strike.clone(), may_replace, &progress.changes),
+            self.observe(&identity),
             self.past(&identity)
         );
         match past {

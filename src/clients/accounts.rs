@@ -16,6 +16,7 @@ use domain::settings::{Common, Secret};
 use crate::connections::{Connections, Endpoints};
 use crate::errors;
 use crate::iam::{self, IamRead, IamWrite};
+use crate::patience::Patience;
 use crate::round_trips::CallLog;
 
 /// What every client shares: credentials, region, connections, retries, timeouts.
@@ -88,6 +89,7 @@ pub struct Home {
     pub incidents: aws_sdk_ssmincidents::Client,
     sdk: SdkConfig,
     calls: CallLog,
+    patience: Patience,
 }
 
 /// The clients of a member account.
@@ -96,6 +98,7 @@ pub struct Member {
     pub read: IamRead,
     pub write: IamWrite,
     pub ssm: aws_sdk_ssm::Client,
+    pub patience: Patience,
 }
 
 impl Home {
@@ -127,7 +130,19 @@ impl Home {
             ),
             sdk: sdk.clone(),
             calls: calls.clone(),
+            patience: Patience::default(),
         }
+    }
+
+    /// From now on, what is throttled is tried again for as long.
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Only a fight that outlasts its invocation needs it.
+    pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&self.sdk).interceptor(self.calls.clone());
+        aws_sdk_lambda::Client::from_conf(config.build())
     }
 
     /// Only a drill sends events.
@@ -140,7 +155,7 @@ impl Home {
         let (id, secret) = (access_key.as_str(), secret.expose());
         let credentials = Credentials::new(id, secret, None, None, "access key of a drill");
         let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-        iam::both(&sdk, &CallLog::default()).0
+        iam::both(&sdk, &CallLog::default(), &Patience::default()).0
     }
 
     /// Findings are updated in the region they were found in.
@@ -156,7 +171,8 @@ impl Home {
     pub async fn assume(&self, common: &Common, account: &AccountId, partition: &Partition) -> Result<Member, Failure> {
         let role = common.member_role_arn(account, partition);
         let request = self.sts.assume_role().role_arn(&role).role_session_name("iam-responder").duration_seconds(900);
-        let output = request.external_id(common.external_id.expose()).send().await.map_err(|it| {
+        let request = request.external_id(common.external_id.expose());
+        let output = self.patience.with(|| request.clone().send()).await.map_err(|it| {
             let failure = errors::failure(&it);
             Failure { message: format!("can't assume {role}: {}", failure.message), ..failure }
         })?;
@@ -169,8 +185,8 @@ impl Home {
             "AssumeRole",
         );
         let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-        let (read, write) = iam::both(&sdk, &self.calls);
+        let (read, write) = iam::both(&sdk, &self.calls, &self.patience);
         let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
-        Ok(Member { read, write, ssm: aws_sdk_ssm::Client::from_conf(ssm) })
+        Ok(Member { read, write, ssm: aws_sdk_ssm::Client::from_conf(ssm), patience: self.patience.clone() })
     }
 }

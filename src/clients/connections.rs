@@ -178,7 +178,11 @@ mod tests {
         };
         assert_eq!(
             endpoints("eu-west-1").await,
-            ["https://sts.eu-west-1.amazonaws.com", "https://iam.amazonaws.com", "https://dynamodb.eu-west-1.amazonaws.com"]
+            [
+                "https://sts.eu-west-1.amazonaws.com",
+                "https://iam.amazonaws.com",
+                "https://dynamodb.eu-west-1.amazonaws.com"
+            ]
         );
         assert_eq!(endpoints("us-gov-west-1").await[1], "https://iam.us-gov.amazonaws.com");
         assert_eq!(endpoints("cn-north-1").await[1], "https://iam.cn-north-1.amazonaws.com.cn");

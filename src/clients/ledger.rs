@@ -182,6 +182,24 @@ impl Ledger {
         Ok(Acquired::Busy { owner: holder.unwrap_or_else(|| "another invocation".to_owned()) })
     }
 
+    /// Leaves another finding with whoever holds the lease on the first one's principal.
+    pub async fn leave(&self, held: &Finding, other: &Finding) -> Result<(), Failure> {
+        let id = Self::lock_id(&held.account, &principal(held));
+        match self.wait_along(&id, other, millis_now()).await? {
+            true => Ok(()),
+            false => Err(Failure {
+                code: "Contended".to_owned(),
+                message: "the lease was released meanwhile".to_owned(),
+                retryable: true,
+            }),
+        }
+    }
+
+    /// Keeps what was done, and leaves the lease to the invocation that goes on.
+    pub async fn keep(&self, lease: &Lease, ending: &Ending<'_>) -> Result<(), Failure> {
+        self.append(lease, ending).await
+    }
+
     /// Leaves the finding for the holder to set to NOTIFIED. False when nobody holds it any more.
     async fn wait_along(&self, id: &str, finding: &Finding, now: i64) -> Result<bool, Failure> {
         let left = self

@@ -8,4 +8,6 @@ pub mod events;
 pub mod iam;
 pub mod ledger;
 pub mod notices;
+pub mod patience;
+pub mod relay;
 pub mod round_trips;

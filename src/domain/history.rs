@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_smithy_types::DateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,6 +15,18 @@ use crate::verdict::Verdict;
 pub struct Past {
     pub verdict: Option<Verdict>,
     pub incident: Option<String>,
+    /// When it was last read to be in place, all of it: milliseconds since 1970.
+    pub held_at: Option<i64>,
+}
+
+impl Past {
+    /// Whether what was seen at that time was answered: it had been held since, when it was last read.
+    pub fn has_answered(&self, seen: Option<DateTime>) -> bool {
+        match (self.held_at, seen.and_then(|it| it.to_millis().ok())) {
+            (Some(held), Some(seen)) => self.verdict.is_some_and(Verdict::is_success) && seen <= held,
+            _ => false,
+        }
+    }
 }
 
 /// A person took the containment back.

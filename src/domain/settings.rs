@@ -41,7 +41,7 @@ impl Settings {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut read = Reader { lookup: &lookup, problems: Vec::new() };
         let settings = match read.optional("PART", Part::from_str).unwrap_or(Part::Responder) {
-            Part::Responder => Self::Responder(Box::new(Responder::read(&mut read))),
+            part @ (Part::Responder | Part::Hygiene) => Self::Responder(Box::new(Responder::read(&mut read, part))),
             Part::Restorer => Self::Restorer(Restorer::read(&mut read)),
             Part::Driller => Self::Driller(Driller::read(&mut read)),
         };
@@ -93,6 +93,7 @@ impl Common {
 pub struct Untouchable {
     pub responder_role_arn: String,
     pub restorer_role_arn: Option<String>,
+    pub hygiene_role_arn: Option<String>,
     /// The names of the roles that our functions take in member accounts.
     pub member_role_names: [String; 3],
     /// Where not empty, nothing outside of these is touched.
@@ -104,6 +105,7 @@ impl Untouchable {
         Self {
             responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
             restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
+            hygiene_role_arn: read.optional("HYGIENE_ROLE_ARN", |it| arn(it, "iam")),
             member_role_names: [reader::remediation_role(read), reader::restore_role(read), reader::drill_role(read)],
             member_accounts: read.list("MEMBER_ACCOUNTS", parsed),
         }
@@ -111,7 +113,7 @@ impl Untouchable {
 
     /// Whether it is a role that this software acts as: never a target, and what it does is no news.
     pub fn is_own_role(&self, arn: &str) -> bool {
-        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref()];
+        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref(), self.hygiene_role_arn.as_ref()];
         let name = Arn::parse(arn).and_then(|it| it.kind_and_name());
         let is_members = |own: &String| name.is_some_and(|(kind, name)| kind == "role" && name == own);
         home.into_iter().flatten().any(|it| it == arn) || self.member_role_names.iter().any(is_members)

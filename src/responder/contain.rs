@@ -1,4 +1,4 @@
-//! One finding, from the lease to the report: the steps in their order, and the time budget.
+//! One identity's findings, from the lease to the report: the steps in their order, and the time budget.
 
 use std::time::{Instant, SystemTime};
 
@@ -6,12 +6,14 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
 use clients::iam::resolve::{self, Unresolved};
 use clients::ledger::{Acquired, Ending, Lease, Ledger};
+use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::Progress;
+use domain::containment::relay::Relay;
 use domain::containment::report::{Report, Timings, millis};
 use domain::containment::{admission, guard};
-use domain::finding::Finding;
+use domain::finding::{Finding, HubReference};
 use domain::identity::Identity;
 use domain::outcome::Failure;
 use domain::settings::{Mode, Responder};
@@ -25,13 +27,23 @@ mod hold;
 mod judge;
 mod pace;
 mod progress;
+mod relay;
 mod strike;
+pub(crate) mod turns;
 
 use progress::Running;
 use strike::Engine;
+use turns::{Turn, Turns};
 
-/// Responds to one finding: its report, and what has to be tried again.
-pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, call: &Call) -> (Report, Vec<String>) {
+/// Responds to the findings about one identity: a report for each, and what has to be tried again.
+pub(crate) async fn contain(
+    aws: &Aws,
+    settings: &Responder,
+    relay: &Relay,
+    call: &Call,
+    turns: &Turns,
+) -> (Vec<Report>, Vec<String>) {
+    let finding = &relay.group.lead;
     let started = Instant::now();
     let now = DateTime::from(SystemTime::now());
     let Some(playbook) = playbooks::select(finding.threat) else {
@@ -39,11 +51,12 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
     };
     let mode = settings.mode_of(playbook.id);
     let calls = CallLog::default();
-    let home = Home::new(aws, &calls);
-    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let budget = call.budget();
     // The last read and its verdict come before the time-out.
     let until = started + budget.mul_f64(0.9);
+    let patience = Patience::until(until);
+    let home = Home::new(aws, &calls).patient(patience.clone());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &relay.holder);
     let attempt = Attempt {
         settings,
         home: &home,
@@ -51,12 +64,18 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
         playbook,
         mode,
         finding,
+        relay,
         now,
         until,
         lease_until: call.deadline,
     };
     let mut running = Running::default();
-    if tokio::time::timeout(budget, attempt.run(&mut running)).await.is_err() {
+    running.progress.reversals.clone_from(&relay.reversals);
+    let run = async {
+        let turn = turns.next().await;
+        attempt.run(&mut running, &turn).await;
+    };
+    if tokio::time::timeout(budget, run).await.is_err() {
         let reason = format!("the time ran out after {} s", budget.as_secs());
         let progress = &mut running.progress;
         progress.failed.push(reason.clone());
@@ -67,6 +86,7 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
         }
     }
     let verdict_at = started.elapsed();
+    running.progress.throttled(patience.waits());
 
     let Running { mut progress, member, lease, is_quiet } = running;
     let scene = Scene { settings, home: &home, member: member.as_ref(), playbook, finding, now };
@@ -74,6 +94,11 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
     let told = async {
         if !is_quiet {
             notify(&scene, mode, &mut progress).await;
+        }
+        if mode == Mode::Enforce && progress.verdict() != Verdict::InProgress {
+            let others = relay.group.others.iter().filter_map(|it| it.security_hub.clone());
+            let others: Vec<HubReference> = others.filter(|it| Some(it) != finding.security_hub.as_ref()).collect();
+            update_waiting(&scene, others, &mut progress).await;
         }
         if let Some(lease) = lease {
             close(&ledger, &lease, &scene, &mut progress).await;
@@ -89,10 +114,13 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
         verdict: millis(verdict_at),
         total: millis(started.elapsed()),
     };
-    let report = Report::of(&progress, finding, playbook, mode, timings, calls.round_trips());
-    log_report(&report);
-    metrics::log(metrics::of_response(&report, progress.failed.len()));
-    (report, progress.failed)
+    let report = |finding: &Finding| Report::of(&progress, finding, playbook, mode, timings, calls.round_trips());
+    let reports: Vec<_> = relay.group.all().map(report).collect();
+    if let Some(report) = reports.first() {
+        log_report(report);
+        metrics::log(metrics::of_response(report, progress.failed.len()));
+    }
+    (reports, progress.failed)
 }
 
 /// Leaves the outcome in the ledger, gives the lease back, and sees to the findings that others left.
@@ -103,8 +131,22 @@ async fn close(ledger: &Ledger, lease: &Lease, scene: &Scene<'_>, progress: &mut
     // A principal that was left alone stays a new one for the breaker.
     let was_left_alone = matches!(verdict, Verdict::Refused | Verdict::Deferred);
     let ending = progress.identity.as_ref().filter(|_| !was_left_alone);
-    let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), applied });
+    let ending = ending.map(|identity| Ending {
+        identity,
+        verdict,
+        incident: incident.as_deref(),
+        held_at: progress.held_at,
+        applied,
+    });
     let is_finished = progress.is_snapshot_saved || !(progress.has_struck() || lease.is_resumed);
+    if progress.is_handed_over {
+        if let Some(ending) = ending
+            && let Err(failure) = ledger.keep(lease, &ending).await
+        {
+            progress.ledger_failed.push(format!("keeping what was done: {failure}"));
+        }
+        return;
+    }
     match ledger.close(lease, ending, is_finished).await {
         Ok(waiting) => update_waiting(scene, waiting, progress).await,
         Err(failure) => progress.ledger_failed.push(format!("closing the ledger: {failure}")),
@@ -119,6 +161,7 @@ struct Attempt<'a> {
     playbook: &'a Playbook,
     mode: Mode,
     finding: &'a Finding,
+    relay: &'a Relay,
     now: DateTime,
     until: Instant,
     lease_until: SystemTime,
@@ -127,7 +170,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     /// Acquires the lease and assumes the role, resolves, guards, strikes and holds. Leaves its verdict in
     /// the progress.
-    async fn run(&self, running: &mut Running) {
+    async fn run(&self, running: &mut Running, turn: &Turn<'_>) {
         let Running { progress, member, lease, is_quiet } = running;
         if let Some(reason) = guard::refuse_target(self.settings, self.finding) {
             return progress.conclude(Verdict::Refused, reason);
@@ -144,6 +187,7 @@ impl Attempt<'_> {
             }
             Ok(Some(Acquired::Busy { owner })) => {
                 *is_quiet = true;
+                self.leave_others(progress).await;
                 return progress
                     .conclude(Verdict::InProgress, format!("already being contained by invocation {owner}"));
             }
@@ -157,8 +201,10 @@ impl Attempt<'_> {
                 return progress.conclude(Verdict::NotContained, failure.to_string());
             }
         };
-        let (resolved, admitted) =
-            tokio::join!(resolve::resolve(&member.read, self.finding.into()), self.admit(lease.as_ref()));
+        let (resolved, admitted) = tokio::join!(
+            member.patience.with(|| resolve::resolve(&member.read, self.finding.into())),
+            self.admit(lease.as_ref())
+        );
         let resolved = match resolved {
             Ok(it) => it,
             Err(Unresolved::Refused(reason)) => return progress.conclude(Verdict::Refused, reason),
@@ -181,6 +227,10 @@ impl Attempt<'_> {
         }
         let engine = Engine {
             member,
+            home: self.home,
+            relay: self.relay,
+            function_name: self.settings.function_name.as_deref(),
+            turn,
             playbook: self.playbook,
             finding: self.finding,
             now: self.now,
@@ -191,6 +241,15 @@ impl Attempt<'_> {
             is_resumed: lease.as_ref().is_some_and(|it| it.is_resumed),
         };
         engine.run(self.mode, resolved, progress).await;
+    }
+
+    /// What the holder is to tell of the other findings too.
+    async fn leave_others(&self, progress: &mut Progress) {
+        for other in &self.relay.group.others {
+            if let Err(failure) = self.ledger.leave(self.finding, other).await {
+                progress.ledger_failed.push(format!("leaving a finding with the holder: {failure}"));
+            }
+        }
     }
 
     fn refuse_restored(&self, lease: Option<&Lease>, identity: &Identity) -> Option<String> {
@@ -209,7 +268,7 @@ impl Attempt<'_> {
     /// ledger is out of reach there is no lease, and what adds is done all the same.
     async fn admit(&self, lease: Option<&Lease>) -> bool {
         match lease {
-            Some(lease) if admission::is_counted(self.finding.source, lease.is_known) => {
+            Some(lease) if !self.relay.is_continued() && admission::is_counted(self.finding.source, lease.is_known) => {
                 self.ledger.admit(self.finding, self.settings.max_containments).await.unwrap_or(false)
             }
             _ => true,

@@ -51,22 +51,27 @@ fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
     tags.iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect()
 }
 
-/// The whole state, read in parallel, of the identity and of no namesake that took its place.
+/// The whole state, read in parallel, of the identity and of no namesake that took its place. What IAM
+/// throttles is read again.
 pub async fn observe(iam: &IamRead, identity: &Identity, with_denies: bool) -> Observed {
     let name = &identity.name;
     match identity.kind {
         IdentityKind::User => {
             let (profile, keys, attached, inline, groups, credentials, login, mfa_devices) = tokio::join!(
-                same_user(iam, identity),
-                access_keys(iam, name),
-                attached_user_policies(iam, name),
-                inline_user_policies(iam, name),
-                groups(iam, name),
-                credentials::other(iam, name),
-                credentials::login(iam, name),
-                credentials::mfa_devices(iam, name)
+                iam.patiently(|| same_user(iam, identity)),
+                iam.patiently(|| access_keys(iam, name)),
+                iam.patiently(|| attached_user_policies(iam, name)),
+                iam.patiently(|| inline_user_policies(iam, name)),
+                iam.patiently(|| groups(iam, name)),
+                iam.patiently(|| credentials::other(iam, name)),
+                iam.patiently(|| credentials::login(iam, name)),
+                iam.patiently(|| credentials::mfa_devices(iam, name))
             );
-            let denying = if with_denies { denies::among(iam, &attached, &groups).await } else { Ok(Vec::new()) };
+            let denying = if with_denies {
+                iam.patiently(|| denies::among(iam, &attached, &groups)).await
+            } else {
+                Ok(Vec::new())
+            };
             let revoked_before = Ok(None);
             Observed {
                 profile,
@@ -83,17 +88,18 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_denies: bool) -> O
         }
         IdentityKind::Role => {
             let (profile, attached, inline, revoked_before) = tokio::join!(
-                same_role(iam, identity),
-                attached_role_policies(iam, name),
-                inline_role_policies(iam, name),
-                revoked_before(iam, name)
+                iam.patiently(|| same_role(iam, identity)),
+                iam.patiently(|| attached_role_policies(iam, name)),
+                iam.patiently(|| inline_role_policies(iam, name)),
+                iam.patiently(|| revoked_before(iam, name))
             );
             Observed { profile, attached, inline, revoked_before, ..nothing_of_a_user() }
         }
     }
 }
 
-/// The light pass: only what holds the identity back, and its keys.
+/// The light pass: only what holds the identity back, and its keys. What IAM throttles is left for the
+/// next pass.
 pub async fn barriers(iam: &IamRead, identity: &Identity) -> Observed {
     let name = &identity.name;
     match identity.kind {

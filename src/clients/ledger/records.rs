@@ -20,6 +20,8 @@ pub struct Ending<'a> {
     pub identity: &'a Identity,
     pub verdict: Verdict,
     pub incident: Option<&'a str>,
+    /// When it was last read to be in place, all of it: milliseconds since 1970.
+    pub held_at: Option<i64>,
     /// One JSON text an action.
     pub applied: Vec<String>,
 }
@@ -44,7 +46,8 @@ impl Ledger {
         // An incident of long ago is over, and says nothing about what happens today.
         let is_recent = millis_now() - int(&item, "last_seen") < INCIDENT_MILLIS;
         let incident = string(&item, "incident").filter(|_| is_recent);
-        Ok(Past { verdict: verdict(&item), incident })
+        let held_at = item.contains_key("held_at").then(|| int(&item, "held_at"));
+        Ok(Past { verdict: verdict(&item), incident, held_at })
     }
 
     pub async fn kept(&self, identity: &Identity) -> Result<Kept, Failure> {
@@ -102,6 +105,10 @@ impl Ledger {
             expression.push_str(", incident = :incident");
             request = request.expression_attribute_values(":incident", text(incident));
         }
+        if let Some(held_at) = ending.held_at {
+            expression.push_str(", held_at = :held");
+            request = request.expression_attribute_values(":held", number(held_at));
+        }
         match request.update_expression(expression).send().await {
             Ok(_) => Ok(()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
@@ -134,7 +141,7 @@ impl Ledger {
             .update(&Self::record_of(identity))
             .update_expression(format!(
                 "SET fence = :fence, restored_at = :at, restored_by = :by, restored_reason = :reason, \
-                 restored_state = if_not_exists(before_state, restored_state), {APPEND} REMOVE before_state, planned, verdict, incident, first_seen"
+                 restored_state = if_not_exists(before_state, restored_state), {APPEND} REMOVE before_state, planned, verdict, incident, first_seen, held_at"
             ))
             // The second is a try of ours whose answer was lost.
             .condition_expression(

@@ -7,13 +7,18 @@ use std::time::Duration;
 use super::reader::{
     Reader, arn, document, flag, generator, limits, parsed, playbook_mode, product, remediation_role, seconds, severity,
 };
-use super::{Common, IdentityPattern, Mode, Pattern, Untouchable};
+use super::{Common, IdentityPattern, Mode, Part, Pattern, Untouchable};
 use crate::finding::Threat;
 use crate::ids::AccountId;
 
 #[derive(Debug, Clone)]
 pub struct Responder {
     pub common: Common,
+    /// This is the function for what can wait.
+    pub is_hygiene: bool,
+    /// Its own name, by which it invokes itself when a fight outlasts an invocation. Absent where it does
+    /// not: then the event is tried again.
+    pub function_name: Option<String>,
     pub mode: Mode,
     /// By playbook ID; the others follow `mode`.
     pub playbook_modes: BTreeMap<&'static str, Mode>,
@@ -64,9 +69,13 @@ const DEFAULT_GENERATORS: &str = "prowler-iam_user_administrator_access_policy=o
                                   prowler-iam_user_accesskey_unused=unused-user";
 
 impl Responder {
-    pub(super) fn read(read: &mut Reader) -> Self {
+    pub(super) fn read(read: &mut Reader, part: Part) -> Self {
         let member_role = remediation_role(read);
+        // Lambda's own variable.
+        let name = read.optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.to_owned()));
         Self {
+            is_hygiene: part == Part::Hygiene,
+            function_name: name.filter(|_| part == Part::Responder),
             mode: read.optional("MODE", Mode::from_str).unwrap_or(Mode::Observe),
             playbook_modes: read.list("PLAYBOOK_MODES", playbook_mode).into_iter().collect(),
             common: Common::read(read, member_role),

@@ -12,11 +12,12 @@ use clients::iam::{observe, recently_created};
 use domain::change::Change;
 use domain::containment::playbooks::Case;
 use domain::containment::progress::Progress;
-use domain::identity::{Identity, Read, Unreadable};
+use domain::identity::{Identity, Observed, Read, Unreadable};
 use domain::verdict::Verdict;
 
 use super::judge::{check_time, is_hopeless, judge, missing};
 use super::pace::Clock;
+use super::relay::now_millis;
 use super::strike::Engine;
 
 impl Engine<'_> {
@@ -24,8 +25,12 @@ impl Engine<'_> {
     pub(super) async fn hold(&self, mut identity: Identity, began: Instant, progress: &mut Progress) {
         let mut clock = Clock::start(self.settle);
         loop {
+            if self.is_late() && !clock.has_settled() && self.hand_over(progress).await {
+                return;
+            }
             if clock.has_settled() || self.is_late() {
                 let case = self.case(&identity);
+                let looked = now_millis();
                 let (observed, suspects) = tokio::join!(self.observe(&identity), self.suspects(&case, began));
                 let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
                 let is_last =
@@ -33,6 +38,7 @@ impl Engine<'_> {
                 if is_last {
                     judge(&missing, &observed, suspects, self.settle, progress);
                     check_time(&clock, progress);
+                    progress.held_at = Some(looked).filter(|_| progress.verdict().is_success());
                 }
                 // Also when nobody will look again: what is missing now must not stay so.
                 self.put_back(missing, progress).await;
@@ -63,6 +69,24 @@ impl Engine<'_> {
                 () => clock.calm_down(),
             }
         }
+    }
+
+    /// The same finding came again, or another about the same behaviour: all is as it was when it was last
+    /// seen to hold, and that was after the behaviour. What was read is enough.
+    pub(super) async fn judge_at_once(
+        &self,
+        case: &Case<'_>,
+        observed: &Observed,
+        (began, looked): (Instant, i64),
+        progress: &mut Progress,
+    ) {
+        let suspects = self.suspects(case, began).await;
+        judge(&[], observed, suspects, self.settle, progress);
+        if progress.verdict == Some(Verdict::Contained) {
+            progress
+                .conclude(Verdict::Contained, "everything wanted is in place, as it was when it was last seen to hold");
+        }
+        progress.held_at = Some(looked).filter(|_| progress.verdict().is_success());
     }
 
     /// The name leads to nobody, or to somebody else: the attacker renamed the user, or it is gone.
@@ -112,7 +136,7 @@ impl Engine<'_> {
         if !self.playbook.has_adversary {
             return Ok(Vec::new());
         }
-        recently_created::since(&self.member.read, case.identity, began.elapsed()).await
+        recently_created::since(&self.member.read, case.identity, began.elapsed().max(self.age())).await
     }
 }
 

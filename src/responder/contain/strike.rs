@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use aws_smithy_types::DateTime;
-use clients::accounts::Member;
+use clients::accounts::{Home, Member};
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::Resolved;
@@ -12,6 +12,7 @@ use clients::ledger::Ledger;
 use domain::change::Change;
 use domain::containment::playbooks::{Case, Plan, Playbook};
 use domain::containment::progress::Progress;
+use domain::containment::relay::Relay;
 use domain::containment::snapshot;
 use domain::finding::Finding;
 use domain::history::{self, Past};
@@ -23,6 +24,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::judge::unread;
+use super::relay::now_millis;
+use super::turns::Turn;
 use crate::note::note;
 
 /// IAM takes parallel writes to one user, within reason.
@@ -31,6 +34,11 @@ const PARALLEL_WRITES: usize = 8;
 /// What one containment works with.
 pub(super) struct Engine<'a> {
     pub(super) member: &'a Member,
+    pub(super) home: &'a Home,
+    pub(super) relay: &'a Relay,
+    /// Absent where it can't invoke itself.
+    pub(super) function_name: Option<&'a str>,
+    pub(super) turn: &'a Turn<'a>,
     pub(super) playbook: &'a Playbook,
     pub(super) finding: &'a Finding,
     pub(super) now: DateTime,
@@ -78,14 +86,18 @@ impl Engine<'_> {
         let Resolved { identity, observed: known } = resolved;
         let case = self.case(&identity);
         let began = Instant::now();
+        let looked = now_millis();
         let strike = (self.playbook.strike)(&case, &known);
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
         // In this order: the reads must not take the open connections before the deny does.
-        let ((), mut before, past) = tokio::join!(
+        let ((), (_room, mut before), past) = tokio::join!(
             biased;
-            self.apply_all(strike.clone(), may_replace, &progress.changes),
-            self.observe(&identity),
+            async {
+                self.apply_all(strike.clone(), may_replace, &progress.changes).await;
+                self.turn.struck();
+            },
+            async { (self.turn.room().await, self.observe(&identity).await) },
             self.past(&identity)
         );
         match past {
@@ -96,6 +108,9 @@ impl Engine<'_> {
             before.revoked_before.clone_from(&known.revoked_before);
         }
         let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
+        let is_held = strike.is_empty() && !changes.iter().any(Change::contains) && unread(&before).is_empty();
+        let seen_held =
+            is_held.then(|| before.clone()).filter(|_| progress.past.has_answered(self.finding.occurred_at));
         progress.notes.extend(notes);
         progress.suspects = suspects;
         let mut before = snapshot::before_strike(known, before, &self.finding.partition.deny_all_policy());
@@ -108,6 +123,9 @@ impl Engine<'_> {
         self.apply_recorded(changes, planned, &identity, &before, progress).await;
         self.apply_taking(strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect(), progress).await;
         progress.snapshot = Some(before);
+        if let Some(observed) = seen_held {
+            return self.judge_at_once(&case, &observed, (began, looked), progress).await;
+        }
         self.hold(identity, began, progress).await;
     }
 
@@ -164,10 +182,20 @@ impl Engine<'_> {
         stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
     }
 
+    async fn try_on(&self, change: &Change) -> Outcome {
+        let once = || async {
+            match apply(&self.member.write, change).await {
+                Outcome::Failed(failure) => Err(failure),
+                outcome => Ok(outcome),
+            }
+        };
+        self.member.patience.with(once).await.unwrap_or_else(Outcome::Failed)
+    }
+
     /// Where no policy can be attached any more, the boundary is the other slot. `may_replace`: there
     /// is none, or it was kept.
     async fn apply_one(&self, change: Change, may_replace: bool, done: &Log<Change>) {
-        let outcome = apply(&self.member.write, &change).await;
+        let outcome = self.try_on(&change).await;
         match (&change, outcome) {
             (Change::AttachDenyAll { .. }, Outcome::Failed(failure)) if failure.is_quota() && !may_replace => {
                 let reason = format!("{failure}; the permissions boundary is used once the user's own one is kept");
@@ -177,7 +205,7 @@ impl Engine<'_> {
                 let boundary = Change::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
                 let reason = format!("{failure}; the permissions boundary is used instead");
                 note(done, change, Outcome::Skipped { reason });
-                let outcome = apply(&self.member.write, &boundary).await;
+                let outcome = self.try_on(&boundary).await;
                 note(done, boundary, outcome);
             }
             (_, outcome) => note(done, change, outcome),

@@ -144,10 +144,8 @@ class World:
     def responder(self, timeout=None, binary=None, part="responder", **changes):
         """The binary under the emulator, with the environment, the timeout and the role of the
         deployed function for that part; `changes` go on top."""
-        functions = self.client("lambda", self.security)
-        names = [it["FunctionName"] for it in functions.list_functions()["Functions"]]
-        configurations = (functions.get_function_configuration(FunctionName=name) for name in names)
-        function = next(it for it in configurations if it["Environment"]["Variables"]["PART"] == part)
+        functions = self.client("lambda", self.security).list_functions()["Functions"]
+        function = next(it for it in functions if it["Environment"]["Variables"]["PART"] == part)
         credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
         variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
         environment = {**variables, **credentials}

@@ -72,6 +72,10 @@ def _buses(params, account, region):
     return [name if name.startswith("arn:") else f"arn:{get_partition(region)}:events:{region}:{account}:event-bus/{name}" for name in names]
 
 
+def _function(params, account, region):
+    return [f"arn:{get_partition(region)}:lambda:{region}:{account}:function:{params['FunctionName']}"]
+
+
 def _table(params, account, region):
     return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"]
 
@@ -93,6 +97,7 @@ RESOURCES = {
     "ssm-incidents:StartIncident": lambda params, account, region: [params["responsePlanArn"]],
     "securityhub:BatchUpdateFindings": _hub,
     "events:PutEvents": _buses,
+    "lambda:InvokeFunction": _function,
     "dynamodb:GetItem": _table,
     "dynamodb:UpdateItem": _table,
     "sns:Publish": lambda params, account, region: [params.get("TopicArn") or "*"],

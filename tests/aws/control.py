@@ -6,7 +6,9 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
-POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
+POST /_sim/function          {"arn", "urls"}: where a function listens, for the rules and queues that call it
+POST /_sim/emit              {"account", "region", "source", "detail_type", "detail"}: an event of a service
+POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
@@ -22,7 +24,7 @@ from urllib.parse import parse_qs
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from . import authorization, dispatch, eventbridge, lag
+from . import authorization, dispatch, eventbridge, lag, queues
 
 
 def fault(body, _):
@@ -88,8 +90,23 @@ def faults(_, query):
 
 
 def function(body, _):
-    eventbridge.FUNCTIONS[body["arn"]] = body["url"]
+    eventbridge.register(body["arn"], body["urls"])
     return {}
+
+
+def emit(body, _):
+    eventbridge.emit(body["account"], body["region"], body["source"], body["detail_type"], body["detail"])
+    return {}
+
+
+def throttle(body, _):
+    dispatch.throttle(body["account"], body["per_second"])
+    return {}
+
+
+def waiting(_, query):
+    """How many messages a function's queue holds, those in flight included."""
+    return queues.waiting(query["function"][0])
 
 
 def cloudtrail(body, _):
@@ -126,6 +143,9 @@ ROUTES = {
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
     ("POST", "/_sim/function"): function,
+    ("POST", "/_sim/emit"): emit,
+    ("POST", "/_sim/throttle"): throttle,
+    ("GET", "/_sim/waiting"): waiting,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,
@@ -156,6 +176,10 @@ class Application:
         if "REQUEST_URI" in environ:  # moto checks signatures over the path as it was sent.
             environ.setdefault("RAW_URI", environ["REQUEST_URI"])
         raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if environ["REQUEST_METHOD"] == "HEAD" and path == "/" and "HTTP_AUTHORIZATION" not in environ:
+            # What AWS's services answer to whoever only looks.
+            start_response("302 Found", [("Location", "https://aws.amazon.com/"), ("Content-Length", "0")])
+            return []
         if not path.startswith("/_sim/"):
             # moto parses forms and forgets how they were written; signatures are over the bytes.
             environ.update({"wsgi.input": io.BytesIO(raw), "sim.body": raw})

@@ -136,7 +136,8 @@ impl Engine<'_> {
         if !self.playbook.has_adversary {
             return Ok(Vec::new());
         }
-        recently_created::since(&self.member.read, case.identity, began.elapsed().max(self.age())).await
+        let read = || recently_created::since(&self.member.read, case.identity, began.elapsed().max(self.age()));
+        self.member.patience.with(read).await
     }
 }
 

@@ -188,6 +188,29 @@ def keeping_tags(original):
     return update_user
 
 
+def _spelt(present, key):
+    """A tag's key as the identity has it: IAM keeps how it was written and compares without case.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules"""
+    return next((tag["Key"] for tag in present or [] if tag["Key"].lower() == key.lower()), key)
+
+
+def replacing_whatever_the_case(find, untag, original):
+    """A tag that differs from one that is there only by case takes its place."""
+
+    def tag(self, name, tags):
+        present = find(self, name).tags
+        former = [spelt for it in tags if (spelt := _spelt(present, it["Key"])) != it["Key"]]
+        if former:
+            untag(self, name, former)
+        return original(self, name, tags)
+
+    return tag
+
+
+def whatever_the_case(find, original):
+    return lambda self, name, tag_keys: original(self, name, [_spelt(find(self, name).tags, key) for key in tag_keys])
+
+
 def with_unique_id(original):
     """moto's users have IDs without the prefix that tells them from roles.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
@@ -204,6 +227,10 @@ def install():
     moto.iam.models.aws_managed_policies_data = json.dumps({name: every[name] for name in MANAGED_POLICIES})
     User.__init__ = with_unique_id(User.__init__)
     IAMBackend.update_user = keeping_tags(IAMBackend.update_user)
+    for find, kind in ((IAMBackend.get_user, "user"), (IAMBackend.get_role, "role")):
+        tag, untag = getattr(IAMBackend, f"tag_{kind}"), getattr(IAMBackend, f"untag_{kind}")
+        setattr(IAMBackend, f"tag_{kind}", replacing_whatever_the_case(find, untag, tag))
+        setattr(IAMBackend, f"untag_{kind}", whatever_the_case(find, untag))
     for name, member in PAGED.items():
         setattr(IamResponse, name, paged(getattr(IamResponse, name), member))
     IamResponse._get_param = _without_paging(IamResponse._get_param)

@@ -16,6 +16,7 @@ from moto.iam.responses import IamResponse
 
 from . import state
 from ..dispatch import SimulatedError
+from ..facts import is_service_linked
 
 # AWS promises no page size, only a marker: short pages show who forgets to follow it.
 PAGE = 4
@@ -222,6 +223,40 @@ def with_unique_id(original):
     return initialise
 
 
+def not_awss(original):
+    """AWS's own policies are AWS's."""
+
+    def change(self):
+        if "::aws:policy/" in self.sim_params["PolicyArn"]:
+            raise SimulatedError("AccessDenied", "the policy is AWS's")
+        return original(self)
+
+    return change
+
+
+def not_service_linked(original):
+    """A role that belongs to a service is changed by that service only."""
+
+    def change(self):
+        if is_service_linked(self.backend.get_role(self.sim_params["RoleName"]).arn):
+            raise SimulatedError("UnmodifiableEntity", "Cannot perform the operation on a protected role")
+        return original(self)
+
+    return change
+
+
+ROLE_CHANGES = (
+    "attach_role_policy",
+    "delete_role",
+    "delete_role_permissions_boundary",
+    "delete_role_policy",
+    "detach_role_policy",
+    "put_role_permissions_boundary",
+    "put_role_policy",
+    "update_assume_role_policy",
+)
+
+
 def install():
     every = json.loads(moto.iam.models.aws_managed_policies_data)
     moto.iam.models.aws_managed_policies_data = json.dumps({name: every[name] for name in MANAGED_POLICIES})
@@ -242,6 +277,10 @@ def install():
     IamResponse.attach_user_policy = with_quota(IamResponse.attach_user_policy, _policies_after, MANAGED_POLICIES_QUOTA)
     IamResponse.tag_user = with_quota(IamResponse.tag_user, _tags_after, TAGS_QUOTA)
     IamResponse.get_access_key_last_used = own_keys_only(IamResponse.get_access_key_last_used)
+    for change in ("create_policy_version", "delete_policy", "set_default_policy_version"):
+        setattr(IamResponse, change, not_awss(getattr(IamResponse, change)))
+    for change in ROLE_CHANGES:
+        setattr(IamResponse, change, not_service_linked(getattr(IamResponse, change)))
     User.permissions_boundary = property(boundary)
     for model in (Role, User, Group):
         model.put_policy = text_policies(model.put_policy)

@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import os
-import pathlib
 
 import pytest
 
 from .harness import doors
-from .harness.doors import DENY_ALL, GUARDED, SHUT, Administrator, attempt
+from .harness.doors import DENY_ALL, GUARDED, SHUT, Administrator
 from .harness.processes import ROOT
 from .harness.victims import LONG_AGO, Role, User, allowed
 from .harness.world import POLICIES
@@ -97,3 +95,134 @@ def test_a_door_that_aws_keeps_shut_itself_is_shut_with_the_guardrail_too(world,
     victims, administrator = contained(world)
     SHUT[name](administrator)
     assert victims.alive() == []
+
+
+STATEMENTS = {
+    "OnlyARestoreLiftsTheDeny": "strip directly",
+    "WhatBearsTheMarkStays": "put something else in place",
+    "TheMarkStays": "remove the mark, spelt otherwise",
+    "OnlyStackSetsMakeOrChangeWhoIsExempt": "open the restore role",
+    "NobodyInTheAccountBecomesStackSets": "become the role of self-managed StackSets",
+    "NorChangesWhatTheyMade": "update the stack of the StackSet",
+    "NorTakesTheAccountOut": "leave the organisation",
+}
+
+
+def without(sid):
+    policy = json.loads(SCP)
+    policy["Statement"] = [statement for statement in policy["Statement"] if statement["Sid"] != sid]
+    return json.dumps(policy)
+
+
+@pytest.mark.parametrize("sid", STATEMENTS)
+def test_each_statement_shuts_a_door_that_the_others_leave_open(world, sid):
+    victims, administrator = contained(world, without(sid))
+    GUARDED[STATEMENTS[sid]](administrator)
+    assert victims.alive() != []
+
+
+def test_a_boundary_that_could_not_be_marked_is_not_removed_either(world):
+    """Fifty tags, the most there can be, leave no room for the mark."""
+    for scp, opens in ((SCP, False), (without("NorTheBoundary"), True)):
+        world = type(world)(world.url)
+        world.deploy()
+        guard(world, scp)
+        user = User(world, groups=(), policies=FULL)
+        world.iam.tag_user(UserName="alice", Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(50)])
+        world.responder().invoke(world.event(EXFILTRATION, user))
+        assert user.state()["boundary"] == DENY_ALL and "SecurityIncident" not in user.state()["tags"]
+        doors.strip_directly(Administrator(world, [user]))
+        assert user.key_works() == opens
+        world.close()
+
+
+def test_whoever_is_exempt_can_be_made_by_nobody_in_the_account():
+    """The very patterns that are exempt are those that nobody but StackSets may create, change or pass."""
+    policy = {statement["Sid"]: statement for statement in json.loads(SCP)["Statement"]}
+    guarded = policy["OnlyStackSetsMakeOrChangeWhoIsExempt"]["Resource"]
+    for statement in policy.values():
+        exempt = statement.get("Condition", {}).get("ArnNotLike", {}).get("aws:PrincipalArn", [])
+        for pattern in [exempt] if isinstance(exempt, str) else exempt:
+            anywhere = pattern.replace("000000000000", "*")
+            assert anywhere in guarded or anywhere.replace("role/", "role/*") in guarded, pattern
+
+
+def test_a_stack_set_still_updates_the_member_stack(world):
+    """With the calls that CloudFormation makes for what is in the stack, as StackSets' own role."""
+    _, administrator = contained(world)
+    stack_sets = world.client("sts", account=world.security).assume_role(RoleArn=administrator.arn(doors.STACK_SETS_ROLE), RoleSessionName="update")["Credentials"]
+    keys = dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), list(stack_sets.values())[:3]))
+    assert refused(world, **keys) == []
+    insider = {"aws_access_key_id": administrator.user.keys[0]["AccessKeyId"], "aws_secret_access_key": administrator.user.keys[0]["SecretAccessKey"]}
+    assert len(refused(world, **insider)) == 13
+
+
+def refused(world, **keys):
+    """Which calls of an update, and of a replacement, this principal is not allowed."""
+    iam, events, formation = (world.client(service, **keys) for service in ("iam", "events", "cloudformation"))
+    name, rule = "SecurityRemediationRole", "iam-responder-forward-create-user"
+    trust, policy = Administrator.trust({"Service": "events.amazonaws.com"}), doors.ALLOW_ALL
+    calls = [
+        (iam.update_assume_role_policy, {"RoleName": name, "PolicyDocument": trust}),
+        (iam.update_role, {"RoleName": name, "MaxSessionDuration": 3600}),
+        (iam.update_role_description, {"RoleName": name, "Description": "new"}),
+        (iam.put_role_policy, {"RoleName": name, "PolicyName": "remediation", "PolicyDocument": policy}),
+        (iam.tag_role, {"RoleName": name, "Tags": [{"Key": "team", "Value": "security"}]}),
+        (iam.untag_role, {"RoleName": name, "TagKeys": ["team"]}),
+        (iam.delete_role_policy, {"RoleName": name, "PolicyName": "remediation"}),
+        (iam.delete_role, {"RoleName": name}),
+        (iam.create_role, {"RoleName": name, "AssumeRolePolicyDocument": trust}),
+        (events.put_rule, {"Name": rule, "EventPattern": '{"source": ["aws.iam"]}'}),
+        (events.disable_rule, {"Name": rule}),
+        (formation.update_stack, {"StackName": doors.STACK, "TemplateBody": doors.EMPTY_TEMPLATE.replace("Nothing", "Something")}),
+        (formation.delete_stack, {"StackName": doors.STACK}),
+    ]
+    return [call.__name__ for call, parameters in calls if not allowed(call, **parameters)]
+
+
+def drill(world, scp):
+    world.deploy(DrillAccount=world.member, SettleSeconds="2")
+    world.connected()
+    guard(world, scp)
+    return world.responder(part="driller").invoke({"command": "drill"})
+
+
+def test_a_drill_is_held_in_the_account_that_the_guardrail_names(world):
+    assert drill(world, SCP.replace("000000000000", world.member))["drill"]["verdict"] == "Passed"
+
+
+def test_the_role_for_drills_is_exempt_in_no_other_account(world):
+    answer = drill(world, SCP)
+    assert "drill" not in answer or answer["drill"]["verdict"] != "Passed", answer
+    [user] = world.iam.list_users(PathPrefix="/iam-responder-drill/")["Users"]
+    policies = world.iam.list_attached_user_policies(UserName=user["UserName"])["AttachedPolicies"]
+    assert "AWSDenyAll" in [policy["PolicyName"] for policy in policies]
+
+
+@pytest.mark.parametrize("kind", ["denied", "bounded", "role"])
+def test_the_quarantine_can_still_be_taken_back(world, kind):
+    world.deploy()
+    guard(world)
+    victim = Role(world) if kind == "role" else User(world, policies=FULL if kind == "bounded" else POLICIES)
+    before = victim.state()
+    identity = {"role": "app"} if kind == "role" else {"user": "alice"}
+    contain(world, **identity)
+    command = {"command": "restore", "account": world.member, "reason": "a false alarm", "by": "Dana", **identity}
+    answer = world.responder(part="restorer").invoke(command)
+    after = victim.state()
+    if kind == "role":
+        assert after["tags"] == before["tags"], answer
+    else:
+        assert answer["restore"]["verdict"] == "Restored", answer
+        assert [after[part] for part in ("policies", "groups", "boundary", "tags")] == [before[part] for part in ("policies", "groups", "boundary", "tags")]
+
+
+def test_a_second_response_to_what_is_contained_already_is_not_held_up(world):
+    world.deploy()
+    guard(world)
+    user = User(world, policies=FULL)
+    contain(world, user="alice")
+    for key in user.keys:
+        world.iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+    contain(world, user="alice")
+    assert not user.key_works()

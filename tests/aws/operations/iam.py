@@ -26,6 +26,7 @@ TAGS_QUOTA = 50
 # moto reads all 1,582 of AWS's managed policies anew for every account, which takes longer than a
 # response. These are the ones that the tests attach.
 MANAGED_POLICIES = (
+    "AWSCompromisedKeyQuarantineV3",
     "AWSDenyAll",
     "AdministratorAccess",
     "AmazonEC2FullAccess",

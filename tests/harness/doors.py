@@ -56,9 +56,8 @@ class Administrator:
         }
         return self.world.client("iam", **keys)
 
-    def assume(self, arn, by=None, **options):
-        sts = self.user.session("sts") if by is None else by
-        answer = attempt(sts.assume_role, RoleArn=arn, RoleSessionName="admin", **options)
+    def assume(self, arn, name="admin", **options):
+        answer = attempt(self.user.session("sts").assume_role, RoleArn=arn, RoleSessionName=name, **options)
         return self.session(answer["Credentials"]) if answer else None
 
     def from_service(self, arn, service):
@@ -124,8 +123,9 @@ def _after_tagging(change):
 
 def rename_the_user(admin):
     for user in admin.users:
-        attempt(admin.iam.update_user, UserName=user.name, NewUserName=f"{user.name}-2", NewPath="/iam-responder-drill/")
-        user.name = f"{user.name}-2"
+        other = user.name.removesuffix("-2") if user.name.endswith("-2") else f"{user.name}-2"
+        if attempt(admin.iam.update_user, UserName=user.name, NewUserName=other, NewPath="/iam-responder-drill/"):
+            user.name = other
     admin.strip(admin.iam)
 
 
@@ -208,7 +208,7 @@ def update_the_stack_of_the_stack_set(admin):
 
 def service_linked_role_with_a_name(admin):
     """Service control policies do not reach such a role, but only its service changes or becomes it."""
-    made = attempt(admin.iam.create_service_linked_role, AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="stacksets-exec-x")
+    made = admin.iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="stacksets-exec-x")
     name = made["Role"]["RoleName"]
     attempt(admin.iam.update_assume_role_policy, RoleName=name, PolicyDocument=admin.trust_me)
     attempt(admin.iam.attach_role_policy, RoleName=name, PolicyArn=ADMINISTRATOR)
@@ -221,17 +221,16 @@ def session_with_tags(admin):
 
 
 def session_named_as_ours(admin):
-    admin.make_role("tagger")
-    answer = attempt(admin.user.session("sts").assume_role, RoleArn=admin.arn("tagger"), RoleSessionName="SecurityRestoreRole")
-    admin.strip_by_way_of(admin.session(answer["Credentials"]))
+    admin.strip_by_way_of(admin.assume(admin.make_role("tagger"), name="SecurityRestoreRole"))
 
 
 def user_named_as_ours(admin):
     attempt(admin.iam.create_user, UserName="SecurityRestoreRole", Path="/role/")
     attempt(admin.iam.attach_user_policy, UserName="SecurityRestoreRole", PolicyArn=ADMINISTRATOR)
-    key = admin.iam.create_access_key(UserName="SecurityRestoreRole")["AccessKey"]
-    keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
-    admin.strip_by_way_of(admin.world.client("iam", **keys))
+    made = attempt(admin.iam.create_access_key, UserName="SecurityRestoreRole")
+    if made:
+        keys = {"aws_access_key_id": made["AccessKey"]["AccessKeyId"], "aws_secret_access_key": made["AccessKey"]["SecretAccessKey"]}
+        admin.strip_by_way_of(admin.world.client("iam", **keys))
 
 
 def leave_the_organisation(admin):

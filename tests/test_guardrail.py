@@ -6,7 +6,7 @@ import json
 import pytest
 
 from .harness import doors
-from .harness.doors import DENY_ALL, GUARDED, SHUT, Administrator
+from .harness.doors import DENY_ALL, GUARDED, SHUT, Administrator, attempt
 from .harness.processes import ROOT
 from .harness.victims import LONG_AGO, Role, User, allowed
 from .harness.world import POLICIES
@@ -180,10 +180,11 @@ def refused(world, **keys):
     return [call.__name__ for call, parameters in calls if not allowed(call, **parameters)]
 
 
-def drill(world, scp):
+def drill(world, scp, before=lambda: None):
     world.deploy(DrillAccount=world.member, SettleSeconds="2")
     world.connected()
     guard(world, scp)
+    before()
     return world.responder(part="driller").invoke({"command": "drill"})
 
 
@@ -197,6 +198,23 @@ def test_the_role_for_drills_is_exempt_in_no_other_account(world):
     [user] = world.iam.list_users(PathPrefix="/iam-responder-drill/")["Users"]
     policies = world.iam.list_attached_user_policies(UserName=user["UserName"])["AttachedPolicies"]
     assert "AWSDenyAll" in [policy["PolicyName"] for policy in policies]
+
+
+@pytest.mark.parametrize("shut", [True, False])
+def test_no_contained_user_is_passed_off_as_one_of_a_drill(world, shut):
+    """A drill removes what an earlier one left under its path: keys, then the deny, then the user, which
+    has a password still. Without the statement it is free then, and somebody can log in."""
+
+    def pass_off():
+        user = User(world, groups=(), policies=())
+        world.iam.create_login_profile(UserName="alice", Password="correct-Horse-7-battery")
+        contain(world, user="alice")
+        attempt(Administrator(world, [user]).iam.update_user, UserName="alice", NewPath="/iam-responder-drill/")
+
+    scp = SCP if shut else without("NobodyIsMovedToTheUsersOfDrills")
+    drill(world, scp.replace("000000000000", world.member), pass_off)
+    attached = world.iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    assert ("AWSDenyAll" in [policy["PolicyName"] for policy in attached]) == shut
 
 
 @pytest.mark.parametrize("kind", ["denied", "bounded", "role"])

@@ -124,7 +124,7 @@ def _after_tagging(change):
 def rename_the_user(admin):
     for user in admin.users:
         other = user.name.removesuffix("-2") if user.name.endswith("-2") else f"{user.name}-2"
-        if attempt(admin.iam.update_user, UserName=user.name, NewUserName=other, NewPath="/iam-responder-drill/"):
+        if attempt(admin.iam.update_user, UserName=user.name, NewUserName=other):
             user.name = other
     admin.strip(admin.iam)
 

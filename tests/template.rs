@@ -220,7 +220,8 @@ fn nothing_but_the_deny_can_be_attached() {
 #[test]
 fn neither_our_deny_nor_awss_quarantine_can_be_taken_away_by_the_remediation_role() {
     let statements = statements(resource("member", "SecurityRemediationRole"));
-    let takes = |it: &&&Value| it["Effect"] == "Allow" && many(&it["Action"]).contains(&&Value::from("iam:DetachUserPolicy"));
+    let takes =
+        |it: &&&Value| it["Effect"] == "Allow" && many(&it["Action"]).contains(&&Value::from("iam:DetachUserPolicy"));
     let takes: Vec<_> = statements.iter().filter(takes).collect();
     assert_eq!(takes.len(), 1);
     let kept: Vec<_> = many(&takes[0]["Condition"]["ArnNotLike"]["iam:PolicyARN"]);

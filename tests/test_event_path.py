@@ -102,7 +102,8 @@ def test_a_backdoor_user_is_quarantined_by_way_of_the_forwarding_rule(world):
 def health_speaks(world, user, region):
     """AWS Health tells the account itself, and nobody else."""
     detail = {**world.event("health-risk-credentials-exposed", user)["detail"], "eventRegion": "us-east-1"}
-    world.control("event", {"account": world.member, "region": region, "source": "aws.health", "detail_type": "AWS Health Event", "detail": detail})
+    event = {"account": world.member, "region": region, "source": "aws.health", "detail_type": "AWS Health Event", "detail": detail}
+    world.control("event", event)
 
 
 def member_stack(world, region):

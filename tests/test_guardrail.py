@@ -14,7 +14,7 @@ from .harness.world import POLICIES
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 SCP = (ROOT / "guardrail-scp.json").read_text()
 # Ten policies, the most that can be attached: the deny becomes a boundary.
-FULL = [*POLICIES, "ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess", "AmazonSNSFullAccess", "AmazonRDSFullAccess"]
+FULL = [*POLICIES, "ReadOnlyAccess", "PowerUserAccess", *(f"Amazon{service}FullAccess" for service in ("EC2", "RDS", "SNS", "SQS", "VPC"))]
 
 
 def guard(world, document=SCP):
@@ -150,16 +150,15 @@ def test_whoever_is_exempt_can_be_made_by_nobody_in_the_account():
 def test_a_stack_set_still_updates_the_member_stack(world):
     """With the calls that CloudFormation makes for what is in the stack, as StackSets' own role."""
     _, administrator = contained(world)
-    stack_sets = world.client("sts", account=world.security).assume_role(RoleArn=administrator.arn(doors.STACK_SETS_ROLE), RoleSessionName="update")["Credentials"]
-    keys = dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), list(stack_sets.values())[:3]))
-    assert refused(world, **keys) == []
-    insider = {"aws_access_key_id": administrator.user.keys[0]["AccessKeyId"], "aws_secret_access_key": administrator.user.keys[0]["SecretAccessKey"]}
-    assert len(refused(world, **insider)) == 13
+    sts, role = world.client("sts", account=world.security), administrator.arn(doors.STACK_SETS_ROLE)
+    session = sts.assume_role(RoleArn=role, RoleSessionName="update")["Credentials"]
+    assert refused(lambda service: world.client(service, **doors.client_keys(session))) == []
+    assert len(refused(administrator.user.session)) == 13
 
 
-def refused(world, **keys):
-    """Which calls of an update, and of a replacement, this principal is not allowed."""
-    iam, events, formation = (world.client(service, **keys) for service in ("iam", "events", "cloudformation"))
+def refused(client):
+    """Which calls of an update, and of a replacement, a principal with these clients is not allowed."""
+    iam, events, formation = map(client, ("iam", "events", "cloudformation"))
     name, rule = "SecurityRemediationRole", "iam-responder-forward-create-user"
     trust, policy = Administrator.trust({"Service": "events.amazonaws.com"}), doors.ALLOW_ALL
     calls = [

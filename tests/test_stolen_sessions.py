@@ -6,7 +6,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from .harness.doors import ALLOW_ALL, STACK_SETS_ROLE, Administrator
+from .harness.doors import ALLOW_ALL, STACK_SETS_ROLE, Administrator, client_keys
 from .harness.victims import INLINE, Role, User, allowed
 from .harness.world import EXTERNAL_ID, RUNBOOK
 
@@ -43,12 +43,16 @@ def stage(world):
 
 def stolen(world, role, function):
     """The session that the function itself would get, without a policy of its own."""
-    given = world.control("role-credentials", {"role_arn": f"arn:aws:iam::{world.security}:role/{function}", "region": world.region})
-    keys = {"aws_access_key_id": given["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": given["AWS_SECRET_ACCESS_KEY"], "aws_session_token": given["AWS_SESSION_TOKEN"]}
-    sts = world.client("sts", **keys)
-    session = sts.assume_role(RoleArn=f"arn:aws:iam::{world.member}:role/{role}", RoleSessionName="thief", ExternalId=EXTERNAL_ID)["Credentials"]
-    keys = dict(zip(keys, (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])))
-    return lambda service: world.client(service, **keys)
+    sts, arn = of_function(world, function, "sts"), f"arn:aws:iam::{world.member}:role/{role}"
+    session = sts.assume_role(RoleArn=arn, RoleSessionName="thief", ExternalId=EXTERNAL_ID)["Credentials"]
+    return lambda service: world.client(service, **client_keys(session))
+
+
+def of_function(world, function, service):
+    """A client with the role of a function, as Lambda gives it to the function."""
+    asked = {"role_arn": f"arn:aws:iam::{world.security}:role/{function}", "region": world.region}
+    given = world.control("role-credentials", asked)
+    return world.client(service, **{name.lower(): value for name, value in given.items()})
 
 
 def attempts(world, session, alice, bob):
@@ -160,8 +164,7 @@ def test_a_stolen_role_of_a_function_gets_its_own_member_role_and_nothing_of_iam
     with pytest.raises(ClientError, match="AccessDenied"):
         stolen(world, not_this, function)
     assert allowed(stolen(world, role, function)("iam").list_users)
-    given = world.control("role-credentials", {"role_arn": f"arn:aws:iam::{world.security}:role/{function}", "region": world.region})
-    iam = world.client("iam", **{name.lower(): value for name, value in given.items()})
+    iam = of_function(world, function, "iam")
     assert not allowed(iam.list_users)
     assert not allowed(iam.attach_user_policy, UserName="carol", PolicyArn=DENY_ALL)
     assert not allowed(iam.put_role_policy, RoleName=function, PolicyName="p", PolicyDocument=ALLOW_ALL)

@@ -30,6 +30,15 @@ def attempt(call, **parameters):
         return None
 
 
+def client_keys(credentials):
+    """STS's answer as a client takes it."""
+    return {
+        "aws_access_key_id": credentials["AccessKeyId"],
+        "aws_secret_access_key": credentials["SecretAccessKey"],
+        "aws_session_token": credentials["SessionToken"],
+    }
+
+
 class Administrator:
     """A user with `AdministratorAccess`, and the victims that it wants back."""
 
@@ -48,25 +57,18 @@ class Administrator:
     def arn(self, role, path="/"):
         return f"arn:aws:iam::{self.world.member}:role{path}{role}"
 
-    def session(self, credentials):
-        keys = {
-            "aws_access_key_id": credentials["AccessKeyId"],
-            "aws_secret_access_key": credentials["SecretAccessKey"],
-            "aws_session_token": credentials["SessionToken"],
-        }
-        return self.world.client("iam", **keys)
-
     def assume(self, arn, name="admin", **options):
         answer = attempt(self.user.session("sts").assume_role, RoleArn=arn, RoleSessionName=name, **options)
-        return self.session(answer["Credentials"]) if answer else None
+        return self.world.client("iam", **client_keys(answer["Credentials"])) if answer else None
 
     def from_service(self, arn, service):
         """What code that a service runs with the role can do."""
+        asked = {"role_arn": arn, "region": self.world.region, "service": service}
         try:
-            given = self.world.control("role-credentials", {"role_arn": arn, "region": self.world.region, "service": service})
+            given = self.world.control("role-credentials", asked)
         except urllib.error.HTTPError:
             return None
-        return self.session({"AccessKeyId": given["AWS_ACCESS_KEY_ID"], "SecretAccessKey": given["AWS_SECRET_ACCESS_KEY"], "SessionToken": given["AWS_SESSION_TOKEN"]})
+        return self.world.client("iam", **{name.lower(): value for name, value in given.items()})
 
     def make_role(self, name, path="/", trust=None, iam=None):
         iam = iam or self.iam
@@ -181,7 +183,8 @@ def pass_a_role_to_lambda(admin):
     for role in (STACK_SETS_ROLE, "SecurityRestoreRole"):
         arn = admin.make_role(role, trust=admin.trust({"Service": "lambda.amazonaws.com"}))
         code = {"ZipFile": b"PK\x05\x06" + bytes(18)}
-        if attempt(functions.create_function, FunctionName=f"{role}-runner", Role=arn, Code=code, Runtime="python3.13", Handler="a.b"):
+        function = {"FunctionName": f"{role}-runner", "Code": code, "Runtime": "python3.13", "Handler": "a.b"}
+        if attempt(functions.create_function, Role=arn, **function):
             admin.strip_by_way_of(admin.from_service(arn, "lambda.amazonaws.com"))
 
 
@@ -229,7 +232,8 @@ def user_named_as_ours(admin):
     attempt(admin.iam.attach_user_policy, UserName="SecurityRestoreRole", PolicyArn=ADMINISTRATOR)
     made = attempt(admin.iam.create_access_key, UserName="SecurityRestoreRole")
     if made:
-        keys = {"aws_access_key_id": made["AccessKey"]["AccessKeyId"], "aws_secret_access_key": made["AccessKey"]["SecretAccessKey"]}
+        key = made["AccessKey"]
+        keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
         admin.strip_by_way_of(admin.world.client("iam", **keys))
 
 

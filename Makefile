@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 EVENT ?= events/guardduty-exfiltration-iam-user-anomalous-behavior.json
-# Tests are bound by waiting for processes, not by the processor.
-WORKERS ?= 4
+# For two cores: the tests wait as long as they compute.
+WORKERS ?= 6
 # Generated inputs for each property; nightly: make test PROPTEST_CASES=1000000
 export PROPTEST_CASES ?= 2000
 export SAM_CLI_TELEMETRY = 0

@@ -1,6 +1,7 @@
 """The control plane: what a test needs and AWS has no API for.
 
-POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "reset", "after", "accounts"}
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "hold", "reset", "after", "accounts"}
+POST /_sim/release           {"account"}: the calls that a fault holds go on
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
@@ -11,6 +12,7 @@ POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells o
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
+GET  /_sim/deliveries?account=N what rules handed to its functions; answered when nothing is under way
 """
 
 import datetime as dt
@@ -27,6 +29,15 @@ from . import authorization, dispatch, eventbridge, lag
 def fault(body, _):
     with dispatch.LOCK:
         dispatch.FAULTS.append({"times": -1, **body})
+    return {}
+
+
+def release(body, _):
+    with dispatch.RELEASED:
+        for fault in dispatch.FAULTS:
+            if body["account"] in fault["accounts"]:
+                fault["hold"] = False
+        dispatch.RELEASED.notify_all()
     return {}
 
 
@@ -92,10 +103,14 @@ def cloudtrail(body, _):
     return {}
 
 
+def deliveries(_, query):
+    return eventbridge.deliveries(query["account"][0])
+
+
 def actions(_, __):
     """What each role was let do, by the role's name."""
     with dispatch.LOCK:
-        entries = list(dispatch.JOURNAL)
+        entries = [entry for account in dispatch.JOURNAL.values() for entry in account]
     done = {}
     for entry in entries:
         if entry.get("decision") == "allow" and ":assumed-role/" in (entry.get("principal") or ""):
@@ -104,14 +119,14 @@ def actions(_, __):
 
 
 def journal(_, query):
-    account = query.get("account", [None])[0]
     with dispatch.LOCK:
-        entries = list(dispatch.JOURNAL)
-    return dispatch.plain([entry for entry in entries if account in (None, entry.get("account"))])
+        entries = list(dispatch.JOURNAL.get(query["account"][0], ()))
+    return dispatch.plain(entries)
 
 
 ROUTES = {
     ("POST", "/_sim/fault"): fault,
+    ("POST", "/_sim/release"): release,
     ("POST", "/_sim/identify"): identify,
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
@@ -119,6 +134,7 @@ ROUTES = {
     ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
+    ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,
     ("GET", "/_sim/journal"): journal,

@@ -1,6 +1,7 @@
 """The simulated AWS and the Lambda runtime emulator, as processes that end with their owner."""
 
 import contextlib
+import functools
 import importlib.util
 import itertools
 import json
@@ -20,15 +21,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "target" / "debug" / "iam-responder"
 
 
-# Below the ports that the system gives to connections, and apart for each of the tests' processes:
-# a port that was free a moment ago would sometimes be another emulator's by the time it is used.
-_PORTS_EACH = 2_000
-_first_port = 12_000 + _PORTS_EACH * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10)
-_ports = itertools.cycle(range(_first_port, _first_port + _PORTS_EACH))
+@functools.cache
+def _ports():
+    """Ports that are this process's alone, as long as it holds the first of them: one that was free a moment
+    ago would sometimes be another test's emulator by the time it is used. They lie below those that the
+    system gives to connections."""
+    for first in range(12_000, 32_000, 500):
+        claim = socket.socket()
+        with contextlib.suppress(OSError):
+            claim.bind(("127.0.0.1", first))
+            _claims.append(claim)
+            return itertools.cycle(range(first + 1, first + 500))
+        claim.close()
+    raise RuntimeError("no ports are left between 12000 and 32000")
+
+
+_claims = []
 
 
 def free_port():
-    for port in _ports:
+    for port in _ports():
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))

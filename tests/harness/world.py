@@ -29,17 +29,18 @@ class World:
         self.url, self.region = url, region
         self.security, self.member = security or random_account(), member or random_account()
         self.emulators = []
+        self.clients = {}
 
     def client(self, service, account=None, region=None, **credentials):
-        """A boto3 client: an administrator of the member account unless told otherwise."""
+        """A boto3 client: an administrator of the member account unless told otherwise. Making one takes
+        longer than most calls, so that it is kept."""
         key = {"aws_access_key_id": f"SIMADMIN{account or self.member}", "aws_secret_access_key": "any"}
-        return boto3.client(
-            service,
-            region_name=region or self.region,
-            endpoint_url=self.url,
-            config=Config(retries={"max_attempts": 1}, inject_host_prefix=False),
-            **(credentials or key),
-        )
+        options = {"region_name": region or self.region, **(credentials or key)}
+        known = (service, *sorted(options.items()))
+        if known not in self.clients:
+            config = Config(retries={"max_attempts": 1}, inject_host_prefix=False)
+            self.clients[known] = boto3.client(service, endpoint_url=self.url, config=config, **options)
+        return self.clients[known]
 
     @functools.cached_property
     def iam(self):
@@ -62,6 +63,31 @@ class World:
     def fault(self, action, code=None, **fields):
         """From now on, or `times` times, our calls of the action fail so, or take `delay_ms`."""
         self.control("fault", {"action": action, "code": code, "accounts": [self.member, self.security], **fields})
+
+    def release(self):
+        """The calls that a fault with `hold` keeps waiting go on."""
+        self.control("release", {"account": self.member})
+
+    def faults(self):
+        """What is left of each fault: `times`, and how many calls are `through` with it."""
+        return self.control(f"faults?account={self.member}")
+
+    def let_leases_run_out(self):
+        """As if the time that every claim was made for had passed."""
+        dynamodb = self.client("dynamodb", self.security)
+        [table] = dynamodb.list_tables()["TableNames"]
+        for item in dynamodb.scan(TableName=table)["Items"]:
+            if "lease_until" in item:
+                dynamodb.update_item(
+                    TableName=table,
+                    Key={"id": item["id"]},
+                    UpdateExpression="SET lease_until = :past",
+                    ExpressionAttributeValues={":past": {"N": "1"}},
+                )
+
+    def deliveries(self):
+        """What the rules handed to functions, when all that was under way has ended."""
+        return [each for account in (self.member, self.security) for each in self.control(f"deliveries?account={account}")]
 
     def journal(self):
         """Every call that a principal of either account made, without the administrators'."""
@@ -118,10 +144,8 @@ class World:
     def responder(self, timeout=None, binary=None, part="responder", **changes):
         """The binary under the emulator, with the environment, the timeout and the role of the
         deployed function for that part; `changes` go on top."""
-        functions = self.client("lambda", self.security)
-        names = [it["FunctionName"] for it in functions.list_functions()["Functions"]]
-        configurations = (functions.get_function_configuration(FunctionName=name) for name in names)
-        function = next(it for it in configurations if it["Environment"]["Variables"]["PART"] == part)
+        functions = self.client("lambda", self.security).list_functions()["Functions"]
+        function = next(it for it in functions if it["Environment"]["Variables"]["PART"] == part)
         credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
         variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
         environment = {**variables, **credentials}

@@ -6,6 +6,7 @@ POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
 POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
+POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
@@ -21,6 +22,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, dispatch, eventbridge, lag
+from .operations import security_hub
 
 
 def fault(body, _):
@@ -86,6 +88,11 @@ def cloudtrail(body, _):
     return {}
 
 
+def hub_administrator(body, _):
+    security_hub.ADMINISTRATORS[body["account"]] = body["administrator"]
+    return {}
+
+
 def actions(_, __):
     """What each role was let do, by the role's name."""
     with dispatch.LOCK:
@@ -111,6 +118,7 @@ ROUTES = {
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
     ("POST", "/_sim/function"): function,
+    ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,

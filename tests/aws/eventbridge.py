@@ -105,7 +105,7 @@ def send_to_targets(rule, original_event, transform_input=True):
         if ":event-bus/" in target["Arn"]:
             _forward(target, event)
         elif target["Arn"] in FUNCTIONS:
-            threading.Thread(target=_invoke, args=(target["Arn"], copy.deepcopy(event)), daemon=True).start()
+            threading.Thread(target=invoke_later, args=(target["Arn"], copy.deepcopy(event)), daemon=True).start()
 
 
 def _forward(target, event):
@@ -121,13 +121,18 @@ def _forward(target, event):
         _to_bus(account, region, resource.removeprefix("event-bus/"), event)
 
 
-def _invoke(arn, event):
+def invoke(arn, event):
+    """What the function answers: one invocation at a time, which is what the emulator takes."""
+    with _BUSY.setdefault(arn, threading.Lock()):
+        return _call(FUNCTIONS.get(arn), event)
+
+
+def invoke_later(arn, event):
     account, name = arn.split(":")[4], arn.split(":")[6]
     config = INVOKE_CONFIGS.get((account, name), {})
     answer = None
     for _ in range(1 + int(config.get("MaximumRetryAttempts", 2))):
-        with _BUSY.setdefault(arn, threading.Lock()):
-            answer = _call(FUNCTIONS.get(arn), event)
+        answer = invoke(arn, event)
         if answer is not None and "errorType" not in answer:
             return
     queue = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")

@@ -128,7 +128,8 @@ class World:
         environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, **changes}
         options = {} if binary is None else {"binary": binary}
         emulator = Emulator(environment, timeout or function["Timeout"], **options)
-        emulator.arn = function["FunctionArn"]
+        emulator.arn, emulator.name = function["FunctionArn"], function["FunctionName"]
+        emulator.variables, emulator.credentials = variables, credentials
         self.emulators.append(emulator)
         return emulator
 
@@ -143,7 +144,8 @@ class World:
         text = (ROOT / folder / f"{name}.json").read_text()
         swaps = {"111122223333": self.member, "999988887777": self.security}
         if user:
-            swaps |= {"AIDACKCEVSQ6C2EXAMPLE": user.id, "AKIAIOSFODNN7EXAMPLE": user.keys[0]["AccessKeyId"]}
+            swaps |= dict.fromkeys(("AIDACKCEVSQ6C2EXAMPLE", "AIDABACKDOOR22EXAMPLE", "AIDADRILL2USER2EXAMPL"), user.id)
+            swaps |= {"AKIAIOSFODNN7EXAMPLE": user.keys[0]["AccessKeyId"]}
         if role:
             swaps |= {"AROADBQP57FF2AEXAMPLE": role.id}
         for old, new in swaps.items():
@@ -153,7 +155,9 @@ class World:
     def finding(self, event, number=0):
         """Imports the event's Security Hub finding, so that there is one to update."""
         finding = event["detail"]["findings"][number]
-        hub = self.client("securityhub", self.security, region=finding["Region"])
+        # Who imports a finding may leave its region out: it is the product's.
+        region = finding.get("Region") or finding["ProductArn"].split(":")[3]
+        hub = self.client("securityhub", self.security, region=region)
         answer = hub.batch_import_findings(Findings=[finding])
         assert answer["FailedCount"] == 0, answer
         return lambda: hub.get_findings(Filters={"Id": [{"Value": finding["Id"], "Comparison": "EQUALS"}]})["Findings"][0]

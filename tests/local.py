@@ -21,25 +21,17 @@ import sys  # noqa: E402
 import time  # noqa: E402
 
 from .harness import containers  # noqa: E402
+from .harness.plant import MEMBER, SECURITY, SIMULATION_PROFILE  # noqa: E402
 from .harness.processes import ROOT, simulated_aws  # noqa: E402
 from .harness.terminal import paint, say  # noqa: E402
 from .harness.victims import Role, User  # noqa: E402
 from .harness.world import World  # noqa: E402
 
-SECURITY, MEMBER = "999988887777", "111122223333"
 LOCAL = ROOT / "local"
 EXFILTRATION = "events/guardduty-exfiltration-iam-user-anomalous-behavior.json"
 PUT = "events/put-events/compromised-user.json"
 IMPORT = "events/batch-import-findings/iam-remediation-test-001.json"
 
-# Everything that a rehearsal may send counts here; on AWS each of these is the operator's choice.
-SIMULATION_PROFILE = {
-    "Simulation": "true",
-    "TrustedProducts": "product/aws/*,product/prowler/prowler,product/*/default",
-    "GeneratorPlaybooks": "automated-remediation-test=overprivileged-user",
-    "MaxContainmentsPerHour": "100,100",
-    "DrillAccount": MEMBER,
-}
 DRILL_USER = json.loads((ROOT / "events" / "drill.json").read_text())["detail"]["user"]
 PARTS = {"Responder": "responder", "Restorer": "restorer", "Driller": "driller"}
 
@@ -80,7 +72,7 @@ def must_be_free(address, port):
 def furnish(world, settle):
     """Both stacks, whom the samples name, and the functions behind the rules; the functions by their names
     in the template."""
-    world.deploy(response_plan=True, rotation=True, SettleSeconds=settle, **SIMULATION_PROFILE)
+    world.deploy(response_plan=True, rotation=True, SettleSeconds=settle, DrillAccount=MEMBER, **SIMULATION_PROFILE)
     world.client("securityhub").enable_security_hub()
     world.control("hub-administrator", {"account": MEMBER, "administrator": SECURITY})
     User(world, name="alice", id="AIDACKCEVSQ6C2EXAMPLE", key="AKIAIOSFODNN7EXAMPLE")

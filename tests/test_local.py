@@ -15,7 +15,7 @@ import pytest
 from .harness.processes import ROOT, free_port
 from .harness.victims import user_state
 from .harness.world import World
-from .local import MEMBER, SECURITY
+from .harness.plant import MEMBER, SECURITY
 from .test_event_path import eventually
 
 EVENTS = ROOT / "events"

@@ -1,7 +1,7 @@
 """What the demos show on a terminal, and how they end: without a traceback, whatever ends them."""
 
-import contextlib
 import os
+import shutil
 import signal
 import sys
 
@@ -18,12 +18,6 @@ def ends_quietly():
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, leave)
-
-
-def quiet_pipes():
-    """Whoever reads us has seen enough: `make demo | head`."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_live():
@@ -56,8 +50,10 @@ def settled(text):
     say(f"\r\033[K{text}" if is_live() else text)
 
 
-def cut(text, width=79):
-    return text if len(text) <= width else text[: width - 1] + "…"
+def cut(text):
+    """In one line of the terminal; whole where there is none."""
+    width = shutil.get_terminal_size().columns - 1
+    return text if not is_live() or len(text) <= width else text[: width - 1] + "…"
 
 
 def table(title, before, after):
@@ -71,4 +67,5 @@ def table(title, before, after):
         for n in range(max(len(old), len(new))):
             was, now = (lines[n] if n < len(lines) else "" for lines in (old, new))
             line = f"   {name if n == 0 else '':<{left}}  {was:<{middle}}  "
-            say(line + paint(now, "grey" if old == new else "green"))
+            line += paint(now, "grey" if old == new else "green") if len(cut(line + now)) == len(line + now) else cut(line + now)[len(line) :]
+            say(line)

@@ -14,6 +14,7 @@ terminal.ends_quietly()
 
 import argparse  # noqa: E402
 import contextlib  # noqa: E402
+import http.client  # noqa: E402
 import json  # noqa: E402
 import pathlib  # noqa: E402
 import sys  # noqa: E402
@@ -105,7 +106,13 @@ def show(stage, name, arguments):
 def watched(world, responder, event, fight, settle):
     """The answer, and how long it took; meanwhile what happens is shown."""
     answered = []
-    call = threading.Thread(target=lambda: answered.append(responder.invoke(event)), daemon=True)
+
+    def invoke():
+        # Where the demo is ended meanwhile, so is the function.
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answered.append(responder.invoke(event))
+
+    call = threading.Thread(target=invoke, daemon=True)
     watch = Watch(world, float(settle), told=fight is not None)
     if fight:
         fight.start()
@@ -115,6 +122,8 @@ def watched(world, responder, event, fight, settle):
         watch.look()
     watch.look()
     watch.last_word()
+    if not answered:
+        sys.exit(f"The function's process ended without an answer:\n{responder.output()}")
     return answered[0], time.time() - watch.began
 
 

@@ -58,14 +58,14 @@ def findings(event):
 class Stage:
     """The accounts that an event is about, with the identities that it names in them."""
 
-    def __init__(self, url, event):
+    def __init__(self, url, event, security=SECURITY):
         self.url, self.event = url, event
         self.text = json.dumps(event)
         self.region = self._region()
         self.reports = self._scout()
         accounts = list(dict.fromkeys(report["account"] for report in self.reports)) or [MEMBER]
         button = re.search(r":(\d{12}):action/custom/", self.text)
-        free = [it for it in ([button.group(1)] if button else []) + [SECURITY, "222233334444"] if it not in accounts]
+        free = [it for it in ([button.group(1)] if button else []) + [security, "222233334444"] if it not in accounts]
         self.world = World(url, region=self.region, member=accounts[0], security=free[0])
         self.others = accounts[1:]
 
@@ -84,9 +84,8 @@ class Stage:
         world = World(self.url, region=self.region, security=random_account())
         world.deploy_responder(**SIMULATION_PROFILE, **self.drill())
         try:
-            resources = fields(event, "resources")
-            button = {"CUSTOM_ACTION_ARN": resources[0]} if isinstance(resources, list) and resources and isinstance(resources[0], str) else {}
-            responder = world.responder(MODE="observe", **button)
+            button = re.search(r'"(arn:aws[a-z-]*:securityhub:[a-z0-9-]+:\d{12}:action/custom/ContainIdentity)"', self.text)
+            responder = world.responder(MODE="observe", **({"CUSTOM_ACTION_ARN": button.group(1)} if button else {}))
             answer = responder.invoke(event)
             # The log comes a moment after the answer, and only of findings.
             if "ignored" in answer and not answer.get("reports") or answer.get("errorType") == "MalformedEvent":

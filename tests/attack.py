@@ -42,13 +42,13 @@ def play(world):
     administrator = Role(world, name="administrator")
     stolen = administrator.session()
     world.connected()
-    step(1, f"Deployed template.yaml into account {SECURITY} and member-role.yaml into account {MEMBER}.")
+    step(1, f"Deployed template.yaml ({SECURITY}) and member-role.yaml ({MEMBER}).")
 
     stolen.create_user(UserName=BACKDOOR)
     told_at = time.time() + CLOUDTRAIL_SECONDS
     stolen.attach_user_policy(UserName=BACKDOOR, PolicyArn=ADMINISTRATOR)
     key = stolen.create_access_key(UserName=BACKDOOR)["AccessKey"]
-    step(2, f"The intruder created user {BACKDOOR} with AdministratorAccess and the key {key['AccessKeyId']}.")
+    step(2, f"The intruder created user {BACKDOOR} with AdministratorAccess and a key.")
     backdoor = world.client("iam", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
     planted = Planted(f"user {BACKDOOR}", backdoor, lambda: user_state(world.iam, BACKDOOR))
     before = planted.rows()

@@ -77,7 +77,7 @@ def show(stage, name, arguments):
     say(paint("The real Lambda binary against a simulated AWS; no AWS account, no Docker.", "bold"))
     responder, planted, said, findings = prepare(stage, settle)
     world, event = stage.world, stage.event
-    step(1, f"Deployed template.yaml in account {world.security}, member-role.yaml in {', '.join([world.member, *stage.others])}.")
+    step(1, f"Deployed template.yaml ({world.security}) and member-role.yaml ({', '.join([world.member, *stage.others])}).")
     was_contained = ", and contained them" if plant.command(event) in ("restore", "status") else ""
     if planted:
         step(2, f"Made {', '.join(victim.title for victim in planted)}, as the event names them{was_contained}.")
@@ -91,7 +91,7 @@ def show(stage, name, arguments):
         fight = Fight(world, victims[0], LAG)
         say("   An attacker has the user's keys, and undoes what is done twice a second.")
     before = [victim.rows() for victim in planted]
-    step(3, f"Sending {name} to the function ...")
+    step(3, f"Sending {name} ...")
     answer, seconds = watched(world, responder, event, fight, settle)
     reports = reports_of(responder, answer)
     step(4, f"It answered after {seconds:.1f} s (a debug build, its cold start included).")
@@ -159,7 +159,8 @@ def tell_verdict(what, report, good):
     for it in report["actions"]:
         if it["outcome"] != "applied":
             say(f"     {it['outcome']}: {it['action']} {it['target']}")
-    say(paint(f"   {what}: {report['verdict']}", "green" if report["verdict"] == good else "red") + f" - {report['reason']}")
+    say(paint(f"   {what}: {report['verdict']}", "green" if report["verdict"] == good else "red"))
+    say(f"     {report['reason']}")
 
 
 def tell_people(world, findings, verbose):

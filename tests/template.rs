@@ -436,5 +436,6 @@ fn what_fails_for_good_is_kept() {
     assert_eq!(invoke["Properties"]["MaximumRetryAttempts"], 2);
     let function = resource("template", "Responder");
     assert_eq!(function["Runtime"], "provided.al2023");
-    assert_eq!(function["Architectures"][0], "arm64");
+    assert_eq!(function["Architectures"][0]["Ref"], "Architecture");
+    assert_eq!(TEMPLATES["template"]["Parameters"]["Architecture"]["Default"], "arm64");
 }

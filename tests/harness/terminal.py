@@ -36,7 +36,7 @@ def say(text=""):
 
 
 def step(number, text):
-    say(f"{paint(number, 'grey')}  {text}")
+    say(f"{paint(number, 'grey')}  {cut(text)}")
 
 
 def live(text):
@@ -52,7 +52,7 @@ def settled(text):
 
 def cut(text):
     """In one line of the terminal; whole where there is none."""
-    width = shutil.get_terminal_size().columns - 1
+    width = shutil.get_terminal_size().columns - 4
     return text if not is_live() or len(text) <= width else text[: width - 1] + "…"
 
 

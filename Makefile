@@ -20,13 +20,13 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: debug ## 10 s: contain whom EVENT names; ATTACKER=1: against one who fights back (30 s)
-	@$(PYTHON) -m tests.demo $(if $(ATTACKER),--attacker) $(if $(SETTLE),--settle $(SETTLE)) $(if $(VERBOSE),--verbose) $(EVENT)
+	@$(PYTHON) -m tests.demo $(if $(ATTACKER),--attacker) $(if $(SETTLE),--settle $(SETTLE)) $(if $(VERBOSE),--verbose) '$(EVENT)'
 
 attack: debug ## 20 s: an intruder makes a backdoor user, CloudTrail tells, it is quarantined
 	@$(PYTHON) -m tests.attack
 
 invoke: debug ## 5 s: send EVENT to the function, its answer as JSON on standard output
-	@$(PYTHON) -m tests.demo --plain $(EVENT)
+	@$(PYTHON) -m tests.demo --plain '$(EVENT)'
 
 local: CHECKS := rust python port:$(PORT)
 local: debug ## until Ctrl-C: a world for sam local, put-events and the CLI (Docker for sam only)

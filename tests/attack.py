@@ -2,7 +2,8 @@
 
     python -m tests.attack
 
-The intruder has an administrator's stolen session. It creates a user with every permission and a key.
+The intruder has the session of a Lambda function that may do everything. It creates a user with every
+permission and a key.
 CloudTrail's event follows, as it does on AWS: by the forwarding rule of the member account and the
 rule of the responder's stack to the real binary. Cleans up after itself, also on Ctrl-C.
 """
@@ -22,12 +23,13 @@ from .harness.victims import Role, allowed, user_state  # noqa: E402
 from .harness.world import World  # noqa: E402
 
 BACKDOOR = "service-jmokoe"
+LAMBDA = "report-lambda"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 CLOUDTRAIL_SECONDS = 3
 
 
 def main():
-    say(paint("An intruder with an administrator's stolen session, against the real Lambda binary.", "bold"))
+    say(paint("An intruder in a Lambda function that may do too much, against the real responder.", "bold"))
     with simulated_aws() as url:
         world = World(url, member=MEMBER, security=SECURITY)
         try:
@@ -39,8 +41,8 @@ def main():
 def play(world):
     world.deploy(SettleSeconds="12")
     world.control("cloudtrail", {"account": world.member, "seconds": CLOUDTRAIL_SECONDS})
-    administrator = Role(world, name="administrator")
-    stolen = administrator.session()
+    function = Role(world, name=LAMBDA)
+    stolen = function.session()
     world.connected()
     step(1, f"Deployed template.yaml ({SECURITY}) and member-role.yaml ({MEMBER}).")
 
@@ -48,7 +50,7 @@ def play(world):
     told_at = time.time() + CLOUDTRAIL_SECONDS
     stolen.attach_user_policy(UserName=BACKDOOR, PolicyArn=ADMINISTRATOR)
     key = stolen.create_access_key(UserName=BACKDOOR)["AccessKey"]
-    step(2, f"The intruder created user {BACKDOOR} with AdministratorAccess and a key.")
+    step(2, f"By a session of the Lambda's role {LAMBDA} the intruder created user {BACKDOOR} with AdministratorAccess and a key.")
     backdoor = world.client("iam", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
     planted = Planted(f"user {BACKDOOR}", backdoor, lambda: user_state(world.iam, BACKDOOR))
     before = planted.rows()
@@ -63,7 +65,7 @@ def play(world):
     still = "yes" if allowed(stolen.list_users) else "no"
     say(f"   The stolen session itself may still call iam:ListUsers: {still}. A CreateUser says")
     say("   nothing about who is behind it: the alert names the creator, and a person sends")
-    say(f'   {{"command":"contain","account":"{MEMBER}","role":"administrator","reason":"…"}}')
+    say(f'   {{"command":"contain","account":"{MEMBER}","role":"{LAMBDA}","reason":"…"}}')
 
 
 def when(world, action):

@@ -62,7 +62,7 @@ def test_an_intruder_is_answered():
     output, _ = demo(module="tests.attack").communicate(timeout=90)
     assert "service-jmokoe" in output
     assert [line.split()[-2:] for line in output.splitlines() if "may list users  " in line] == [["yes", "no"]]
-    assert "AWSDenyAll" in output and "alert " in output and "administrator" in output
+    assert "AWSDenyAll" in output and "alert " in output and "report-lambda" in output
 
 
 @pytest.fixture

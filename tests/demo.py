@@ -177,5 +177,4 @@ def tell_people(world, findings, verbose):
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        main()
+    main()

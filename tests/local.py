@@ -11,7 +11,6 @@ from .harness import terminal
 terminal.ends_quietly()
 
 import argparse  # noqa: E402
-import contextlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import platform  # noqa: E402
@@ -221,5 +220,4 @@ def told(call):
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        main()
+    main()

@@ -1,6 +1,7 @@
 """What a terminal gets, and the picture that is made of it."""
 
 import os
+import subprocess
 import sys
 import xml.etree.ElementTree as xml
 
@@ -45,3 +46,9 @@ def test_the_committed_picture_is_of_the_demo_with_an_attacker():
     assert any("attacker detaches AWSDenyAll" in text and "put back" in text for text in texts)
     assert any("compromised-credential: Contained" in text for text in texts) and max(map(len, texts)) <= picture.COLUMNS
     assert "docs/attacker.svg" in (ROOT / "README.md").read_text()
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -c 'from tests.harness.terminal import say; [say(n) for n in range(100_000)]' | head -n 1"
+    ended = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert ended.stdout == "0\n" and ended.stderr == ""

@@ -31,8 +31,13 @@ def paint(text, colour):
     return f"\033[{COLOURS[colour]}m{text}\033[0m"
 
 
-def say(text=""):
-    print(text, flush=True)
+def say(text="", end="\n"):
+    """Where nobody reads on (`| head`), it unwinds as if it were told to end."""
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def step(number, text):
@@ -42,7 +47,7 @@ def step(number, text):
 def live(text):
     """A line that the next one takes the place of, where there is a terminal to do so."""
     if is_live():
-        print(f"\r\033[K{text}", end="", flush=True)
+        say(f"\r\033[K{text}", end="")
 
 
 def settled(text):

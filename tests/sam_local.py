@@ -89,11 +89,12 @@ def wait_for_engine(process, within, environment, directory):
 
 
 def base_image(environment, directory):
-    """AWS's base image holds a C library, certificates and a shell for this; so does this one."""
+    """What the function and SAM's own layer over it need: a C library, certificates, a shell, `mv` and `chmod`."""
     say(f"No image can be pulled: {IMAGE} is made of this machine's libraries.")
     root = directory / "image"
-    listed = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True).stdout.split()
-    files = {word for word in listed if word.startswith("/")} | {"/bin/sh"}
+    programs = ["/bin/sh", "/bin/mv", "/bin/chmod"]
+    listed = subprocess.run(["ldd", *programs], capture_output=True, text=True).stdout.split()
+    files = {word for word in listed if word.startswith("/") and not word.endswith(":")} | set(programs)
     for name in ("libgcc_s.so.1", "libm.so.6", "libc.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"):
         files |= {str(it) for folder in ("/lib", "/usr/lib") for it in Path(folder).glob(f"*-linux-gnu/{name}")}
     files |= {it for it in ("/etc/ssl/certs/ca-certificates.crt",) if os.path.exists(it)}
@@ -176,6 +177,9 @@ def main():
             finally:
                 stop(local.process)
         say(paint("PASSED: sam local invoke and start-lambda, by the commands that `make local` prints.", "green"))
+    except AssertionError as problem:
+        say(paint(f"\n!!! FAILED: {problem}\n", "red"))
+        sys.exit(1)
     except NotRun as reason:
         say(paint(f"\n!!! NOT RUN: sam local was not tested: {reason}.\n", "red"))
         sys.exit(1)

@@ -363,7 +363,8 @@ fn each_sample_matches_exactly_one_rule() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         // Commands don't come over EventBridge, and GuardDuty never sends its API's shape.
-        if name.starts_with("command-") || name.ends_with("-api-shape") {
+        let is_event = path.extension().is_some_and(|it| it == "json");
+        if !is_event || name.starts_with("command-") || name.ends_with("-api-shape") {
             continue;
         }
         let rules = matching(&std::fs::read(&path).unwrap());
@@ -495,5 +496,6 @@ fn what_fails_for_good_is_kept() {
     assert_eq!(invoke["Properties"]["MaximumRetryAttempts"], 2);
     let function = resource("template", "Responder");
     assert_eq!(function["Runtime"], "provided.al2023");
-    assert_eq!(function["Architectures"][0], "arm64");
+    assert_eq!(function["Architectures"][0]["Ref"], "Architecture");
+    assert_eq!(TEMPLATES["template"]["Parameters"]["Architecture"]["Default"], "arm64");
 }

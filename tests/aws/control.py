@@ -8,6 +8,7 @@ POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces i
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
 POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
 POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
+POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
@@ -24,6 +25,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, dispatch, eventbridge, lag
+from .operations import security_hub
 
 
 def fault(body, _):
@@ -107,6 +109,11 @@ def deliveries(_, query):
     return eventbridge.deliveries(query["account"][0])
 
 
+def hub_administrator(body, _):
+    security_hub.ADMINISTRATORS[body["account"]] = body["administrator"]
+    return {}
+
+
 def actions(_, __):
     """What each role was let do, by the role's name."""
     with dispatch.LOCK:
@@ -133,6 +140,7 @@ ROUTES = {
     ("POST", "/_sim/control-policies"): control_policies,
     ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
+    ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,

@@ -138,7 +138,7 @@ def send_to_targets(rule, original_event, transform_input=True):
         elif target["Arn"] in FUNCTIONS:
             account = target["Arn"].split(":")[4]
             _DELIVERIES[account].append({"function": target["Arn"], "event": event["id"]})
-            _in_background(account, _invoke, target["Arn"], copy.deepcopy(event))
+            _in_background(account, invoke_later, target["Arn"], copy.deepcopy(event))
 
 
 def _forward(target, event):
@@ -171,13 +171,18 @@ def _keep_unforwarded(rule, target, event):
         sqs_backends[account][region].send_message(name, json.dumps(event))
 
 
-def _invoke(arn, event):
+def invoke(arn, event):
+    """What the function answers: one invocation at a time, which is what the emulator takes."""
+    with _BUSY.setdefault(arn, threading.Lock()):
+        return _call(FUNCTIONS.get(arn), event)
+
+
+def invoke_later(arn, event):
     account, name = arn.split(":")[4], arn.split(":")[6]
     config = INVOKE_CONFIGS.get((account, name), {})
     answer = None
     for _ in range(1 + int(config.get("MaximumRetryAttempts", 2))):
-        with _BUSY.setdefault(arn, threading.Lock()):
-            answer = _call(FUNCTIONS.get(arn), event)
+        answer = invoke(arn, event)
         if answer is not None and "errorType" not in answer:
             return
     queue = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")

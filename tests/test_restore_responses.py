@@ -164,6 +164,16 @@ def test_where_there_is_room_for_one_tag_it_is_the_mark(world, count):
     assert user.state() == {**before, "keys": dict.fromkeys(before["keys"], "Inactive")}
 
 
+def test_a_role_bears_the_mark_alone_too(world):
+    deployed(world)
+    role = Role(world)
+    world.iam.tag_role(RoleName="app", Tags=[{"Key": f"t{n:02}", "Value": "x"} for n in range(49)])
+    before = role.state()
+    [report] = world.responder().invoke(world.event(OUTSIDE, role=role))["reports"]
+    assert report["verdict"] == "Contained" and role.state()["tags"]["SecurityIncident"] == "AutomatedSecurityQuarantine"
+    assert restored(world, name="app", kind="role")["verdict"] == "Restored" and role.state()["tags"] == before["tags"]
+
+
 def test_with_fifty_tags_a_person_is_told_how_to_restore_and_that_works(world):
     deployed(world)
     user = User(world)

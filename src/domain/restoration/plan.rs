@@ -308,4 +308,60 @@ mod tests {
         assert_eq!(lifted(1_000_000 - LONGEST_SESSION), 1);
         assert_eq!(lifted(1_000_001 - LONGEST_SESSION), 0);
     }
+
+    fn beside(mut taken: Taken, other: Taken, other_began: i64) -> Taken {
+        taken.left.push(Response { at: other_began, ..other.response });
+        taken
+    }
+
+    #[test]
+    fn only_what_this_response_took_comes_back() {
+        let before = observed();
+        let mut now = before.clone();
+        let policy = now.attached.as_mut().unwrap().remove(0);
+        now.groups.as_mut().unwrap().clear();
+        let (detached, left) = (format!("DetachPolicy {policy}"), "LeaveGroup group/developers");
+        let names = |taken: &Taken| undo(&now, taken).rejoin.iter().map(Change::name).collect::<Vec<_>>();
+        assert_eq!(names(&taken("overprivileged-user", &before, &[&detached, left])), ["AttachPolicy", "JoinGroup"]);
+        assert_eq!(names(&taken("overprivileged-user", &before, &[left])), ["JoinGroup"]);
+        assert_eq!(names(&taken("overprivileged-user", &before, &[])), Vec::<&str>::new());
+        // What a later one took too stays with that one; what an earlier one took as well was given meanwhile.
+        let (this, other) = (|| taken("overprivileged-user", &before, &[&detached]), || kept(&before, &[&detached]));
+        assert_eq!(names(&beside(this(), other(), 2_000_000)), Vec::<&str>::new());
+        assert_eq!(names(&beside(this(), other(), 1)), ["AttachPolicy"]);
+    }
+
+    #[test]
+    fn the_deny_stays_as_long_as_one_response_wants_it() {
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let quarantine = || kept(&observed(), &[]);
+        let undoing = undo(&now, &beside(quarantine(), quarantine(), 1));
+        assert!(undoing.lift.is_empty() && !undoing.drift.iter().any(|it| it.contains(DENY_ALL)));
+        assert!(undoing.stays.iter().any(|it| it.contains("compromised-credential@")));
+        let hygiene = taken("unused-user", &observed(), &[]);
+        assert!(undo(&now, &beside(hygiene.clone(), quarantine(), 1)).lift.is_empty());
+        assert_eq!(undo(&now, &beside(quarantine(), hygiene, 1)).lift.len(), 1);
+    }
+
+    #[test]
+    fn the_marks_of_a_response_that_stays_are_put_back() {
+        let mut now = observed();
+        now.profile.as_mut().unwrap().tags = OUR_TAGS.iter().map(|it| ((*it).to_owned(), "ours".to_owned())).collect();
+        let taken = beside(kept(&observed(), &[]), taken("unused-user", &observed(), &[]), 1);
+        let [Change::Tag { tags, .. }] = &undo(&now, &taken).tags[..] else { panic!("{:?}", undo(&now, &taken).tags) };
+        let expected = [(INCIDENT_TAG, REMEDIATED), (FINDING_TAG, "f")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(tags[..], expected);
+    }
+
+    #[test]
+    fn what_bears_no_mark_says_what_to_do_first() {
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let obstacle = |now: &Observed| undo(now, &kept(&observed(), &[])).obstacle;
+        assert!(obstacle(&now).unwrap().contains("tag-user --user-name alice"));
+        now.profile.as_mut().unwrap().tags.push((INCIDENT_TAG.to_owned(), QUARANTINED.to_owned()));
+        assert_eq!(obstacle(&now), None);
+        assert_eq!(obstacle(&observed()), None);
+    }
 }

@@ -13,7 +13,7 @@ use aws_smithy_types::DateTime;
 use domain::containment::guard;
 use domain::containment::playbooks::{self, Case};
 use domain::finding::{Finding, Principal};
-use domain::identity::{AccessKey, Identity, IdentityKind, Observed, Profile};
+use domain::identity::{AccessKey, Contents, Identity, IdentityKind, Observed, Profile};
 use domain::ids::{AccessKeyId, Parse, PrincipalName, UniqueId};
 use domain::settings::{Options, Responder, Settings};
 use domain::sources::{Decoded, decode};
@@ -47,6 +47,8 @@ fn responder() -> Responder {
 fn files(folder: &str) -> Vec<(String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    // Beside the events lie what is made into some, and the script that makes them new.
+    paths.retain(|it| it.extension().is_some_and(|it| it == "json"));
     paths.sort();
     let read = |path: PathBuf| {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -75,7 +77,7 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         id,
     };
     let observed = Observed {
-        profile: Ok(Profile { boundary: None, tags: Vec::new() }),
+        profile: Ok(Profile { boundary: None, tags: Vec::new(), trust: None }),
         keys: Ok(vec![key("AKIAIOSFODNN7EXAMPLE"), key("AKIAI44QH8DHBEXAMPLE")]),
         attached: Ok(["AdministratorAccess", "AmazonS3FullAccess", "IAMFullAccess"]
             .map(|it| format!("arn:aws:iam::aws:policy/{it}"))
@@ -83,6 +85,8 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         inline: Ok(vec!["bucket".to_owned()]),
         groups: Ok(vec!["developers".to_owned(), "operators".to_owned()]),
         denying: Ok(Vec::new()),
+        granting: Ok(Vec::new()),
+        contents: Ok(Contents::new()),
         revoked_before: Ok(None),
         credentials: Ok(Vec::new()),
         login: Ok(true),

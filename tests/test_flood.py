@@ -155,7 +155,7 @@ def test_a_thousand_creations_do_not_stand_before_a_finding(world):
         detail = json.loads(json.dumps(created).replace(created["responseElements"]["user"]["userName"], f"decoy-{number}"))
         detail["responseElements"]["user"]["userId"] = f"AIDA{number:017}"
         body = {"account": world.security, "region": world.region, "source": "aws.iam", "detail": detail}
-        world.control("emit", {**body, "detail_type": "AWS API Call via CloudTrail"})
+        world.control("event", {**body, "detail_type": "AWS API Call via CloudTrail"})
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(create, range(1_000)))

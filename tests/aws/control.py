@@ -6,9 +6,12 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+POST /_sim/crowd             {"account", "users"}: so many users, in an account that lists as many as are asked for
+POST /_sim/used              {"account", "role", "at"}: when IAM says that the role was used last
+POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
 POST /_sim/function          {"arn", "urls"}: where a function listens, for the rules and queues that call it
-POST /_sim/emit              {"account", "region", "source", "detail_type", "detail"}: an event of a service
 POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
+POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
@@ -25,6 +28,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, dispatch, eventbridge, lag, queues
+from .operations import iam, security_hub
 
 
 def fault(body, _):
@@ -89,13 +93,28 @@ def faults(_, query):
         return [fault for fault in dispatch.FAULTS if query["account"][0] in fault["accounts"]]
 
 
+def crowd(body, _):
+    backend = iam_backends[body["account"]][body.get("partition", "aws")]
+    for number in range(body["users"]):
+        backend.create_user(body.get("region", "us-east-1"), f"employee-{number:05}")
+    iam.LONG_PAGES.add(body["account"])
+    return {}
+
+
+def used(body, _):
+    roles = iam_backends[body["account"]][body.get("partition", "aws")].roles.values()
+    role = next(role for role in roles if role.name == body["role"])
+    role.last_used = dt.datetime.fromisoformat(body["at"]).replace(tzinfo=None)
+    return {}
+
+
 def function(body, _):
     eventbridge.register(body["arn"], body["urls"])
     return {}
 
 
-def emit(body, _):
-    eventbridge.emit(body["account"], body["region"], body["source"], body["detail_type"], body["detail"])
+def event(body, _):
+    eventbridge.emit(*(body[name] for name in ("account", "region", "source", "detail_type", "detail")))
     return {}
 
 
@@ -116,6 +135,11 @@ def cloudtrail(body, _):
 
 def deliveries(_, query):
     return eventbridge.deliveries(query["account"][0])
+
+
+def hub_administrator(body, _):
+    security_hub.ADMINISTRATORS[body["account"]] = body["administrator"]
+    return {}
 
 
 def actions(_, __):
@@ -142,10 +166,13 @@ ROUTES = {
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
+    ("POST", "/_sim/crowd"): crowd,
+    ("POST", "/_sim/used"): used,
+    ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
-    ("POST", "/_sim/emit"): emit,
     ("POST", "/_sim/throttle"): throttle,
     ("GET", "/_sim/waiting"): waiting,
+    ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,

@@ -25,6 +25,7 @@ from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
 from . import authorization, queues
+from .facts import ORGANISATION
 from .policy import evaluate
 
 # Where functions listen, by ARN.
@@ -132,34 +133,52 @@ def send_to_targets(rule, original_event, transform_input=True):
         return
     for target in rule.targets:
         if ":event-bus/" in target["Arn"]:
-            _forward(target, event)
+            if not _forward(target, event):
+                _keep_undelivered(rule, target, event)
         elif ":sqs:" in target["Arn"]:
-            queues.send(rule.arn, target["Arn"], event)
+            if not queues.send(rule.arn, target["Arn"], event):
+                _keep_undelivered(rule, target, event)
         elif target["Arn"] in FUNCTIONS:
             account = target["Arn"].split(":")[4]
             _DELIVERIES[account].append({"function": target["Arn"], "event": event["id"]})
-            _in_background(account, _invoke, target["Arn"], copy.deepcopy(event))
+            _in_background(account, invoke_later, target["Arn"], copy.deepcopy(event))
 
 
 def _forward(target, event):
-    """Only if the rule's role may, and the bus lets it: an event keeps its account, region and ID."""
+    """Whether it got there: only if the rule's role may, and the bus is there and lets it. An event
+    keeps its account, region and ID."""
     arn = target["Arn"]
     _, partition, _, region, account, resource = arn.split(":", 5)
     role = iam_backends[target["RoleArn"].split(":")[4]][partition].get_role_by_arn(target["RoleArn"])
-    facts = {"aws:sourceaccount": event["account"], "aws:principalorgid": authorization.ORGANISATION}
-    trusted = evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], facts, {"service": "events.amazonaws.com"})
+    known = {"aws:sourceaccount": event["account"], "aws:principalorgid": ORGANISATION}
+    trusted = evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], known, {"service": "events.amazonaws.com"})
     may = authorization.role_may(role, "events:PutEvents", arn)
-    lets = evaluate([BUS_POLICIES.get(arn, {"Statement": []})], "events:PutEvents", [arn], facts, {"arns": {role.arn}})
-    if trusted == "allow" and may and lets == "allow":
-        _to_bus(account, region, resource.removeprefix("event-bus/"), event)
+    lets = evaluate([BUS_POLICIES.get(arn, {"Statement": []})], "events:PutEvents", [arn], known, {"arns": {role.arn}})
+    if not (trusted == "allow" and may and lets == "allow"):
+        return False
+    _to_bus(account, region, resource.removeprefix("event-bus/"), event)
+    return True
 
 
-def _invoke(arn, event):
+def _keep_undelivered(rule, target, event):
+    """In the target's dead-letter queue, if that lets the rule.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
+    queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if queue_arn:
+        queues.send(rule.arn, queue_arn, event)
+
+
+def invoke(arn, event):
+    """What the function answers: by the first of its emulators that is free."""
+    return _call(FUNCTIONS.get(arn), event)
+
+
+def invoke_later(arn, event):
     account, name = arn.split(":")[4], arn.split(":")[6]
     config = INVOKE_CONFIGS.get((account, name), {})
     answer = None
     for _ in range(1 + int(config.get("MaximumRetryAttempts", 2))):
-        answer = _call(FUNCTIONS.get(arn), event)
+        answer = invoke(arn, event)
         if answer is not None and "errorType" not in answer:
             return
     destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
@@ -191,12 +210,7 @@ def register(arn, urls):
         old.closed = True
     if urls:
         FUNCTIONS[arn] = Pool(urls)
-        queues.poll(arn, FUNCTIONS[arn], _call)
-
-
-def invoke_in_background(arn, event):
-    """What an asynchronous call of Lambda's Invoke begins."""
-    _in_background(arn.split(":")[4], _invoke, arn, event)
+        queues.poll(arn, FUNCTIONS[arn], _call, _DELIVERIES[arn.split(":")[4]])
 
 
 def _call(pool, event):

@@ -11,7 +11,6 @@ import threading
 import time
 
 from moto.awslambda.models import LambdaBackend, lambda_backends
-from moto.core.common_models import CloudFormationModel
 from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
@@ -21,30 +20,30 @@ from .policy import evaluate
 
 # By the function's ARN.
 MAPPINGS = {}
-# By account and name.
-POLICIES = {}
 POLLING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
 
 def send(rule_arn, queue_arn, event):
-    """Only if the queue's policy lets the rule."""
+    """Whether it got there: only if the queue's policy lets the rule."""
     _, _, _, region, account, name = queue_arn.split(":")
-    policy = POLICIES.get((account, name), {"Statement": []})
+    policy = sqs_backends[account][region].get_queue(name).policy or {"Statement": []}
     facts = {"aws:sourcearn": rule_arn, "aws:sourceaccount": rule_arn.split(":")[4]}
     if evaluate([policy], "sqs:SendMessage", [queue_arn], facts, {"service": "events.amazonaws.com"}) == "allow":
         sqs_backends[account][region].send_message(name, json.dumps(event))
+        return True
+    return False
 
 
-def poll(function_arn, pool, invoke):
+def poll(function_arn, pool, invoke, delivered):
     """Until the pool is no longer the function's: `invoke` answers with what the function did, or none."""
     mapping = MAPPINGS.get(function_arn)
     if mapping is None:
         return
     for _ in range(min(pool.size, mapping["maximum"])):
-        threading.Thread(target=_poll, args=(function_arn, mapping, pool, invoke), daemon=True).start()
+        threading.Thread(target=_poll, args=(function_arn, mapping, pool, invoke, delivered), daemon=True).start()
 
 
-def _poll(function_arn, mapping, pool, invoke):
+def _poll(function_arn, mapping, pool, invoke, delivered):
     _, partition, _, region, account, name = mapping["queue"].split(":")
     backend = sqs_backends[account][region]
     role = iam_backends[account][get_partition(region)].get_role_by_arn(lambda_backends[account][region].get_function(function_arn).role)
@@ -69,6 +68,7 @@ def _poll(function_arn, mapping, pool, invoke):
             }
             for message in messages
         ]
+        delivered.extend({"function": function_arn, "message": record["messageId"]} for record in records)
         answer = invoke(pool, {"Records": records})
         if answer is not None and "errorType" not in answer:
             for message in messages:
@@ -78,27 +78,6 @@ def _poll(function_arn, mapping, pool, invoke):
 def waiting(function_arn):
     _, _, _, region, account, name = MAPPINGS[function_arn]["queue"].split(":")
     return len(sqs_backends[account][region].get_queue(name)._messages)
-
-
-class QueuePolicy(CloudFormationModel):
-    """moto's CloudFormation leaves it out."""
-
-    @staticmethod
-    def cloudformation_name_type():
-        return None
-
-    @staticmethod
-    def cloudformation_type():
-        return "AWS::SQS::QueuePolicy"
-
-    @classmethod
-    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
-        properties = cloudformation_json["Properties"]
-        for url in properties["Queues"]:
-            POLICIES[account_id, url.rsplit("/", 1)[-1]] = properties["PolicyDocument"]
-        policy = cls()
-        policy.physical_resource_id = resource_name
-        return policy
 
 
 def _mapped(original):

@@ -17,6 +17,8 @@ import time
 import urllib.error
 import urllib.request
 
+from . import keeper
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "target" / "debug" / "iam-responder"
 
@@ -48,12 +50,14 @@ def free_port():
 
 
 @contextlib.contextmanager
-def simulated_aws():
-    """The URL of a simulated AWS of its own."""
+def simulated_aws(port=0, listen=()):
+    """The URL of a simulated AWS of its own; `listen` are addresses beside the loopback's."""
+    options = [*(f"--port={it}" for it in [port] if it), *(f"--listen={address}" for address in listen)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.aws"], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            [sys.executable, "-m", "tests.aws", *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
         )
+        keeper.watch(process.pid)
         try:
             first = process.stdout.readline()
             if "http://" not in first:
@@ -72,6 +76,7 @@ def stop(process):
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    keeper.forget(process.pid)
 
 
 def emulator_path():
@@ -103,6 +108,7 @@ class Emulator:
         addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
         command = [str(emulator_path()), "--log-level", "error", *addresses, str(binary)]
         self.process = subprocess.Popen(command, env=settings, stdout=self.log, stderr=self.log, start_new_session=True)
+        keeper.watch(self.process.pid)
         self.answered = 0
         wait_for(port, self.process)
 

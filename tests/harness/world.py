@@ -95,8 +95,17 @@ class World:
         entries = [e for account in (self.member, self.security) for e in self.control(f"journal?account={account}")]
         return sorted((e for e in entries if not e["key"].startswith("SIMADMIN")), key=lambda e: e["began"])
 
-    def deploy(self, member_external_id=EXTERNAL_ID, response_plan=False, rotation=False, **parameters):
-        """Both stacks, as the README says, with CloudFormation."""
+    def deploy(self, member_external_id=EXTERNAL_ID, members=(), **parameters):
+        """Both stacks, as the README says, with CloudFormation; the member's in other accounts too, if wanted."""
+        outputs = self.deploy_responder(**parameters)
+        for account in [self.member, *members]:
+            self.deploy_member(account, outputs, member_external_id)
+        self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
+        queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
+        self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
+        return self
+
+    def deploy_responder(self, response_plan=False, rotation=False, **parameters):
         if response_plan:
             incidents = self.client("ssm-incidents", self.security)
             incidents.create_replication_set(regions={self.region: {}})
@@ -109,29 +118,29 @@ class World:
         outputs = self.stack(self.security, json.dumps(templates.translated(), default=str), parameters)
         self.responder_role = outputs["ResponderRoleArn"]
         self.topic = outputs["AlertTopicArn"]
+        return {**parameters, **outputs}
+
+    def deploy_member(self, account, given, external_id=EXTERNAL_ID):
+        """`given` are the parameters and outputs of the responder's stack."""
         self.stack(
-            self.member,
+            account,
             templates.member(),
             {
                 "ResponderRoleArn": self.responder_role,
-                "RestorerRoleArn": outputs["RestorerRoleArn"],
-                "HygieneRoleArn": outputs["HygieneRoleArn"],
-                "EventBusArn": outputs["EventBusArn"],
-                "DrillAccount": parameters.get("DrillAccount", ""),
-                "DrillerRoleArn": outputs.get("DrillerRoleArn", ""),
+                "RestorerRoleArn": given["RestorerRoleArn"],
+                "HygieneRoleArn": given["HygieneRoleArn"],
+                "EventBusArn": given["EventBusArn"],
+                "DrillAccount": given.get("DrillAccount", ""),
+                "DrillerRoleArn": given.get("DrillerRoleArn", ""),
                 "ResponderRegion": self.region,
-                "ExternalId": member_external_id,
+                "ExternalId": external_id,
                 "OrganizationId": ORGANIZATION,
-                "RotationDocument": parameters.get("RotationDocument", ""),
+                "RotationDocument": given.get("RotationDocument", ""),
             },
         )
         # A role that is as young as the response would be a suspect.
-        for role in self.iam.list_roles()["Roles"]:
-            self.identify(role=role["RoleName"], created="2020-01-01T00:00:00")
-        self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
-        queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
-        self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
-        return self
+        for role in self.client("iam", account).list_roles()["Roles"]:
+            self.identify(account=account, role=role["RoleName"], created="2020-01-01T00:00:00")
 
     def stack(self, account, body, parameters):
         cloudformation = self.client("cloudformation", account)
@@ -154,7 +163,8 @@ class World:
         environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, "AWS_LAMBDA_FUNCTION_NAME": function["FunctionName"], **changes}
         options = {} if binary is None else {"binary": binary}
         emulator = Emulator(environment, timeout or function["Timeout"], **options)
-        emulator.arn = function["FunctionArn"]
+        emulator.arn, emulator.name = function["FunctionArn"], function["FunctionName"]
+        emulator.variables, emulator.credentials = variables, credentials
         self.emulators.append(emulator)
         return emulator
 
@@ -174,7 +184,8 @@ class World:
         text = (ROOT / folder / f"{name}.json").read_text()
         swaps = {"111122223333": self.member, "999988887777": self.security}
         if user:
-            swaps |= {"AIDACKCEVSQ6C2EXAMPLE": user.id, "AKIAIOSFODNN7EXAMPLE": user.keys[0]["AccessKeyId"]}
+            swaps |= dict.fromkeys(("AIDACKCEVSQ6C2EXAMPLE", "AIDABACKDOOR22EXAMPLE", "AIDADRILL2USER2EXAMPL"), user.id)
+            swaps |= {"AKIAIOSFODNN7EXAMPLE": user.keys[0]["AccessKeyId"]}
         if role:
             swaps |= {"AROADBQP57FF2AEXAMPLE": role.id}
         for old, new in swaps.items():
@@ -184,7 +195,9 @@ class World:
     def finding(self, event, number=0):
         """Imports the event's Security Hub finding, so that there is one to update."""
         finding = event["detail"]["findings"][number]
-        hub = self.client("securityhub", self.security, region=finding["Region"])
+        # Who imports a finding may leave its region out: it is the product's.
+        region = finding.get("Region") or finding["ProductArn"].split(":")[3]
+        hub = self.client("securityhub", self.security, region=region)
         answer = hub.batch_import_findings(Findings=[finding])
         assert answer["FailedCount"] == 0, answer
         return lambda: hub.get_findings(Filters={"Id": [{"Value": finding["Id"], "Comparison": "EQUALS"}]})["Findings"][0]

@@ -12,7 +12,6 @@ use domain::identity::{Unreadable, Why};
 use domain::outcome::Failure;
 
 use crate::errors::failure;
-use crate::iam::resolve::Unresolved;
 
 const FIRST: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(4);
@@ -71,12 +70,6 @@ impl Throttled for Failure {
 impl Throttled for Unreadable {
     fn is_throttled(&self) -> bool {
         matches!(self.why, Why::Throttled(_))
-    }
-}
-
-impl Throttled for Unresolved {
-    fn is_throttled(&self) -> bool {
-        matches!(self, Self::Failed(failure) if failure.is_throttled())
     }
 }
 

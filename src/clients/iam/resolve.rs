@@ -11,6 +11,7 @@ use domain::outcome::Failure;
 use super::IamRead;
 use super::observe::{access_keys, attached_user_policies, revoked_before, role_profile, user_profile};
 use crate::errors::{self, failure, incomplete};
+use crate::patience::Throttled;
 
 /// Every IAM action that following a name or an ID needs, beside those of `observe`.
 pub const PERMISSIONS: &[&str] = &["iam:ListRoles", "iam:ListUsers"];
@@ -61,6 +62,12 @@ pub enum Unresolved {
 impl From<Failure> for Unresolved {
     fn from(it: Failure) -> Self {
         Self::Failed(it)
+    }
+}
+
+impl Throttled for Unresolved {
+    fn is_throttled(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.is_throttled())
     }
 }
 

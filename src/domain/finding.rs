@@ -5,6 +5,7 @@ use aws_smithy_types::date_time::Format;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region, UniqueId};
+use crate::text;
 
 /// Who told us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -207,6 +208,26 @@ pub struct Finding {
     pub security_hub: Option<HubReference>,
 }
 
+impl Finding {
+    /// As the ledger keeps it for whoever takes it up again: what others wrote is cut, so that no item grows
+    /// past what it may hold.
+    pub fn kept(&self) -> String {
+        let mut kept = self.clone();
+        for text in [&mut kept.title, &mut kept.kind].into_iter().chain(kept.creator.as_mut()) {
+            *text = text::cut(text, 500);
+        }
+        if let Principal::NotContainable { reason } = &mut kept.principal {
+            *reason = text::cut(reason, 1_000);
+        }
+        serde_json::json!(kept).to_string()
+    }
+
+    /// From what `kept` made. Valid, or not read at all.
+    pub fn from_kept(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
 fn rfc3339<S: Serializer>(time: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(it) => serializer.collect_str(it),
@@ -239,11 +260,11 @@ mod tests {
             Principal::NotContainable { reason: "federated".to_owned() },
         ] {
             finding.principal = principal;
-            let kept = serde_json::to_string(&finding).unwrap();
-            assert_eq!(serde_json::from_str::<Finding>(&kept).unwrap(), finding);
+            assert_eq!(Finding::from_kept(&finding.kept()).unwrap(), finding);
         }
-        let kept = serde_json::to_string(&finding).unwrap().replace("111122223333", "everywhere");
-        assert!(serde_json::from_str::<Finding>(&kept).is_err());
+        assert_eq!(Finding::from_kept(&finding.kept().replace("111122223333", "everywhere")), None);
+        finding.title = "x".repeat(100_000);
+        assert!(finding.kept().len() < 2_000);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clients::accounts::{Aws, Home, Member};
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
-use clients::ledger::{Acquired, Lease, Ledger};
+use clients::ledger::{Acquired, IdentityLease, Lease, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::change::Change;
@@ -43,6 +43,12 @@ struct Attempt<'a> {
     lease_until: SystemTime,
 }
 
+/// What a restore holds: the identity's name, then the identity itself.
+struct Leases {
+    name: Lease,
+    identity: Option<IdentityLease>,
+}
+
 /// Restores, tells, and releases the lease: the report, and what has to be tried again.
 pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
     let calls = CallLog::default();
@@ -52,13 +58,13 @@ pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, c
     let now = SystemTime::now().into();
     let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until: call.deadline };
     let mut progress = Progress::default();
-    let mut lease = None;
-    if tokio::time::timeout(budget, attempt.run(&mut progress, &mut lease)).await.is_err() {
+    let mut leases = None;
+    if tokio::time::timeout(budget, attempt.run(&mut progress, &mut leases)).await.is_err() {
         let reason = format!("the time ran out after {} s: send the command again to go on", budget.as_secs());
         progress.failed.push(reason.clone());
         progress.conclude(Verdict::NotRestored, reason);
     }
-    let ending = attempt.tell_and_release(&mut progress, lease.as_ref());
+    let ending = attempt.tell_and_release(&mut progress, leases.as_ref());
     if tokio::time::timeout(RESERVE.mul_f64(0.8), ending).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
@@ -69,7 +75,7 @@ pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, c
 }
 
 impl Attempt<'_> {
-    async fn run(&self, progress: &mut Progress, lease: &mut Option<Lease>) {
+    async fn run(&self, progress: &mut Progress, leases: &mut Option<Leases>) {
         let subject = &self.command.subject;
         if let Some(reason) = guard::refuse_account(&self.settings.untouchable, &subject.account) {
             return progress.conclude(Verdict::Refused, reason);
@@ -89,22 +95,46 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_own(&self.settings.untouchable, &identity) {
             return progress.conclude(Verdict::Refused, reason);
         }
-        if self.settings.mode == Mode::Enforce {
-            let principal = target_key(&identity, identity.name.as_str());
-            match self.ledger.acquire_for(&subject.account, &principal, self.lease_until).await {
-                Ok(Acquired::Lease(won)) => *lease = Some(won),
-                Ok(Acquired::Busy { owner }) => {
-                    let reason = format!("invocation {owner} is at it: send the command again when it is through");
-                    return progress.conclude(Verdict::InProgress, reason);
-                }
-                Err(failure) => return progress.fail("acquiring the lease", &failure),
+        let kept = match self.settings.mode {
+            Mode::Enforce => self.hold(&identity, progress, leases).await,
+            Mode::Observe => match self.ledger.kept(&identity).await {
+                Ok(it) => Some(it),
+                Err(failure) => return progress.fail("reading the ledger", &failure),
+            },
+        };
+        let Some(kept) = kept else { return };
+        self.undo(&member, &identity, &kept, leases.as_ref().and_then(|it| it.identity.as_ref()), progress).await;
+    }
+
+    /// Takes the identity, by its name and by itself, and what is kept of it. `None`: the verdict is in.
+    async fn hold(&self, identity: &Identity, progress: &mut Progress, leases: &mut Option<Leases>) -> Option<Kept> {
+        let busy = |owner: &str| format!("invocation {owner} is at it: send the command again when it is through");
+        let (account, name) = (&self.command.subject.account, target_key(identity, identity.name.as_str()));
+        let leases = match self.ledger.acquire_to_restore(account, &name, identity, self.lease_until).await {
+            Ok(Acquired::Lease(name)) => leases.insert(Leases { name, identity: None }),
+            Ok(Acquired::Busy { held, .. }) => {
+                progress.conclude(Verdict::InProgress, busy(&held.owner));
+                return None;
+            }
+            Err(failure) => {
+                progress.fail("acquiring the lease", &failure);
+                return None;
+            }
+        };
+        match self.ledger.hold_to_restore(identity, self.lease_until).await {
+            Ok(Ok((lease, kept))) => {
+                leases.identity = Some(lease);
+                Some(kept)
+            }
+            Ok(Err(held)) => {
+                progress.conclude(Verdict::InProgress, busy(&held.owner));
+                None
+            }
+            Err(failure) => {
+                progress.fail("acquiring the lease on the identity", &failure);
+                None
             }
         }
-        let kept = match self.ledger.kept(&identity).await {
-            Ok(it) => it,
-            Err(failure) => return progress.fail("reading the ledger", &failure),
-        };
-        self.undo(&member, &identity, &kept, lease.as_ref(), progress).await;
     }
 
     async fn undo(
@@ -112,7 +142,7 @@ impl Attempt<'_> {
         member: &Member,
         identity: &Identity,
         kept: &Kept,
-        lease: Option<&Lease>,
+        lease: Option<&IdentityLease>,
         progress: &mut Progress,
     ) {
         if kept.before.is_none() {
@@ -132,7 +162,10 @@ impl Attempt<'_> {
                 "it changed since the containment: look at each difference, then send the command with `force`";
             return progress.conclude(Verdict::Drifted, reason);
         }
-        self.apply_in_order(member, undoing, progress).await;
+        self.apply_in_order(member, undoing, lease, progress).await;
+        if progress.verdict.is_some() {
+            return;
+        }
         let Some(left) = self.plan(member, identity, kept, progress).await else { return };
         let left: Vec<_> =
             left.changes().filter(|it| !self.is_given_up(it, progress)).map(ToString::to_string).collect();
@@ -164,7 +197,13 @@ impl Attempt<'_> {
     }
 
     /// Each part only when the one before succeeded: whoever is only half restored stays denied.
-    async fn apply_in_order(&self, member: &Member, undoing: Undoing, progress: &Progress) {
+    async fn apply_in_order(
+        &self,
+        member: &Member,
+        undoing: Undoing,
+        lease: Option<&IdentityLease>,
+        progress: &mut Progress,
+    ) {
         let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
         let done = &progress.changes;
         let in_parallel = |changes: Vec<Change>| async {
@@ -182,6 +221,11 @@ impl Attempt<'_> {
         in_parallel(rejoin.clone()).await;
         if rejoin.iter().any(stands_in_the_way) {
             return;
+        }
+        // A response to something new takes the identity from us, and its deny is not ours to lift.
+        if let Some(stopped) = self.stopped(lease).await {
+            progress.failed.push(stopped.clone());
+            return progress.conclude(Verdict::NotRestored, stopped);
         }
         for part in [boundary, lift] {
             in_parallel(part.clone()).await;
@@ -202,13 +246,26 @@ impl Attempt<'_> {
         }
     }
 
+    /// Why the deny must not be lifted now.
+    async fn stopped(&self, lease: Option<&IdentityLease>) -> Option<String> {
+        match self.ledger.still_holds(lease?).await {
+            Ok(true) => None,
+            Ok(false) => Some(
+                "something new was reported of the identity during the restore, and a response took it over: the deny \
+                 stays. Look at that response's alert, then send the command again"
+                    .to_owned(),
+            ),
+            Err(failure) => Some(format!("whether something new was reported is not known, the deny stays: {failure}")),
+        }
+    }
+
     /// What is not there any more can't be given back; with `force` the rest is.
     fn is_given_up(&self, change: &Change, progress: &Progress) -> bool {
         self.command.force && progress.changes.failure(change).is_some_and(|it| it.is_gone())
     }
 
     /// The next containment begins anew, and what was known until now does not bring it about.
-    async fn keep(&self, identity: &Identity, kept: &Kept, lease: Option<&Lease>, progress: &mut Progress) {
+    async fn keep(&self, identity: &Identity, kept: &Kept, lease: Option<&IdentityLease>, progress: &mut Progress) {
         let at = self.now.to_millis().unwrap_or_default();
         let account = &self.command.subject.account;
         let mut principals =
@@ -237,7 +294,7 @@ impl Attempt<'_> {
         progress.conclude(Verdict::Restored, "everything but what stays was read to be as before");
     }
 
-    async fn tell_and_release(&self, progress: &mut Progress, lease: Option<&Lease>) {
+    async fn tell_and_release(&self, progress: &mut Progress, leases: Option<&Leases>) {
         let is_news = matches!(progress.verdict(), Verdict::Restored | Verdict::NotRestored);
         if let (true, Mode::Enforce, Some(topic)) = (is_news, self.settings.mode, &self.settings.common.alert_topic_arn)
         {
@@ -253,10 +310,17 @@ impl Attempt<'_> {
             }
             note(&progress.notices, Notice::PublishAlert { topic: topic.clone() }, outcome);
         }
-        if let Some(lease) = lease
-            && let Err(failure) =
-                self.ledger.release(lease, None, !lease.is_resumed || progress.verdict() == Verdict::Restored).await
-        {
+        let Some(leases) = leases else { return };
+        let is_finished = !leases.name.memory.is_resumed || progress.verdict() == Verdict::Restored;
+        let identity = async {
+            match &leases.identity {
+                Some(lease) => self.ledger.let_go(lease).await,
+                None => Ok(()),
+            }
+        };
+        let name = self.ledger.release(&leases.name, None, None, is_finished, None);
+        let (identity, name) = tokio::join!(identity, name);
+        if let Err(failure) = identity.and(name) {
             progress.failed.push(format!("releasing the lease: {failure}"));
         }
     }

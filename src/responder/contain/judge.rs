@@ -6,6 +6,7 @@ use domain::change::Change;
 use domain::containment::playbooks::Plan;
 use domain::containment::progress::Progress;
 use domain::identity::{Observed, Read};
+use domain::suspects::Suspect;
 use domain::verdict::Verdict;
 
 use super::pace::Clock;
@@ -14,7 +15,7 @@ use super::pace::Clock;
 pub(super) fn judge(
     missing: &[Change],
     after: &Observed,
-    suspects: Read<Vec<String>>,
+    suspects: Read<Vec<Suspect>>,
     settle: Duration,
     progress: &mut Progress,
 ) {
@@ -24,8 +25,11 @@ pub(super) fn judge(
     progress.open.extend(unread.iter().map(|it| format!("could not be read back: {it}")));
     progress.failed = progress.changes.failures();
     progress.failed.extend(progress.open.clone());
-    let mut suspects = suspects.unwrap_or_default();
-    suspects.extend(progress.suspects.clone());
+    let found = progress.suspects.iter().cloned().chain(suspects.unwrap_or_default()).collect();
+    let suspects = &mut progress.past.suspects;
+    let new = suspects.add(found);
+    let suspects = suspects.words();
+    progress.new_suspects.extend(new);
     progress.open.extend(suspects.iter().cloned());
     match () {
         () if !missing.is_empty() => {

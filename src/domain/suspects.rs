@@ -65,7 +65,8 @@ impl Suspects {
     }
 
     pub fn words(&self) -> Vec<String> {
-        let rest = (self.more > 0).then(|| format!("open suspect: {} more, who are not listed (`{ALL}` closes them)", self.more));
+        let rest = (self.more > 0)
+            .then(|| format!("open suspect: {} more, who are not listed (`{ALL}` closes them)", self.more));
         self.open.values().cloned().chain(rest).collect()
     }
 }

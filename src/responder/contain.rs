@@ -7,11 +7,11 @@ use clients::accounts::{Aws, Home};
 use clients::iam::resolve::{self, Resolved, Unresolved};
 use clients::ledger::Ledger;
 use clients::round_trips::CallLog;
+use domain::containment::admission::{Beside, Holder};
+use domain::containment::guard;
 use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::matter;
 use domain::containment::report::{Report, Timings, millis};
-use domain::containment::admission::{Beside, Holder};
-use domain::containment::guard;
 use domain::finding::Finding;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
@@ -176,8 +176,7 @@ impl Attempt<'_> {
             }
             Err(Unresolved::Failed(failure)) => {
                 progress.failed.push(format!("finding the identity: {failure}"));
-                progress
-                    .conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
+                progress.conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
                 return None;
             }
         };

@@ -192,8 +192,7 @@ impl Run<'_> {
         let words = message::dropped(finding, why);
         tracing::error!(finding = finding.id, "{}", words.subject);
         if let Some(topic) = &self.settings.common.alert_topic_arn {
-            let outcome =
-                alert::publish(&self.home.sns, topic, &words.subject, &words.text, &words.attributes).await;
+            let outcome = alert::publish(&self.home.sns, topic, &words.subject, &words.text, &words.attributes).await;
             if let Outcome::Failed(failure) = outcome {
                 self.ledger.put_back(id, None).await?;
                 return Err(failure);

@@ -93,9 +93,7 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
                 Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
             }
         }
-        (_, _) => {
-            Err(Error::Incomplete(vec!["this command is for another function".to_owned()]))
-        }
+        (_, _) => Err(Error::Incomplete(vec!["this command is for another function".to_owned()])),
     }
 }
 

@@ -105,7 +105,9 @@ impl Scene<'_> {
             return Outcome::Skipped { reason: "there is no session in the member account".to_owned() };
         };
         if progress.verdict() != Verdict::Contained {
-            return Outcome::Skipped { reason: "the identity is not seen to be contained, or somebody is open".to_owned() };
+            return Outcome::Skipped {
+                reason: "the identity is not seen to be contained, or somebody is open".to_owned(),
+            };
         }
         let token = incident_token::automation(self.finding, Some(identity), self.now);
         rotation::start(&member.ssm, document, user, identity, &token).await

@@ -73,7 +73,8 @@ def _buses(params, account, region):
 
 
 def _table(params, account, region):
-    return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"]
+    table = f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"
+    return [f"{table}/index/{params['IndexName']}" if "IndexName" in params else table]
 
 
 # What each action is checked against: the service authorization reference.
@@ -94,6 +95,7 @@ RESOURCES = {
     "securityhub:BatchUpdateFindings": _hub,
     "events:PutEvents": _buses,
     "dynamodb:GetItem": _table,
+    "dynamodb:Query": _table,
     "dynamodb:UpdateItem": _table,
     "sns:Publish": lambda params, account, region: [params.get("TopicArn") or "*"],
 }

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import platform
+import random
 import signal
 import socket
 import subprocess
@@ -24,7 +25,9 @@ BINARY = ROOT / "target" / "debug" / "iam-responder"
 # a port that was free a moment ago would sometimes be another emulator's by the time it is used.
 _PORTS_EACH = 2_000
 _first_port = 12_000 + _PORTS_EACH * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10)
-_ports = itertools.cycle(range(_first_port, _first_port + _PORTS_EACH))
+# Not always from the same one on: another run of the tests may be going on beside this.
+_skipped = random.SystemRandom().randrange(_PORTS_EACH)
+_ports = itertools.islice(itertools.cycle(range(_first_port, _first_port + _PORTS_EACH)), _skipped, None)
 
 
 def free_port():

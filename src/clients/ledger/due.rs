@@ -147,7 +147,9 @@ impl Ledger {
         let sent = self
             .update(id)
             .update_expression("SET holder = :me, lease_until = :until")
-            .condition_expression("attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)")
+            .condition_expression(
+                "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
+            )
             .expression_attribute_values(":me", text(&self.owner))
             .expression_attribute_values(":until", number(millis(until)))
             .expression_attribute_values(":now", number(millis_now()))
@@ -211,7 +213,9 @@ impl Ledger {
         let request = self.update(id);
         let request = match at {
             Some(at) => request
-                .update_expression("SET due_bucket = :bucket, due_at = :at REMOVE holder, lease_until ADD attempts :one")
+                .update_expression(
+                    "SET due_bucket = :bucket, due_at = :at REMOVE holder, lease_until ADD attempts :one",
+                )
                 .expression_attribute_values(":bucket", text(BUCKET))
                 .expression_attribute_values(":at", number(at))
                 .expression_attribute_values(":one", number(1)),

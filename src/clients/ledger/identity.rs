@@ -169,9 +169,7 @@ impl Ledger {
         let request = self
             .update(record)
             .update_expression("ADD waiting :due")
-            .condition_expression(
-                "lease_until >= :now AND (attribute_not_exists(waiting) OR size(waiting) < :most)",
-            )
+            .condition_expression("lease_until >= :now AND (attribute_not_exists(waiting) OR size(waiting) < :most)")
             .expression_attribute_values(":due", set(due))
             .expression_attribute_values(":now", number(millis_now()))
             .expression_attribute_values(":most", number(MOST_WAITING));
@@ -248,7 +246,8 @@ impl Ledger {
 
     /// Keeps the incident of a response that was deferred: the one that follows needs no other.
     pub async fn note_incident(&self, identity: &Identity, incident: &str) -> Result<(), Failure> {
-        let request = self.update(&Self::record_of(identity)).update_expression("SET incident = :incident, last_seen = :now");
+        let request =
+            self.update(&Self::record_of(identity)).update_expression("SET incident = :incident, last_seen = :now");
         let request = request.expression_attribute_values(":incident", text(incident));
         let sent = request.expression_attribute_values(":now", number(millis_now())).send().await;
         sent.map(|_| ()).map_err(|it| failure(&it))

@@ -91,7 +91,12 @@ impl Ledger {
 
     /// Closes the record of a containment that was taken back: the next one begins anew. What was
     /// done stays in it.
-    pub async fn keep_restoration(&self, lease: &IdentityLease, identity: &Identity, it: Restoration) -> Result<(), Failure> {
+    pub async fn keep_restoration(
+        &self,
+        lease: &IdentityLease,
+        identity: &Identity,
+        it: Restoration,
+    ) -> Result<(), Failure> {
         let request = self
             .update(&Self::record_of(identity))
             .update_expression(format!(

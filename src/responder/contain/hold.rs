@@ -27,7 +27,8 @@ impl Engine<'_> {
         loop {
             if clock.has_settled() || self.is_late() {
                 let case = self.case(&identity);
-                let (observed, suspects) = tokio::join!(self.observe(&identity), self.suspects(&case, progress.past.first_seen));
+                let (observed, suspects) =
+                    tokio::join!(self.observe(&identity), self.suspects(&case, progress.past.first_seen));
                 let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
                 let is_last =
                     missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, progress);

@@ -221,18 +221,15 @@ impl Ledger {
             expression.push_str(", suspects_more = :more");
             request = request.expression_attribute_values(":more", number(ending.more_suspects));
         }
-        for (n, suspect) in ending.suspects.iter().enumerate() {
-            expression.push_str(&format!(", suspects.#s{n} = :s{n}"));
-            request = request
-                .expression_attribute_names(format!("#s{n}"), &suspect.id)
-                .expression_attribute_values(format!(":s{n}"), text(&suspect.words));
-        }
         expression.push_str(" REMOVE lease_until, holder, playbook");
         let is_answer = ending.verdict.is_success();
         if is_answer {
             expression.push_str(", waiting");
         }
-        match request.update_expression(expression).send().await {
+        let (suspects, closed) =
+            tokio::join!(self.add_suspects(&lease.id, ending.suspects), request.update_expression(expression).send());
+        suspects?;
+        match closed {
             Ok(output) if is_answer => Ok(strings(&output.attributes.unwrap_or_default(), "waiting")),
             // They wait for the next try, or until they are due.
             Ok(_) => Ok(Vec::new()),

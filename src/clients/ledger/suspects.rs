@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::outcome::Failure;
-use domain::suspects::{ALL, Suspects};
+use domain::suspects::{ALL, Suspect, Suspects};
 use serde_json::json;
 
 use super::{Item, Ledger, int, millis_now, number, text};
@@ -13,7 +13,28 @@ use crate::errors::{failure, is};
 /// How many closed ones are kept one by one.
 const MOST_CLOSED: usize = 200;
 
+/// An expression has at most 4 KB.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+const MOST_AT_ONCE: usize = 50;
+
 impl Ledger {
+    /// Adds suspects to a record that was held: that made the place for them.
+    pub(super) async fn add_suspects(&self, record: &str, suspects: &[Suspect]) -> Result<(), Failure> {
+        let add = |suspects: &[Suspect]| {
+            let mut request = self.update(record);
+            let mut sets = Vec::new();
+            for (n, suspect) in suspects.iter().enumerate() {
+                sets.push(format!("suspects.#s{n} = :s{n}"));
+                request = request
+                    .expression_attribute_names(format!("#s{n}"), &suspect.id)
+                    .expression_attribute_values(format!(":s{n}"), text(&suspect.words));
+            }
+            request.update_expression(format!("SET {}", sets.join(", "))).send()
+        };
+        let added = futures_util::future::join_all(suspects.chunks(MOST_AT_ONCE).map(add)).await;
+        added.into_iter().try_for_each(|it| it.map(|_| ()).map_err(|it| failure(&it)))
+    }
+
     /// Closes a suspect of the record, or all of them, with who did it and why. False when there is no such
     /// one, or too many were closed one by one: `all` closes those too.
     pub async fn close_suspect(&self, record: &str, suspect: &str, by: &str, reason: &str) -> Result<bool, Failure> {

@@ -91,13 +91,13 @@ impl Progress {
         }
     }
 
+    /// Whether the rotation was started after what was done last.
     pub fn is_rotated(&self) -> bool {
-        let notices = self.notices.all();
-        let started = |it: &Done<Notice>| matches!(it.outcome, Outcome::Applied { .. } | Outcome::AlreadyDone { .. });
-        let rotations = notices.iter().filter(|it| matches!(it.deed, Notice::StartRotation { .. }));
-        rotations.last().map_or(self.past.is_rotated && !self.has_done(), |it| {
-            started(it) || (self.past.is_rotated && !self.has_done())
-        })
+        let is_start = |it: &Done<Notice>| {
+            let is_started = matches!(it.outcome, Outcome::Applied { .. } | Outcome::AlreadyDone { .. });
+            is_started && matches!(it.deed, Notice::StartRotation { .. })
+        };
+        self.notices.all().iter().any(is_start) || (self.past.is_rotated && !self.has_done())
     }
 
     /// Whether everybody who is to be told by an alert or an incident was: a failure is not the last word.

@@ -27,6 +27,8 @@ FAULTS = {
     "quota": {"code": "LimitExceeded", "status": 409},
     "slow": {"delay_ms": 15_000},
 }
+# About how long a cell waits for its fault; the others answer at once.
+SECONDS = {"slow": 25, "timeout-once": 4}
 ONCE = ("throttled-once", "timeout-once", "reset-before", "reset-after")
 LASTING = ("throttled", "denied", "broken", "slow")
 
@@ -92,7 +94,12 @@ def required(kind, fault):
     return GOOD if fault in ONCE else REQUIRED[kind].get(fault)
 
 
-CELLS = [(where, call, kind, fault) for where, call, kind in CALLS for fault in FAULTS if required(kind, fault)]
+CELLS = [
+    pytest.param(where, call, kind, fault, marks=pytest.mark.seconds(SECONDS.get(fault, 0)))
+    for where, call, kind in CALLS
+    for fault in FAULTS
+    if required(kind, fault)
+]
 # Taking away what is gone is done, and the read afterwards says whether it is.
 SPECIAL = {("iam:GetRole", "no-such-entity"): ("Refused", "ok")}
 

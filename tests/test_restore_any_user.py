@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def events(world, name, unique_id, shape):
         yield event
 
 
+@pytest.mark.seconds(60)
 def test_any_user_comes_back(world):
     world.deploy(TrustedProducts="product/aws/*,product/*/default", MaxContainmentsPerHour="100000,100000")
     for group in ("developers", "operators", "restricted"):

@@ -6,6 +6,7 @@ retries, without AWS's minutes between them, then the on-failure destination.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
+import collections
 import copy
 import datetime as dt
 import json
@@ -23,6 +24,7 @@ from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
 from . import authorization
+from .facts import ORGANISATION
 from .policy import evaluate
 
 # Where functions listen, by ARN. Each takes one invocation at a time.
@@ -33,6 +35,11 @@ INVOKE_CONFIGS = {}
 BUS_POLICIES = {}
 # CloudTrail takes seconds to minutes. By account; nothing is waited for where it is not set.
 CLOUDTRAIL_SECONDS = {}
+# The events that functions were handed, by the functions' account.
+_DELIVERIES = collections.defaultdict(list)
+# How much is going on behind an account's calls.
+_UNDER_WAY = collections.Counter()
+_ENDED = threading.Condition()
 
 
 def matches(pattern, event):
@@ -69,6 +76,29 @@ def _one(condition, values):
     raise NotImplementedError(f"the pattern operator {operator}")
 
 
+def _in_background(account, work, *arguments, after=0):
+    def run():
+        try:
+            work(*arguments)
+        finally:
+            with _ENDED:
+                _UNDER_WAY[account] -= 1
+                _ENDED.notify_all()
+
+    with _ENDED:
+        _UNDER_WAY[account] += 1
+    timer = threading.Timer(after, run)
+    timer.daemon = True
+    timer.start()
+
+
+def deliveries(account):
+    """The events that the account's functions were handed, once all that is under way has ended."""
+    with _ENDED:
+        _ENDED.wait_for(lambda: not _UNDER_WAY[account], 60)
+        return list(_DELIVERIES[account])
+
+
 def emit(account, region, source, detail_type, detail):
     """A service speaks: to the default bus of the account."""
     event = {
@@ -103,31 +133,56 @@ def send_to_targets(rule, original_event, transform_input=True):
         return
     for target in rule.targets:
         if ":event-bus/" in target["Arn"]:
-            _forward(target, event)
+            if not _forward(target, event):
+                _keep_unforwarded(rule, target, event)
         elif target["Arn"] in FUNCTIONS:
-            threading.Thread(target=_invoke, args=(target["Arn"], copy.deepcopy(event)), daemon=True).start()
+            account = target["Arn"].split(":")[4]
+            _DELIVERIES[account].append({"function": target["Arn"], "event": event["id"]})
+            _in_background(account, invoke_later, target["Arn"], copy.deepcopy(event))
 
 
 def _forward(target, event):
-    """Only if the rule's role may, and the bus lets it: an event keeps its account, region and ID."""
+    """Whether it got there: only if the rule's role may, and the bus is there and lets it. An event
+    keeps its account, region and ID."""
     arn = target["Arn"]
     _, partition, _, region, account, resource = arn.split(":", 5)
     role = iam_backends[target["RoleArn"].split(":")[4]][partition].get_role_by_arn(target["RoleArn"])
-    facts = {"aws:sourceaccount": event["account"], "aws:principalorgid": authorization.ORGANISATION}
-    trusted = evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], facts, {"service": "events.amazonaws.com"})
+    known = {"aws:sourceaccount": event["account"], "aws:principalorgid": ORGANISATION}
+    trusted = evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], known, {"service": "events.amazonaws.com"})
     may = authorization.role_may(role, "events:PutEvents", arn)
-    lets = evaluate([BUS_POLICIES.get(arn, {"Statement": []})], "events:PutEvents", [arn], facts, {"arns": {role.arn}})
-    if trusted == "allow" and may and lets == "allow":
-        _to_bus(account, region, resource.removeprefix("event-bus/"), event)
+    lets = evaluate([BUS_POLICIES.get(arn, {"Statement": []})], "events:PutEvents", [arn], known, {"arns": {role.arn}})
+    if not (trusted == "allow" and may and lets == "allow"):
+        return False
+    _to_bus(account, region, resource.removeprefix("event-bus/"), event)
+    return True
 
 
-def _invoke(arn, event):
+def _keep_unforwarded(rule, target, event):
+    """In the target's dead-letter queue, if that lets the rule.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
+    queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if not queue_arn:
+        return
+    _, _, _, region, account, name = queue_arn.split(":")
+    queue = sqs_backends[account][region].get_queue(name)
+    facts = {"aws:sourcearn": rule.arn, "aws:sourceaccount": rule.arn.split(":")[4]}
+    policy = queue.policy or {"Statement": []}
+    if evaluate([policy], "sqs:SendMessage", [queue_arn], facts, {"service": "events.amazonaws.com"}) == "allow":
+        sqs_backends[account][region].send_message(name, json.dumps(event))
+
+
+def invoke(arn, event):
+    """What the function answers: one invocation at a time, which is what the emulator takes."""
+    with _BUSY.setdefault(arn, threading.Lock()):
+        return _call(FUNCTIONS.get(arn), event)
+
+
+def invoke_later(arn, event):
     account, name = arn.split(":")[4], arn.split(":")[6]
     config = INVOKE_CONFIGS.get((account, name), {})
     answer = None
     for _ in range(1 + int(config.get("MaximumRetryAttempts", 2))):
-        with _BUSY.setdefault(arn, threading.Lock()):
-            answer = _call(FUNCTIONS.get(arn), event)
+        answer = invoke(arn, event)
         if answer is not None and "errorType" not in answer:
             return
     queue = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
@@ -192,7 +247,7 @@ def created_user(caller, region, user, request):
         "eventCategory": "Management",
     }
     tell = (caller.account, home, "aws.iam", "AWS API Call via CloudTrail", detail)
-    threading.Timer(CLOUDTRAIL_SECONDS.get(caller.account, 0), emit, tell).start()
+    _in_background(caller.account, emit, *tell, after=CLOUDTRAIL_SECONDS.get(caller.account, 0))
 
 
 class EventInvokeConfig(CloudFormationModel):

@@ -1,6 +1,19 @@
-"""CloudFormation: the partition of a stack is that of its region; moto always says `aws`."""
+"""CloudFormation: the partition of a stack is that of its region (moto always says `aws`), and queues'
+policies, which moto leaves out.
 
+moto also reads a template anew for every stack and makes an RSA key pair for every KMS key, which takes
+longer than a response.
+"""
+
+import copy
+import functools
+import json
+
+from moto.cloudformation.models import Stack
 from moto.cloudformation.parsing import ResourceMap
+from moto.core.common_models import CloudFormationModel
+from moto.kms import models as kms
+from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
 _initialise = ResourceMap.__init__
@@ -11,5 +24,34 @@ def _with_partition(self, *args, **kwargs):
     self._parsed_resources["AWS::Partition"] = get_partition(self._region_name)
 
 
+class QueuePolicy(CloudFormationModel):
+    @staticmethod
+    def cloudformation_name_type():
+        return None
+
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SQS::QueuePolicy"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        properties = cloudformation_json["Properties"]
+        for url in properties["Queues"]:
+            name = url.split("/")[-1]
+            document = json.dumps(properties["PolicyDocument"], default=str)
+            sqs_backends[account_id][region_name].set_queue_attributes(name, {"Policy": document})
+        policy = cls()
+        policy.physical_resource_id = resource_name
+        return policy
+
+
+def parsed_once(original):
+    parse = functools.lru_cache(original)
+    return staticmethod(lambda template: copy.deepcopy(parse(template)))
+
+
 def install():
     ResourceMap.__init__ = _with_partition
+    Stack.parse_template = parsed_once(Stack.parse_template)
+    # Our keys only encrypt; the pair is for signing.
+    kms.generate_private_key = functools.lru_cache(kms.generate_private_key)

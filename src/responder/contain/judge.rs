@@ -39,7 +39,7 @@ pub(super) fn judge(
         () if !suspects.is_empty() => {
             progress.conclude(
                 Verdict::SuspectsOpen,
-                "what was wanted is in place, and does not stop everything: see what is open",
+                "what was wanted is in place, and does not stop everything: look at each suspect, then send `close-suspect`",
             );
         }
         () => {

@@ -111,6 +111,11 @@ pub enum Principal {
         id: Option<UniqueId>,
         session: Option<String>,
     },
+    /// A name without a word on whether a user or a role bears it. IAM tells: a name that both bear, or
+    /// nobody, leads to nobody.
+    UserOrRole {
+        name: PrincipalName,
+    },
     /// Only a long-term access key is known; IAM tells its owner.
     KeyOwner,
     Root,
@@ -124,7 +129,7 @@ impl Principal {
     pub fn unique_id(&self) -> Option<&UniqueId> {
         match self {
             Self::User { id, .. } | Self::Role { id, .. } => id.as_ref(),
-            Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
+            Self::UserOrRole { .. } | Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
         }
     }
 
@@ -139,6 +144,7 @@ impl Principal {
         match self {
             Self::User { name, id } => format!("user/{}", text(name, id)),
             Self::Role { name, id, .. } => format!("role/{}", text(name, id)),
+            Self::UserOrRole { name } => format!("user-or-role/{name}"),
             Self::KeyOwner => "key".to_owned(),
             Self::Root => "root".to_owned(),
             Self::NotContainable { .. } => "-".to_owned(),
@@ -176,6 +182,13 @@ pub struct Finding {
     /// The ARN of whoever created the user.
     pub creator: Option<String>,
     pub security_hub: Option<HubReference>,
+}
+
+impl Finding {
+    /// The access key, or nothing.
+    pub fn access_key_text(&self) -> &str {
+        self.access_key.as_ref().map_or("", AccessKeyId::as_str)
+    }
 }
 
 fn rfc3339<S: Serializer>(time: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -22,4 +22,5 @@ pub mod round_trips;
 pub mod settings;
 pub mod sources;
 pub mod text;
+pub mod told;
 pub mod verdict;

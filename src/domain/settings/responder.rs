@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::reader::{
-    Reader, arn, document, flag, generator, limits, parsed, playbook_mode, product, remediation_role, seconds, severity,
+    Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role, seconds, severity,
 };
 use super::{Common, IdentityPattern, Mode, Pattern, Untouchable};
 use crate::finding::Threat;
 use crate::ids::AccountId;
+use crate::told::Answer;
 
 #[derive(Debug, Clone)]
 pub struct Responder {
@@ -32,6 +33,8 @@ pub struct Responder {
 #[derive(Debug, Clone)]
 pub struct Eligibility {
     pub min_severity: f64,
+    /// What the operator says of GuardDuty's types and families, on top of the defaults.
+    pub finding_responses: Vec<FindingResponse>,
     pub simulation: bool,
     /// Where drills are held; absent where there are none.
     pub drill_account: Option<AccountId>,
@@ -39,6 +42,14 @@ pub struct Eligibility {
     pub trusted_products: Vec<Pattern>,
     pub generator_threats: Vec<(Pattern, Threat)>,
     pub custom_action_arn: Option<String>,
+}
+
+/// What is done about a GuardDuty type, or about a family such as `S3`, from a severity on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindingResponse {
+    pub of: String,
+    pub answer: Answer,
+    pub from: f64,
 }
 
 /// What the settings add to the responses.
@@ -99,6 +110,7 @@ impl Eligibility {
         generator_threats.extend(DEFAULT_GENERATORS.split(',').filter_map(|it| generator(it).ok()));
         Self {
             min_severity: read.optional("MIN_SEVERITY", severity).unwrap_or(7.0),
+            finding_responses: read.list("FINDING_RESPONSES", finding_response),
             simulation: read.optional("SIMULATION", flag).unwrap_or(false),
             drill_account: read.optional("DRILL_ACCOUNT", parsed),
             trusted_creators: read.list("TRUSTED_CREATORS", IdentityPattern::parse),

@@ -35,18 +35,20 @@ impl<'a> Node<'a> {
         path.split('.').fold(self.clone(), |node, key| node.get(key))
     }
 
-    /// The elements of an array; nothing when it is absent.
-    pub(super) fn items(&self) -> Vec<Node<'a>> {
+    /// The elements of an array; nothing when it is absent. Made one at a time: an event may be 1 MB, and
+    /// one of zeros alone would be half a million of them.
+    pub(super) fn items(&self) -> impl Iterator<Item = Node<'a>> + use<'a> {
         let elements = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let element = |(n, value)| Node { value: Some(value), path: format!("{}[{n}]", self.path) };
-        elements.iter().enumerate().map(element).collect()
+        let path = self.path.clone();
+        elements.iter().enumerate().map(move |(n, value)| Node { value: Some(value), path: format!("{path}[{n}]") })
     }
 
-    /// The elements of an array that must be there and not be empty.
-    pub(super) fn required_items(&self) -> Result<Vec<Node<'a>>, DecodeError> {
-        match self.items() {
-            items if items.is_empty() => Err(self.malformed("a list with at least one element")),
-            items => Ok(items),
+    /// The elements of an array that must be there, not be empty, and have at most `max` elements.
+    pub(super) fn bounded_items(&self, max: usize) -> Result<impl Iterator<Item = Node<'a>> + use<'a>, DecodeError> {
+        match self.value.and_then(Value::as_array).map_or(0, Vec::len) {
+            0 => Err(self.malformed("a list with at least one element")),
+            len if len > max => Err(self.malformed(&format!("a list of at most {max}"))),
+            _ => Ok(self.items()),
         }
     }
 
@@ -93,6 +95,20 @@ impl<'a> Node<'a> {
 
     pub(super) fn is_true(&self) -> bool {
         self.value == Some(&Value::Bool(true))
+    }
+
+    /// A flag that decides something: absent is false, another type than a boolean or its word is an error.
+    pub(super) fn flag(&self) -> Result<bool, DecodeError> {
+        match self.value {
+            None => Ok(false),
+            Some(Value::Bool(it)) => Ok(*it),
+            Some(Value::String(it)) if it == "true" || it == "false" => Ok(it == "true"),
+            Some(_) => Err(self.malformed("`true` or `false`")),
+        }
+    }
+
+    pub(super) fn is_empty_list(&self) -> bool {
+        self.value.and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
 
     pub(super) fn value(&self) -> Option<&'a Value> {
@@ -149,7 +165,7 @@ mod tests {
         let error = root.at("detail.accountId").require::<AccountId>().unwrap_err();
         assert_eq!(error.path, "detail.accountId");
         assert_eq!(error.problem, "expected a 12-digit account ID, found a number");
-        let list = root.at("detail.list").items();
+        let list: Vec<_> = root.at("detail.list").items().collect();
         assert_eq!(list[0].get("x").required().unwrap_err().path, "detail.list[0].x");
     }
 

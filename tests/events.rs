@@ -17,6 +17,7 @@ use domain::identity::{AccessKey, Identity, IdentityKind, Observed, Profile};
 use domain::ids::{AccessKeyId, Parse, PrincipalName, UniqueId};
 use domain::settings::{Options, Responder, Settings};
 use domain::sources::{Decoded, decode};
+use domain::told::Told;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -109,20 +110,33 @@ fn response(finding: &Finding) -> Value {
     described
 }
 
+/// What people read, line by line.
+fn words(told: &Told) -> Value {
+    match told {
+        Told::Finding(it) => {
+            let alert = it.alert("iam-responder");
+            let text: Vec<_> = alert.text.lines().collect();
+            json!({"how": it.urgency.to_string(), "subject": alert.subject, "alert": text, "line": it.line()})
+        }
+        Told::Unreadable(it) => json!({"how": "unreadable", "alert": it.alert().text.lines().collect::<Vec<_>>()}),
+    }
+}
+
 #[test]
 fn every_sample_decodes_to_its_finding_playbook_and_plan() {
     let samples = files("events");
     assert!(samples.len() >= 12);
     for (name, payload) in samples {
         let part = if name.starts_with("command-restore") { "restorer" } else { "responder" };
-        let Decoded { command, findings, ignored, malformed } = decode(&payload, &settings(part));
+        let Decoded { command, findings, told, ignored, malformed } = decode(&payload, &settings(part));
         if command.is_some() {
             insta::assert_debug_snapshot!(name, command);
             continue;
         }
-        assert!(!findings.is_empty(), "{name} gave no finding: {ignored:?} {malformed:?}");
+        assert!(!(findings.is_empty() && told.is_empty()), "{name} gave no finding: {ignored:?} {malformed:?}");
         assert!(ignored.is_empty() && malformed.is_empty(), "{name}: {ignored:?} {malformed:?}");
-        let responses: Vec<_> = findings.iter().map(response).collect();
+        let told = told.iter().map(|it| json!({"told": words(it)}));
+        let responses: Vec<_> = findings.iter().map(response).chain(told).collect();
         insta::assert_json_snapshot!(name, responses);
     }
 }
@@ -279,7 +293,7 @@ proptest! {
         for part in ["responder", "restorer"] {
             let it = decode(&payload, &settings(part));
             prop_assert!(
-                it.command.is_some() || !it.findings.is_empty() || !it.ignored.is_empty() || !it.malformed.is_empty()
+                it.command.is_some() || !it.findings.is_empty() || !it.told.is_empty() || !it.ignored.is_empty() || !it.malformed.is_empty()
             );
         }
         let decoded = decode(&payload, &RESPONDER);

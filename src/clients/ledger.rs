@@ -1,12 +1,13 @@
 //! Who is being contained by whom, the snapshots, and what was done: one DynamoDB table.
 //!
-//! Five kinds of items, by the beginning of their `id`:
+//! Seven kinds of items, by the beginning of their `id`:
 //! - `lock#…`: the lease on a principal, with a fencing token. Of many concurrent
 //!   invocations one executes; the others leave their finding and go.
 //! - `record#…`: one identity by its unique ID. The snapshot is written once: a retry can't
 //!   overwrite it with the contained state.
 //! - `breaker#…`: the principals contained in one hour, in one account or in all.
 //! - `deferred#…`: the findings that the breaker put off in one hour.
+//! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
 //! - `drill#last`: when the last drill passed.
 //!
 //! No secret is ever in it.
@@ -27,6 +28,7 @@ use domain::ids::{AccountId, Parse, Region};
 use domain::outcome::Failure;
 
 mod breaker;
+mod digest;
 mod records;
 
 pub use records::Ending;

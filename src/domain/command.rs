@@ -11,6 +11,8 @@ pub enum Command {
     Status(Subject),
     /// Hold a fire drill, unless the last one that passed is younger.
     Drill { if_older_than_days: f64 },
+    /// Send the digests that are due.
+    Digest,
 }
 
 /// An identity as a person names it.

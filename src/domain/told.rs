@@ -247,7 +247,8 @@ fn who_where(finding: &Finding) -> String {
 }
 
 fn who(finding: &Finding) -> String {
-    let key = || finding.access_key.as_ref().map_or_else(|| "an identity".to_owned(), |key| format!("the holder of {key}"));
+    let key =
+        || finding.access_key.as_ref().map_or_else(|| "an identity".to_owned(), |key| format!("the holder of {key}"));
     match &finding.principal {
         Principal::User { name: Some(name), .. } => format!("user {name}"),
         Principal::User { id: Some(id), .. } => format!("user {id}"),
@@ -330,7 +331,12 @@ mod tests {
     fn told(change: impl Fn(&mut Finding)) -> ToldFinding {
         let mut finding = finding(Threat::CompromisedCredential);
         change(&mut finding);
-        ToldFinding { finding, urgency: Urgency::Alert, says: "A credential in somebody else's hands", why: "x".to_owned() }
+        ToldFinding {
+            finding,
+            urgency: Urgency::Alert,
+            says: "A credential in somebody else's hands",
+            why: "x".to_owned(),
+        }
     }
 
     #[test]

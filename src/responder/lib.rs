@@ -21,6 +21,7 @@ pub mod metrics;
 mod notify;
 mod restore;
 mod status;
+mod tell;
 
 pub use handle::{Response, handle};
 pub use invocation::{Call, Context, Error};

@@ -121,12 +121,10 @@ fn refuse_foreign_key(claimed: Claimed<'_>, found: &Resolved) -> Result<(), Unre
             ),
             retryable: true,
         })),
-        Ok(keys) if !keys.iter().any(|it| it.id == *key) => {
-            Err(Unresolved::Refused(format!(
-                "access key {key} does not belong to user `{}`: cannot confirm the finding's user",
-                found.identity.name
-            )))
-        }
+        Ok(keys) if !keys.iter().any(|it| it.id == *key) => Err(Unresolved::Refused(format!(
+            "access key {key} does not belong to user `{}`: cannot confirm the finding's user",
+            found.identity.name
+        ))),
         Ok(_) => Ok(()),
     }
 }

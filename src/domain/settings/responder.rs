@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::reader::{
-    Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role, seconds, severity,
+    Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role,
+    seconds, severity,
 };
 use super::{Common, IdentityPattern, Mode, Pattern, Untouchable};
 use crate::finding::Threat;
@@ -27,6 +28,8 @@ pub struct Responder {
     /// Distinct principals that may be contained automatically in an hour: in one account, in all.
     pub max_containments: (u32, u32),
     pub notices: Notices,
+    /// Whom to send commands to.
+    pub function_name: String,
 }
 
 /// Which events count.
@@ -90,6 +93,10 @@ impl Responder {
                 quarantine_roles: read.optional("QUARANTINE_ROLES", flag).unwrap_or(false),
             },
             max_containments: read.optional("MAX_CONTAINMENTS_PER_HOUR", limits).unwrap_or((5, 20)),
+            // Lambda sets it; elsewhere it is the README's.
+            function_name: read
+                .optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.to_owned()))
+                .unwrap_or_else(|| "$FUNCTION".to_owned()),
             notices: Notices {
                 response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),
                 ops_items: read.optional("OPS_ITEMS", flag).unwrap_or(true),

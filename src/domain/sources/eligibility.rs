@@ -38,7 +38,12 @@ pub(super) fn ignored_product(name: &str, settings: &Eligibility) -> Option<Stri
 /// Findings that describe a state. `words`: the severity as the source writes it. The controls that playbooks
 /// name are switched by PLAYBOOK_MODES and not by their severity, which is MEDIUM for IAM.8 and IAM.22; one
 /// without any severity asks for nothing.
-pub(super) fn ignored_state(severity: Severity, words: &str, is_control: bool, settings: &Eligibility) -> Option<String> {
+pub(super) fn ignored_state(
+    severity: Severity,
+    words: &str,
+    is_control: bool,
+    settings: &Eligibility,
+) -> Option<String> {
     let min = settings.min_severity;
     match () {
         () if is_control && severity.0 <= 0.0 => Some(format!("severity {words} asks for nothing")),

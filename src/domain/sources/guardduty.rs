@@ -81,9 +81,7 @@ fn one(detail: &Node, settings: &Responder, source: Source) -> Findings {
         let nobody = Principal::NotContainable { reason: "the finding names no IAM identity that acted".to_owned() };
         // What was changed for nobody in particular is told of all the same.
         return match says {
-            Says::Configuration => {
-                Ok(vec![finding(Identity { account, principal: nobody, access_key: None })])
-            }
+            Says::Configuration => Ok(vec![finding(Identity { account, principal: nobody, access_key: None })]),
             _ => ignored(format!("{}: the finding names no IAM identity that acted", not_about_credentials(&kind))),
         };
     }

@@ -115,7 +115,8 @@ impl GuardDutyType {
 
     fn of(purpose: &str, family: &str, name: &str) -> Option<Self> {
         let is_word = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_alphanumeric());
-        let is_name = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_alphanumeric() || b".!&-_/".contains(&b));
+        let is_name =
+            |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_alphanumeric() || b".!&-_/".contains(&b));
         (is_word(purpose) && is_word(family) && is_name(name)).then(|| Self {
             purpose: purpose.to_owned(),
             family: family.to_owned(),

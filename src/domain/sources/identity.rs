@@ -130,9 +130,7 @@ fn principal(claim: &Claim, key: &Key) -> Result<Principal, DecodeError> {
                 None => Ok(nobody("the finding names a temporary access key and not whose it is")),
             },
             Key::Unreadable(node, _) => Err(node.malformed(AccessKeyId::EXPECTED)),
-            Key::Absent => {
-                Err(claim.principal_id.malformed("the principal, by its ID, its name or an access key"))
-            }
+            Key::Absent => Err(claim.principal_id.malformed("the principal, by its ID, its name or an access key")),
         },
         _ => Ok(contradiction("the type of the principal and its ID don't go together")),
     }
@@ -149,9 +147,10 @@ fn user_or_role(claim: &Claim) -> Result<Principal, DecodeError> {
     };
     match claim.issuer.read()? {
         None => Ok(Principal::UserOrRole { name: own }),
-        Some(Principal::Role { name, id, session }) => {
-            Ok(merge(Principal::Role { name, id, session }, Principal::Role { name: Some(own), id: None, session: None }))
-        }
+        Some(Principal::Role { name, id, session }) => Ok(merge(
+            Principal::Role { name, id, session },
+            Principal::Role { name: Some(own), id: None, session: None },
+        )),
         Some(Principal::User { name, id }) => {
             Ok(merge(Principal::User { name, id }, Principal::User { name: Some(own), id: None }))
         }
@@ -280,11 +279,9 @@ impl Issuer<'_> {
         let (name, id) = (self.node.get("userName").optional()?, self.node.get("principalId").parse::<UniqueId>());
         let by_type = match (self.node.get("type").optional()?, name, id) {
             (Some("Root"), _, _) => Some(Principal::Root),
-            (Some("Role"), name, id) if name.is_some() || matches!(id, Ok(Some(_))) => Some(Principal::Role {
-                name: self.node.get("userName").parse()?,
-                id: id?,
-                session: None,
-            }),
+            (Some("Role"), name, id) if name.is_some() || matches!(id, Ok(Some(_))) => {
+                Some(Principal::Role { name: self.node.get("userName").parse()?, id: id?, session: None })
+            }
             (Some("User" | "IAMUser"), name, id) if name.is_some() || matches!(id, Ok(Some(_))) => {
                 Some(Principal::User { name: self.node.get("userName").parse()?, id: id? })
             }
@@ -346,7 +343,8 @@ pub(super) fn merge(a: Principal, b: Principal) -> Principal {
         (UserOrRole { name: a }, User { name: b, id }) | (User { name: b, id }, UserOrRole { name: a }) => {
             one(Some(a), b).map(|name| User { name, id })
         }
-        (UserOrRole { name: a }, Role { name: b, id, session }) | (Role { name: b, id, session }, UserOrRole { name: a }) => {
+        (UserOrRole { name: a }, Role { name: b, id, session })
+        | (Role { name: b, id, session }, UserOrRole { name: a }) => {
             one(Some(a), b).map(|name| Role { name, id, session })
         }
         (a, b) if a == b => Ok(a),
@@ -438,10 +436,7 @@ mod tests {
 
     #[test]
     fn a_session_of_root_without_a_type_is_root() {
-        assert_eq!(
-            check(json!({"userName": "Root", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"})).unwrap(),
-            Principal::Root
-        );
+        assert_eq!(check(json!({"userName": "Root", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"})).unwrap(), Principal::Root);
     }
 
     #[test]
@@ -455,7 +450,8 @@ mod tests {
         assert_eq!(by_name.unwrap_err().path, "accessKeyId");
         assert_eq!(check(json!({"userName": "alice", "accessKeyId": odd})).unwrap_err().path, "accessKeyId");
         assert!(
-            reason(json!({"userType": "AssumedRole", "userName": "app", "accessKeyId": "AKIAIM"})).contains("long-term")
+            reason(json!({"userType": "AssumedRole", "userName": "app", "accessKeyId": "AKIAIM"}))
+                .contains("long-term")
         );
     }
 
@@ -471,7 +467,8 @@ mod tests {
         assert!(session(whole).unwrap().unique_id().is_some());
         assert_eq!(session(json!("arn:aws:iam::111122223333:root")).unwrap(), Principal::Root);
         assert!(session(json!(7)).is_err());
-        for foreign in [json!("arn:aws:iam::444455556666:user/alice"), json!({"arn": arn, "accountId": "444455556666"})] {
+        for foreign in [json!("arn:aws:iam::444455556666:user/alice"), json!({"arn": arn, "accountId": "444455556666"})]
+        {
             assert!(matches!(session(foreign).unwrap(), Principal::NotContainable { .. }));
         }
         let saml = json!({"userType": "SAMLUser", "sessionIssuer": "arn:aws:iam::111122223333:role/app"});

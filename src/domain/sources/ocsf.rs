@@ -120,7 +120,12 @@ fn is_identity(resource: &Node) -> bool {
     resource.get("type").text().is_some_and(|it| {
         matches!(
             it,
-            "AWS::IAM::User" | "AwsIamUser" | "AWS::IAM::Role" | "AwsIamRole" | "AWS::IAM::AccessKey" | "AwsIamAccessKey"
+            "AWS::IAM::User"
+                | "AwsIamUser"
+                | "AWS::IAM::Role"
+                | "AwsIamRole"
+                | "AWS::IAM::AccessKey"
+                | "AwsIamAccessKey"
         )
     })
 }

@@ -2,7 +2,7 @@
 //! a user or role, or an access key with whose it is beside it.
 
 use super::DecodeError;
-use super::identity::{Claim, Issuer, Key, Named, contradiction, merge, named, name_or_id, text_name_or_id};
+use super::identity::{Claim, Issuer, Key, Named, contradiction, merge, name_or_id, named, text_name_or_id};
 use super::node::Node;
 use crate::finding::Principal;
 use crate::ids::{AccessKeyId, AccountId, Arn, Parse};
@@ -136,10 +136,8 @@ impl<'a> Resource<'a> {
             (Key::Absent, other) | (other, _) => other,
         };
         let said: Option<AccountId> = self.key.account.parse()?;
-        let issuer = Issuer {
-            node: self.key.issuer.clone(),
-            owner: said.clone().unwrap_or_else(|| owner.stated.clone()),
-        };
+        let issuer =
+            Issuer { node: self.key.issuer.clone(), owner: said.clone().unwrap_or_else(|| owner.stated.clone()) };
         let named = named(&Claim {
             kind: self.key.kind.clone(),
             name: self.key.name.clone(),
@@ -182,8 +180,10 @@ impl Owner<'_> {
                 } else {
                     "its product speaks only for that account"
                 };
-                let reason =
-                    format!("the finding is about account {} and names an identity of account {other}: {why}", self.stated);
+                let reason = format!(
+                    "the finding is about account {} and names an identity of account {other}: {why}",
+                    self.stated
+                );
                 Identity { account: self.stated.clone(), principal: Principal::NotContainable { reason }, access_key }
             }
             _ => Identity { account: self.stated.clone(), principal, access_key },

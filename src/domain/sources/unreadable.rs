@@ -18,7 +18,8 @@ pub(super) fn told(event: &Node, malformed: &[DecodeError]) -> Option<Unreadable
         paths.iter().find_map(text).unwrap_or_default().to_owned()
     };
     let account = first(&["accountId", "AwsAccountId", "cloud.account.uid", "affectedAccount", "recipientAccountId"]);
-    let types = || finding.get("Types").items().chain(finding.at("finding_info.types").items()).filter_map(|it| it.text());
+    let types =
+        || finding.get("Types").items().chain(finding.at("finding_info.types").items()).filter_map(|it| it.text());
     let kind = first(&["type", "eventTypeCode", "eventName"]);
     Some(Unreadable {
         event_id: event.get("id").text().unwrap_or_default().to_owned(),

@@ -9,7 +9,7 @@ export PROPTEST_CASES ?= 2000
 export SAM_CLI_TELEMETRY = 0
 export AWS_DEFAULT_REGION = us-east-1
 
-.PHONY: help demo attack test invoke lint bench build debug lock clean
+.PHONY: help demo attack test check invoke lint bench build debug lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -21,7 +21,7 @@ attack: debug ## an intruder makes a backdoor user in a simulated AWS, and is an
 	@$(PYTHON) -m tests.attack
 
 test: debug ## every test, in parallel
-	cargo test --locked
+	cargo test --locked --workspace
 	$(PYTHON) -m pytest -n $(WORKERS) -q tests
 
 invoke: debug ## send EVENT to the function and print its answer, without the pictures of `demo`
@@ -30,9 +30,15 @@ invoke: debug ## send EVENT to the function and print its answer, without the pi
 bench: debug ## the attacker experiment of docs/attacker.md; RUNS=100 for as many runs a setting
 	$(PYTHON) -m tests.experiments.attacker --runs $(or $(RUNS),10) --parallel 2
 
+check: ## the inner loop: formatting, clippy and unit tests of what decides
+	cargo fmt --check
+	cargo clippy --locked -p domain --all-targets -- -D warnings
+	cargo test --locked -p domain
+
 lint: .venv/ready ## formatting, clippy, templates
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p domain -- -D warnings # alone: with what others need of its dependencies it could do more
 	.venv/bin/sam validate --lint --template template.yaml
 	.venv/bin/cfn-lint template.yaml member-role.yaml
 

@@ -236,6 +236,19 @@ fn nothing_but_the_deny_can_be_attached() {
 }
 
 #[test]
+fn neither_our_deny_nor_awss_quarantine_can_be_taken_away_by_the_remediation_role() {
+    let statements = statements(resource("member", "SecurityRemediationRole"));
+    let takes =
+        |it: &&&Value| it["Effect"] == "Allow" && many(&it["Action"]).contains(&&Value::from("iam:DetachUserPolicy"));
+    let takes: Vec<_> = statements.iter().filter(takes).collect();
+    assert_eq!(takes.len(), 1);
+    let kept: Vec<_> = many(&takes[0]["Condition"]["ArnNotLike"]["iam:PolicyARN"]);
+    let kept: Vec<_> = kept.into_iter().map(|it| it["Fn::Sub"].as_str().unwrap()).collect();
+    let ours = "arn:${AWS::Partition}:iam::aws:policy/";
+    assert_eq!(kept, [format!("{ours}AWSDenyAll"), format!("{ours}AWSCompromisedKeyQuarantine*")]);
+}
+
+#[test]
 fn each_member_role_trusts_one_role_with_the_external_id_in_the_organisation() {
     for (role, trusted) in [("SecurityRemediationRole", "ResponderRoleArn"), ("SecurityRestoreRole", "RestorerRoleArn")]
     {
@@ -363,14 +376,44 @@ fn each_sample_matches_exactly_one_rule() {
 /// What a member account forwards, what the forwarding bus takes and what the account's own bus takes
 /// is the same.
 #[test]
-fn new_users_come_by_both_buses() {
+fn what_members_forward_comes_by_both_buses() {
     let pattern = |template: &str, rule: &str| &resource(template, rule)["EventPattern"];
-    let own = pattern("template", "ResponderCreateUser");
-    assert_eq!(own, pattern("template", "ResponderForwardedCreateUser"));
-    assert_eq!(own, pattern("member", "ForwardCreateUser"));
+    for what in ["CreateUser", "Health"] {
+        let own = pattern("template", &format!("Responder{what}"));
+        assert!(own.is_object());
+        assert_eq!(own, pattern("template", &format!("ResponderForwarded{what}")));
+        assert_eq!(own, pattern("member", &format!("Forward{what}")));
+        let bus = &resource("template", &format!("ResponderForwarded{what}"))["EventBusName"];
+        assert_eq!(bus["Fn::GetAtt"][0], "ForwardedEvents");
+    }
     let policy = &resource("template", "ForwardedEvents")["Policy"]["Statement"][0];
     assert_eq!(policy["Action"], "events:PutEvents");
     assert_eq!(policy["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"], "OrganizationId");
+}
+
+/// AWS Health tells of IAM in the region where IAM's events arrive, and in another if that is in trouble.
+#[test]
+fn health_is_forwarded_from_its_backup_region_too() {
+    let regions = &TEMPLATES["member"]["Mappings"]["Iam"]["aws"];
+    assert_eq!((&regions["Region"], &regions["Backup"]), (&Value::from("us-east-1"), &Value::from("us-west-2")));
+    let resources = TEMPLATES["member"]["Resources"].as_object().unwrap();
+    for name in ["ForwardHealth", "ForwarderRole", "NotForwarded", "NotForwardedPolicy", "NotForwardedAlarm"] {
+        assert_eq!(resources[name]["Condition"], "ForwardsHealth", "{name}");
+    }
+    assert_eq!(resources["ForwardCreateUser"]["Condition"], "Forwards");
+}
+
+/// The guardrail protects the forwarding rules and their role by these names.
+#[test]
+fn what_forwards_bears_a_name_that_the_guardrail_protects() {
+    let guardrail = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("guardrail-scp.json")).unwrap();
+    assert!(guardrail.contains(":rule/iam-responder-forward-*\""));
+    assert!(guardrail.contains(":role/iam-responder-forwarder*\""));
+    for (_, rule) in TEMPLATES["member"]["Resources"].as_object().unwrap().iter().filter(|(_, it)| has_pattern(it)) {
+        assert!(rule["Properties"]["Name"].as_str().unwrap().starts_with("iam-responder-forward-"), "{rule}");
+    }
+    let role = &resource("member", "ForwarderRole")["RoleName"]["Fn::Sub"];
+    assert!(role.as_str().unwrap().starts_with("iam-responder-forwarder"));
 }
 
 #[test]
@@ -427,19 +470,23 @@ fn alarms_and_dashboard_are_about_metrics_that_there_are() {
     assert_eq!(shown, written);
     assert_eq!(body["widgets"][0]["properties"]["metrics"][0][1], "TimeToContain");
     let operations = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
-    for (name, _) in resources.iter().filter(|(_, it)| it["Type"] == "AWS::CloudWatch::Alarm") {
+    let members = TEMPLATES["member"]["Resources"].as_object().unwrap();
+    for (name, _) in resources.iter().chain(members).filter(|(_, it)| it["Type"] == "AWS::CloudWatch::Alarm") {
         assert!(operations.contains(&format!("`{name}`")), "{name} is not in docs/operations.md");
     }
 }
 
 #[test]
 fn what_fails_for_good_is_kept() {
-    let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
-    for (name, rule) in resources.iter().filter(|(_, it)| has_pattern(it)) {
-        for target in rule["Properties"]["Targets"].as_array().unwrap() {
-            assert!(target["DeadLetterConfig"]["Arn"].is_object(), "{name}");
+    for template in ["template", "member"] {
+        let resources = TEMPLATES[template]["Resources"].as_object().unwrap();
+        for (name, rule) in resources.iter().filter(|(_, it)| has_pattern(it)) {
+            for target in rule["Properties"]["Targets"].as_array().unwrap() {
+                assert!(target["DeadLetterConfig"]["Arn"].is_object(), "{name}");
+            }
         }
     }
+    let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
     let is_responders = |it: &Value| {
         it["Type"] == "AWS::Lambda::EventInvokeConfig" && it["Properties"]["FunctionName"]["Ref"] == "Responder"
     };

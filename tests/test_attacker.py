@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .experiments.attacker import EXFILTRATION, Setting, one_run
+from .experiments.attacker import DOORS, EXFILTRATION, Setting, one_run
 from .harness.victims import Role, User, allowed
 
 
@@ -38,6 +38,16 @@ def test_an_accomplice_keeps_the_verdict_down(url):
 def test_the_guardrail_makes_the_quarantine_hold_against_a_fast_bot(url):
     result = one_run(url, Setting(scp=True, poll=0.05, accomplice=False))
     assert (result["verdict"], result["contained"]) == ("Contained", True)
+
+
+def test_the_guardrail_makes_the_quarantine_hold_against_an_administrator_who_tries_every_door(url):
+    result = one_run(url, Setting(scp=True, poll=0.05, accomplice=False, administrator=True))
+    assert result["contained"] and not result["false"] and result["doors_tried"] >= len(DOORS)
+
+
+def test_without_it_an_administrator_gets_the_identity_back_and_nobody_says_contained(url):
+    result = one_run(url, Setting(poll=0.05, accomplice=False, administrator=True))
+    assert not result["contained"] and not result["false"]
 
 
 def respond_while(world, user, meddle, settle=3, timeout=20):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from .harness import templates
 from .harness.victims import User, allowed
 
 SIMULATION = "simulation-exfiltration-iam-user-anomalous-behavior"
@@ -96,6 +97,62 @@ def test_a_backdoor_user_is_quarantined_by_way_of_the_forwarding_rule(world):
     assert eventually(lambda: not allowed(backdoor.list_users)), responder.output()
     assert eventually(lambda: "iam:TagUser" in world.writes())
     assert world.iam.list_user_tags(UserName="backdoor")["Tags"]
+
+
+def health_speaks(world, user, region):
+    """AWS Health tells the account itself, and nobody else."""
+    detail = {**world.event("health-risk-credentials-exposed", user)["detail"], "eventRegion": "us-east-1"}
+    event = {"account": world.member, "region": region, "source": "aws.health", "detail_type": "AWS Health Event", "detail": detail}
+    world.control("event", event)
+
+
+def member_stack(world, region):
+    """What the member account's stack makes in another region, with the parameters of the first."""
+    first = world.client("cloudformation").describe_stacks(StackName="iam-responder")["Stacks"][0]["Parameters"]
+    parameters = [{name: it[name] for name in ("ParameterKey", "ParameterValue")} for it in first]
+    formation = world.client("cloudformation", region=region)
+    formation.create_stack(StackName="iam-responder", TemplateBody=templates.member(), Parameters=parameters, Capabilities=["CAPABILITY_NAMED_IAM"])
+    made = formation.describe_stack_resources(StackName="iam-responder")["StackResources"]
+    # moto makes no alarms.
+    return sorted(it["LogicalResourceId"] for it in made if "LogicalResourceId" in it)
+
+
+def test_what_health_tells_a_member_account_contains(world):
+    world.deploy()
+    user = User(world)
+    responder = world.connected()
+    health_speaks(world, user, "us-east-1")
+    assert eventually(lambda: not user.key_works()), responder.output()
+
+
+def test_what_health_tells_in_its_backup_region_contains(world):
+    world.deploy()
+    made = member_stack(world, "us-west-2")
+    assert made == ["ForwardHealth", "ForwarderRole", "NotForwarded", "NotForwardedPolicy"]
+    user = User(world)
+    responder = world.connected()
+    health_speaks(world, user, "us-west-2")
+    assert eventually(lambda: not user.key_works()), responder.output()
+
+
+def test_nothing_is_forwarded_from_elsewhere(world):
+    world.deploy()
+    assert member_stack(world, "eu-west-1") == []
+
+
+def test_what_could_not_be_forwarded_is_kept_with_its_event(world):
+    """As if the bus were not the organisation's: what it refuses is in the member's queue."""
+    world.deploy(OrganizationId="o-another000")
+    user = User(world)
+    world.connected()
+    health_speaks(world, user, "us-east-1")
+    sqs = world.client("sqs")
+    [queue] = [url for url in sqs.list_queues()["QueueUrls"] if "NotForwarded" in url]
+    kept = []
+    assert eventually(lambda: kept.extend(sqs.receive_message(QueueUrl=queue).get("Messages", [])) or kept)
+    event = json.loads(kept[0]["Body"])
+    assert (event["source"], event["account"]) == ("aws.health", world.member)
+    assert user.key_works()
 
 
 def test_another_organisation_can_not_forward(world):

@@ -8,9 +8,9 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_iam::config::{Credentials, Region};
 use aws_sdk_ssm::config::SharedCredentialsProvider;
 
-use domain::ids::{AccountId, Partition};
+use domain::ids::{AccessKeyId, AccountId, Partition};
 use domain::outcome::Failure;
-use domain::settings::Common;
+use domain::settings::{Common, Secret};
 
 use crate::errors;
 use crate::iam::{self, IamRead, IamWrite};
@@ -100,10 +100,11 @@ impl Home {
     }
 
     /// IAM as the holder of an access key sees it.
-    pub fn iam_of(&self, access_key: &str, secret: &str) -> aws_sdk_iam::Client {
-        let credentials = Credentials::new(access_key, secret, None, None, "access key of a drill");
+    pub fn iam_of(&self, access_key: &AccessKeyId, secret: &Secret) -> IamRead {
+        let (id, secret) = (access_key.as_str(), secret.expose());
+        let credentials = Credentials::new(id, secret, None, None, "access key of a drill");
         let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-        aws_sdk_iam::Client::new(&sdk)
+        iam::both(&sdk, &CallLog::default()).0
     }
 
     /// Findings are updated in the region they were found in.

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use domain::identity::Unreadable;
 use domain::outcome::Failure;
 use domain::text;
 
@@ -60,6 +61,13 @@ pub fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fa
 
 pub fn is<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
     error.as_service_error().and_then(ProvideErrorMetadata::code) == Some(code)
+}
+
+/// What could not be read, for `map_err`.
+pub(crate) fn unreadable<E: ProvideErrorMetadata>(
+    what: &'static str,
+) -> impl Fn(SdkError<E, HttpResponse>) -> Unreadable {
+    move |error| Unreadable::failed(what, failure(&error))
 }
 
 /// Tries again on the conflicts that the SDK does not retry: two writes to one identity at the same

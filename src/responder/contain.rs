@@ -24,7 +24,7 @@ use crate::notify::{Scene, notify, update_waiting};
 mod hold;
 mod judge;
 mod pace;
-pub(crate) mod progress;
+mod progress;
 mod strike;
 
 use progress::Running;

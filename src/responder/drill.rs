@@ -138,7 +138,7 @@ impl Drill<'_> {
         let created = self.users.create(&name, self.partition).await;
         let identity = created.map_err(|it| format!("creating the drill's user: {it}"))?;
         let key = self.users.create_key(&name).await.map_err(|it| format!("creating its access key: {it}"))?;
-        let own = AsHolder::new(self.home, &key);
+        let own = AsHolder::new(self.home.iam_of(&key.id, &key.secret));
         self.wait_until_it_works(&own, &name).await?;
 
         let began = Instant::now();

@@ -18,6 +18,7 @@ pub mod drill;
 mod handle;
 mod invocation;
 pub mod metrics;
+mod note;
 mod notify;
 mod restore;
 mod status;

@@ -14,7 +14,7 @@ use domain::outcome::Outcome;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 
-use crate::contain::progress::note;
+use crate::note::note;
 
 /// What telling works with.
 pub(crate) struct Scene<'a> {

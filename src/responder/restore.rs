@@ -27,8 +27,8 @@ use domain::text;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use crate::contain::progress::note;
 use crate::invocation::{Call, RESERVE};
+use crate::note::note;
 
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;

@@ -6,12 +6,15 @@ import re
 
 from moto.iam.models import iam_backends
 from moto.sts.models import AssumedRole, sts_backends
+from moto.sts.responses import TokenResponse
 
 # The tests set up and inspect accounts with the key SIMADMIN<account> and any secret.
 ADMINISTRATOR = re.compile(r"^SIMADMIN(\d{12})$")
 
 # When each session was issued, which moto does not keep.
 ISSUED = {}
+# The tags that each session was given, which moto does not keep either.
+SESSION_TAGS = {}
 
 
 @dataclasses.dataclass
@@ -32,6 +35,8 @@ class Caller:
     documents: tuple = ()
     boundary: str | None = None
     session_policy: str | None = None
+    # The principal's own tags, and those of the session.
+    tags: tuple = ()
 
 
 def find(key, partition):
@@ -70,6 +75,8 @@ def _session(key, partition):
             inline = [backend.get_role_policy(role.name, n)[1] for n in backend.list_role_policies(role.name)]
             attached = backend.list_attached_role_policies(role.name)[0]
             caller.documents = (*inline, *map(default_document, attached))
+            # A session's tag takes the place of the role's.
+            caller.tags = (*_pairs(role.tags), *_pairs(SESSION_TAGS.get(key)))
             caller.boundary = role.permissions_boundary_arn
             return caller
     return None
@@ -100,8 +107,13 @@ def _user(key, partition):
                 principal_arn=user.arn,
                 documents=(*inline, *map(default_document, attached)),
                 boundary=getattr(user, "permissions_boundary_arn", None) or None,
+                tags=tuple(_pairs(user.tags)),
             )
     return None
+
+
+def _pairs(tags):
+    return [(tag["Key"], tag["Value"]) for tag in tags or []]
 
 
 def default_document(policy):
@@ -116,4 +128,14 @@ def _remember_issue(self, *args, **kwargs):
     ISSUED[self.access_key_id] = dt.datetime.now(dt.timezone.utc)
 
 
+def _keeping_tags(original):
+    def assume_role(self):
+        answer = original(self)
+        SESSION_TAGS[answer.result["Credentials"].access_key_id] = self.sim_params.get("Tags")
+        return answer
+
+    return assume_role
+
+
 AssumedRole.__init__ = _remember_issue
+TokenResponse.assume_role = _keeping_tags(TokenResponse.assume_role)

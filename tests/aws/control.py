@@ -5,6 +5,7 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
 POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
@@ -81,6 +82,11 @@ def function(body, _):
     return {}
 
 
+def event(body, _):
+    eventbridge.emit(*(body[name] for name in ("account", "region", "source", "detail_type", "detail")))
+    return {}
+
+
 def cloudtrail(body, _):
     eventbridge.CLOUDTRAIL_SECONDS[body["account"]] = body["seconds"]
     return {}
@@ -110,6 +116,7 @@ ROUTES = {
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
+    ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("GET", "/_sim/actions"): actions,

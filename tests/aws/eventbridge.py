@@ -23,6 +23,7 @@ from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
 from . import authorization
+from .facts import ORGANISATION
 from .policy import evaluate
 
 # Where functions listen, by ARN. Each takes one invocation at a time.
@@ -103,22 +104,40 @@ def send_to_targets(rule, original_event, transform_input=True):
         return
     for target in rule.targets:
         if ":event-bus/" in target["Arn"]:
-            _forward(target, event)
+            if not _forward(target, event):
+                _keep_unforwarded(rule, target, event)
         elif target["Arn"] in FUNCTIONS:
             threading.Thread(target=_invoke, args=(target["Arn"], copy.deepcopy(event)), daemon=True).start()
 
 
 def _forward(target, event):
-    """Only if the rule's role may, and the bus lets it: an event keeps its account, region and ID."""
+    """Whether it got there: only if the rule's role may, and the bus is there and lets it. An event
+    keeps its account, region and ID."""
     arn = target["Arn"]
     _, partition, _, region, account, resource = arn.split(":", 5)
     role = iam_backends[target["RoleArn"].split(":")[4]][partition].get_role_by_arn(target["RoleArn"])
-    facts = {"aws:sourceaccount": event["account"], "aws:principalorgid": authorization.ORGANISATION}
-    trusted = evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], facts, {"service": "events.amazonaws.com"})
+    known = {"aws:sourceaccount": event["account"], "aws:principalorgid": ORGANISATION}
+    trusted = evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], known, {"service": "events.amazonaws.com"})
     may = authorization.role_may(role, "events:PutEvents", arn)
-    lets = evaluate([BUS_POLICIES.get(arn, {"Statement": []})], "events:PutEvents", [arn], facts, {"arns": {role.arn}})
-    if trusted == "allow" and may and lets == "allow":
-        _to_bus(account, region, resource.removeprefix("event-bus/"), event)
+    lets = evaluate([BUS_POLICIES.get(arn, {"Statement": []})], "events:PutEvents", [arn], known, {"arns": {role.arn}})
+    if not (trusted == "allow" and may and lets == "allow"):
+        return False
+    _to_bus(account, region, resource.removeprefix("event-bus/"), event)
+    return True
+
+
+def _keep_unforwarded(rule, target, event):
+    """In the target's dead-letter queue, if that lets the rule.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
+    queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if not queue_arn:
+        return
+    _, _, _, region, account, name = queue_arn.split(":")
+    queue = sqs_backends[account][region].get_queue(name)
+    facts = {"aws:sourcearn": rule.arn, "aws:sourceaccount": rule.arn.split(":")[4]}
+    policy = queue.policy or {"Statement": []}
+    if evaluate([policy], "sqs:SendMessage", [queue_arn], facts, {"service": "events.amazonaws.com"}) == "allow":
+        sqs_backends[account][region].send_message(name, json.dumps(event))
 
 
 def _invoke(arn, event):

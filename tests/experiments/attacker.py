@@ -4,7 +4,8 @@
 
 The simulated AWS enforces IAM changes `lag` seconds late. An attacker with the victim's real key
 strips the deny and the boundary, activates and creates keys, and mints an accomplice with a key of
-its own, polling all the while. The responder is the real binary. Time is scaled: one second here is
+its own, polling all the while. In some settings an administrator of the account, whom nobody contained,
+tries every door of tests/harness/doors.py for it. The responder is the real binary. Time is scaled: one second here is
 `SCALE` seconds there, except the responder's own pace, which is not, to its disadvantage.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import collections
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import sys
 import threading
@@ -19,6 +21,7 @@ import time
 
 from botocore.exceptions import ClientError
 
+from ..harness.doors import GUARDED, Administrator, restore_role_where_there_is_none
 from ..harness.processes import ROOT, simulated_aws
 from ..harness.victims import User, allowed
 from ..harness.world import World
@@ -38,12 +41,19 @@ class Setting:
     poll: float = 0.5
     lag: tuple = (4.0, 4.0)
     accomplice: bool = True
+    administrator: bool = False
 
 
+# All but the one that the test itself must open.
+DOORS = [door for door in GUARDED.values() if door is not restore_role_where_there_is_none]
 ATTACKERS = ((0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.05, (4.0, 4.0)))
 SETTINGS = [
     Setting(loop=loop, scp=scp, poll=poll, lag=lag, accomplice=accomplice)
     for loop, scp, accomplice in ((False, False, False), (True, False, False), (True, True, False), (True, False, True), (True, True, True))
+    for poll, lag in ATTACKERS
+] + [
+    Setting(scp=scp, poll=poll, lag=lag, accomplice=False, administrator=True)
+    for scp in (False, True)
     for poll, lag in ATTACKERS
 ]
 
@@ -95,6 +105,23 @@ class Attacker(threading.Thread):
             return error.response["Error"]["Code"] == "NoSuchEntity"
 
 
+class Insider(threading.Thread):
+    """An administrator of the account: tries one door after the other, and begins anew."""
+
+    def __init__(self, world, user, setting):
+        super().__init__(daemon=True)
+        self.administrator, self.setting = Administrator(world, [user]), setting
+        self.over = threading.Event()
+        self.tried = 0
+
+    def run(self):
+        for door in itertools.cycle(DOORS):
+            if self.over.wait(self.setting.poll / SCALE):
+                return
+            door(self.administrator)
+            self.tried += 1
+
+
 def one_run(url, setting):
     world = World(url)
     try:
@@ -109,13 +136,18 @@ def one_run(url, setting):
         # Fifty seconds for the containment there, and the ten that are kept back, which are not scaled.
         responder = world.responder(timeout=round(50 / SCALE) + 10, SETTLE_SECONDS=str(settle), ALERT_TOPIC_ARN="")
         attacker = Attacker(world, user, setting)
+        insider = Insider(world, user, setting) if setting.administrator else None
         attacker.start()
+        if insider:
+            insider.start()
         began = time.monotonic()
         time.sleep(1 / SCALE)
         responder.invoke(world.event(EXFILTRATION, user))
         report = responder.last_report()
         verdict_at = time.time()
         time.sleep(3 * high / SCALE)
+        if insider:
+            go_through_every_door(insider)
         contained = is_contained(world, user)
         attacker.over.set()
         attacker.join()
@@ -127,9 +159,20 @@ def one_run(url, setting):
             "reversals": len(report["reversals"]),
             "polled_every": polled_every,
             "attacker_writes": attacker_writes(world, user, verdict_at),
+            "doors_tried": insider.tried if insider else 0,
         }
     finally:
         world.close()
+
+
+def go_through_every_door(insider, seconds=120):
+    """Lets it try each at least once, then ends it."""
+    end = time.monotonic() + seconds
+    while insider.tried < len(DOORS) and insider.is_alive() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert insider.is_alive() and insider.tried >= len(DOORS), f"{insider.tried} doors were tried"
+    insider.over.set()
+    insider.join()
 
 
 def is_contained(world, user):
@@ -156,6 +199,7 @@ def experiment(url, setting, runs, parallel):
         "false_verdicts": sum(result["false"] for result in results),
         "verdicts": dict(verdicts),
         "polled_every_mean": round(sum(result["polled_every"] for result in results) / runs, 2),
+        "doors_tried_least": min(result["doors_tried"] for result in results),
         "attacker_writes_mean": round(sum(result["attacker_writes"] for result in results) / runs, 1),
     }
 
@@ -167,7 +211,7 @@ def row(result):
     cells = [
         "yes" if setting["scp"] else "no",
         "loop" if setting["loop"] else "one shot",
-        "yes" if setting["accomplice"] else "no",
+        "an administrator" if setting["administrator"] else "yes" if setting["accomplice"] else "no",
         f"{setting['poll']} s ({result['polled_every_mean']} s)",
         f"{low:g} s" if low == high else f"{low:g}-{high:g} s",
         f"{result['identity_contained']} / {result['runs']}",
@@ -187,11 +231,13 @@ def main():
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--parallel", type=int, default=10)
     parser.add_argument("--json")
+    parser.add_argument("--only", choices=["administrator"], help="the settings with an administrator")
     arguments = parser.parse_args()
+    settings = [setting for setting in SETTINGS if setting.administrator or not arguments.only]
     results = []
     print(HEADER, flush=True)
     with simulated_aws() as url:
-        for setting in SETTINGS:
+        for setting in settings:
             results.append(experiment(url, setting, arguments.runs, arguments.parallel))
             print(row(results[-1]), flush=True)
     if arguments.json:

@@ -5,8 +5,7 @@ use domain::identity::{Credential, CredentialKind, Read};
 use domain::ids::PrincipalName;
 
 use super::IamRead;
-use super::observe::unreadable;
-use crate::errors::is;
+use crate::errors::{is, unreadable};
 
 const WHAT: &str = "other credentials";
 

@@ -6,7 +6,7 @@ use domain::policy_document::has_deny;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::IamRead;
-use super::observe::unreadable;
+use crate::errors::unreadable;
 
 const WHAT: &str = "policy documents";
 const PARALLEL_READS: usize = 8;

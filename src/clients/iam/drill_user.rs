@@ -7,8 +7,7 @@ use domain::ids::{AccessKeyId, Parse, Partition};
 use domain::outcome::Failure;
 use domain::settings::Secret;
 
-use super::{IamWrite, resolve};
-use crate::accounts::Home;
+use super::{IamRead, IamWrite, resolve};
 use crate::errors::{self, failure, incomplete};
 
 /// Every IAM action of the role in the account for drills.
@@ -35,7 +34,7 @@ pub struct DrillUsers(Client);
 #[derive(Debug)]
 pub struct Key {
     pub id: AccessKeyId,
-    secret: Secret,
+    pub secret: Secret,
 }
 
 impl DrillUsers {
@@ -89,11 +88,11 @@ impl DrillUsers {
 
 /// IAM as the holder of the key sees it.
 #[derive(Debug, Clone)]
-pub struct AsHolder(Client);
+pub struct AsHolder(IamRead);
 
 impl AsHolder {
-    pub fn new(home: &Home, key: &Key) -> Self {
-        Self(home.iam_of(key.id.as_str(), key.secret.expose()))
+    pub fn new(iam: IamRead) -> Self {
+        Self(iam)
     }
 
     /// Whether AWS refuses the key what its user may do. `GetCallerIdentity` would say nothing: it always

@@ -1,17 +1,14 @@
 //! The reads: the state that an identity is in. Changes nothing.
 
 use aws_sdk_iam::types::StatusType;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::DateTime;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use domain::change::REVOCATION_POLICY;
 use domain::identity::{AccessKey, Identity, IdentityKind, Observed, Profile, Read, Unreadable, Why};
 use domain::ids::{AccessKeyId, Parse, PrincipalName};
 use domain::policy_document;
 
 use super::{IamRead, credentials, denies};
-use crate::errors::{self, failure, incomplete};
+use crate::errors::{self, incomplete, unreadable};
 
 /// Every IAM action that reading a state needs.
 pub const PERMISSIONS: &[&str] = &[
@@ -123,12 +120,6 @@ fn nothing_of_a_user() -> Observed {
         denying: Ok(Vec::new()),
         ..Observed::nothing_read()
     }
-}
-
-pub(super) fn unreadable<E: ProvideErrorMetadata>(
-    what: &'static str,
-) -> impl Fn(SdkError<E, HttpResponse>) -> Unreadable {
-    move |error| Unreadable::failed(what, failure(&error))
 }
 
 fn replaced(identity: &Identity) -> Unreadable {

@@ -23,7 +23,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::judge::unread;
-use super::progress::note;
+use crate::note::note;
 
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;

@@ -16,6 +16,7 @@ from moto.iam.responses import IamResponse
 
 from . import state
 from ..dispatch import SimulatedError
+from ..facts import is_service_linked
 
 # AWS promises no page size, only a marker: short pages show who forgets to follow it.
 PAGE = 4
@@ -25,6 +26,7 @@ TAGS_QUOTA = 50
 # moto reads all 1,582 of AWS's managed policies anew for every account, which takes longer than a
 # response. These are the ones that the tests attach.
 MANAGED_POLICIES = (
+    "AWSCompromisedKeyQuarantineV3",
     "AWSDenyAll",
     "AdministratorAccess",
     "AmazonEC2FullAccess",
@@ -188,6 +190,29 @@ def keeping_tags(original):
     return update_user
 
 
+def _spelt(present, key):
+    """A tag's key as the identity has it: IAM keeps how it was written and compares without case.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules"""
+    return next((tag["Key"] for tag in present or [] if tag["Key"].lower() == key.lower()), key)
+
+
+def replacing_whatever_the_case(find, untag, original):
+    """A tag that differs from one that is there only by case takes its place."""
+
+    def tag(self, name, tags):
+        present = find(self, name).tags
+        former = [spelt for it in tags if (spelt := _spelt(present, it["Key"])) != it["Key"]]
+        if former:
+            untag(self, name, former)
+        return original(self, name, tags)
+
+    return tag
+
+
+def whatever_the_case(find, original):
+    return lambda self, name, tag_keys: original(self, name, [_spelt(find(self, name).tags, key) for key in tag_keys])
+
+
 def with_unique_id(original):
     """moto's users have IDs without the prefix that tells them from roles.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
@@ -199,11 +224,50 @@ def with_unique_id(original):
     return initialise
 
 
+def not_awss(original):
+    """AWS's own policies are AWS's."""
+
+    def change(self):
+        if "::aws:policy/" in self.sim_params["PolicyArn"]:
+            raise SimulatedError("AccessDenied", "the policy is AWS's")
+        return original(self)
+
+    return change
+
+
+def not_service_linked(original):
+    """A role that belongs to a service is changed by that service only, for which the tests'
+    administrators stand."""
+
+    def change(self):
+        if self.sim_caller.kind != "administrator" and is_service_linked(self.backend.get_role(self.sim_params["RoleName"]).arn):
+            raise SimulatedError("UnmodifiableEntity", "Cannot perform the operation on a protected role")
+        return original(self)
+
+    return change
+
+
+ROLE_CHANGES = (
+    "attach_role_policy",
+    "delete_role",
+    "delete_role_permissions_boundary",
+    "delete_role_policy",
+    "detach_role_policy",
+    "put_role_permissions_boundary",
+    "put_role_policy",
+    "update_assume_role_policy",
+)
+
+
 def install():
     every = json.loads(moto.iam.models.aws_managed_policies_data)
     moto.iam.models.aws_managed_policies_data = json.dumps({name: every[name] for name in MANAGED_POLICIES})
     User.__init__ = with_unique_id(User.__init__)
     IAMBackend.update_user = keeping_tags(IAMBackend.update_user)
+    for find, kind in ((IAMBackend.get_user, "user"), (IAMBackend.get_role, "role")):
+        tag, untag = getattr(IAMBackend, f"tag_{kind}"), getattr(IAMBackend, f"untag_{kind}")
+        setattr(IAMBackend, f"tag_{kind}", replacing_whatever_the_case(find, untag, tag))
+        setattr(IAMBackend, f"untag_{kind}", whatever_the_case(find, untag))
     for name, member in PAGED.items():
         setattr(IamResponse, name, paged(getattr(IamResponse, name), member))
     IamResponse._get_param = _without_paging(IamResponse._get_param)
@@ -215,6 +279,10 @@ def install():
     IamResponse.attach_user_policy = with_quota(IamResponse.attach_user_policy, _policies_after, MANAGED_POLICIES_QUOTA)
     IamResponse.tag_user = with_quota(IamResponse.tag_user, _tags_after, TAGS_QUOTA)
     IamResponse.get_access_key_last_used = own_keys_only(IamResponse.get_access_key_last_used)
+    for change in ("create_policy_version", "delete_policy", "set_default_policy_version"):
+        setattr(IamResponse, change, not_awss(getattr(IamResponse, change)))
+    for change in ROLE_CHANGES:
+        setattr(IamResponse, change, not_service_linked(getattr(IamResponse, change)))
     User.permissions_boundary = property(boundary)
     for model in (Role, User, Group):
         model.put_policy = text_policies(model.put_policy)

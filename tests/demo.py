@@ -138,6 +138,8 @@ def tell(answer):
         tell_restore(answer["restore"])
     for ignored in answer["ignored"]:
         print(f"   ignored: {ignored['reason']}\n")
+    for told in answer.get("told", []):
+        print(f"   told, not contained ({told['how']}, {told['outcome']}): {told['kind']} - {told['detail']}\n")
     for report in answer["reports"]:
         good = report["verdict"] == "Contained"
         print(paint(f"   {report['playbook']}: {report['verdict']}", "green" if good else "red") + f" - {report['reason']}")

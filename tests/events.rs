@@ -5,8 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use aws_smithy_types::DateTime;
@@ -20,22 +21,10 @@ use domain::sources::{Decoded, decode};
 use domain::told::Told;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use support::files;
 
-fn settings(part: &'static str) -> Settings {
-    let settings = BTreeMap::from([
-        ("PART", part),
-        ("MODE", "enforce"),
-        ("EXTERNAL_ID", "an-external-id-of-the-tests"),
-        ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
-        ("AWS_REGION", "us-east-1"),
-        ("LEDGER_TABLE", "ledger"),
-        ("SIMULATION", "true"),
-        ("DRILL_ACCOUNT", "111122223333"),
-        ("TRUSTED_PRODUCTS", "product/aws/*,product/prowler/prowler,product/*/default"),
-        ("TRUSTED_CREATORS", "arn:aws:iam::*:role/Terraform"),
-        ("CUSTOM_ACTION_ARN", "arn:aws:securityhub:us-east-1:999988887777:action/custom/ContainIdentity"),
-    ]);
-    Settings::from_lookup(|name| settings.get(name).map(|it| (*it).to_owned())).unwrap()
+fn settings(part: &str) -> Settings {
+    support::settings(part, &[])
 }
 
 fn responder() -> Responder {
@@ -43,17 +32,6 @@ fn responder() -> Responder {
         Settings::Responder(it) => *it,
         other => unreachable!("{other:?}"),
     }
-}
-
-fn files(folder: &str) -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
-    paths.sort();
-    let read = |path: PathBuf| {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        (name, serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
-    };
-    paths.into_iter().map(read).collect()
 }
 
 /// The identity that the finding means, with two keys, three policies, two groups and an inline

@@ -14,9 +14,9 @@ mod restorer;
 mod values;
 
 pub use driller::Driller;
-pub use responder::{Eligibility, FindingResponse, Notices, Options, Responder};
+pub use responder::{Eligibility, Notices, Options, Responder};
 pub use restorer::Restorer;
-pub use values::{IdentityPattern, Mode, Part, Pattern, Secret};
+pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 
 use reader::{Reader, arn, external_id, nowhere, parsed, table, url};
 

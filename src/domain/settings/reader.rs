@@ -1,8 +1,7 @@
 //! Reads variables, one parser for each kind of setting. Every problem is kept, with the variable's
 //! name.
 
-use super::responder::FindingResponse;
-use super::values::{Mode, Pattern};
+use super::values::{FindingResponse, Mode, Pattern};
 use crate::finding::Threat;
 use crate::ids::{Arn, Parse, PrincipalName, Region};
 use crate::told::Answer;

@@ -8,10 +8,9 @@ use super::reader::{
     Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role,
     seconds, severity,
 };
-use super::{Common, IdentityPattern, Mode, Pattern, Untouchable};
+use super::{Common, FindingResponse, IdentityPattern, Mode, Pattern, Untouchable};
 use crate::finding::Threat;
 use crate::ids::AccountId;
-use crate::told::Answer;
 
 #[derive(Debug, Clone)]
 pub struct Responder {
@@ -45,14 +44,6 @@ pub struct Eligibility {
     pub trusted_products: Vec<Pattern>,
     pub generator_threats: Vec<(Pattern, Threat)>,
     pub custom_action_arn: Option<String>,
-}
-
-/// What is done about a GuardDuty type, or about a family such as `S3`, from a severity on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FindingResponse {
-    pub of: String,
-    pub answer: Answer,
-    pub from: f64,
 }
 
 /// What the settings add to the responses.

@@ -38,17 +38,22 @@ fn one(detail: &Node, settings: &Responder, source: Source) -> Findings {
     let ignored = |reason: String| Ok(vec![Ok(Judged::Ignored(reason))]);
     let service = detail.get("service");
     let standing = Standing {
-        is_sample: is_sample(&service, detail.get("title").text()),
+        is_sample: is_sample(&service, detail.get("title").text())
+            || is_generated(&detail.at("resource.accessKeyDetails.accessKeyId")),
         not_open: service.get("archived").flag()?.then(|| "the finding is archived".to_owned()),
         ..Standing::default()
     };
     if let Some(reason) = standing.why_ignored() {
         return ignored(reason);
     }
-    let details = detail.at("resource.accessKeyDetails");
+    let resource = detail.get("resource");
+    let details = resource.get("accessKeyDetails");
     let says = kind.says(details.is_present());
     if says == Says::Nothing {
         return ignored(not_about_credentials(&kind));
+    }
+    if !resource.value().is_some_and(Value::is_object) {
+        return Err(resource.malformed("an object"));
     }
     let severity = detail.get("severity").number().ok_or_else(|| detail.get("severity").malformed("a number"))?;
     let finding = |it: Identity| -> Result<Judged, DecodeError> {
@@ -132,6 +137,11 @@ pub(super) fn is_sample(service: &Node, title: Option<&str>) -> bool {
         || title.is_some_and(|it| it.starts_with("[SAMPLE]"))
 }
 
+/// What samples have in the place of a key, which is no key at all.
+pub(super) fn is_generated(key: &Node) -> bool {
+    key.text().is_some_and(|it| it.contains("GeneratedFindingAccessKeyId"))
+}
+
 pub(super) fn says_sample(json: &str) -> bool {
     serde_json::from_str::<Value>(json).is_ok_and(|it| it.get("sample") == Some(&Value::Bool(true)))
 }
@@ -204,6 +214,7 @@ fn sequence_actor(
 /// access key among the sequence's resources comes first: the owner by principal ID.
 fn owners<'a>(sequence: &Node<'a>) -> Result<BTreeMap<&'a str, AccountId>, DecodeError> {
     let mut owners = BTreeMap::new();
+    sequence.get("resources").at_most(MAX_ITEMS)?;
     for resource in sequence.get("resources").items() {
         if let Some(id) = resource.at("data.accessKey.principalId").text()
             && let Some(owner) = resource.get("accountId").parse()?

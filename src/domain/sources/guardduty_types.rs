@@ -124,19 +124,24 @@ impl GuardDutyType {
         })
     }
 
-    /// The first row that fits; `actor`: the finding names an IAM identity that acted.
+    /// `has_actor`: the finding names an IAM identity that acted.
     pub fn says(&self, has_actor: bool) -> Says {
+        match self.row() {
+            Some(says) => says,
+            // A type that AWS added later.
+            None if has_actor => Says::Elsewhere,
+            None => Says::Nothing,
+        }
+    }
+
+    /// What the first row that fits says.
+    pub fn row(&self) -> Option<Says> {
         let fits = |(purpose, family, name, _): &&(&str, &str, &str, Says)| {
             let whole = |pattern: &str, text: &str| pattern == "*" || pattern == text;
             let starts = name.strip_suffix('*').map_or(*name == self.name, |it| self.name.starts_with(it));
             whole(purpose, &self.purpose) && whole(family, &self.family) && starts
         };
-        match ROWS.iter().find(fits) {
-            Some((.., says)) => *says,
-            // A type that AWS added later.
-            None if has_actor => Says::Elsewhere,
-            None => Says::Nothing,
-        }
+        ROWS.iter().find(fits).map(|(.., says)| *says)
     }
 }
 

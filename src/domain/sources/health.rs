@@ -95,10 +95,12 @@ fn named(detail: &Node, account: &AccountId) -> Result<Vec<Result<Named, DecodeE
         }
     }
     let public_key = metadata.get("publicKey").parse::<AccessKeyId>();
-    if named.is_empty() {
-        match public_key.clone()? {
-            Some(key) => named.push(Ok((Principal::KeyOwner, Some(key)))),
-            None => {
+    if !named.iter().any(Result::is_ok) {
+        match public_key.clone() {
+            Ok(Some(key)) => named.push(Ok((Principal::KeyOwner, Some(key)))),
+            Err(error) => named.push(Err(error)),
+            Ok(None) if !named.is_empty() => {}
+            Ok(None) => {
                 let reason = "the Health event names no access key".to_owned();
                 named.push(Ok((Principal::NotContainable { reason }, None)));
             }

@@ -274,19 +274,24 @@ impl Issuer<'_> {
     }
 
     fn of_fields(&self) -> Result<Option<Principal>, DecodeError> {
-        let arn = self.node.get("arn");
+        let (kind, arn) = (self.node.get("type"), self.node.get("arn"));
         let by_arn = arn.optional()?.map(|it| self.of_arn(&arn, it)).transpose()?;
-        let (name, id) = (self.node.get("userName").optional()?, self.node.get("principalId").parse::<UniqueId>());
-        let by_type = match (self.node.get("type").optional()?, name, id) {
-            (Some("Root"), _, _) => Some(Principal::Root),
-            (Some("Role"), name, id) if name.is_some() || matches!(id, Ok(Some(_))) => {
-                Some(Principal::Role { name: self.node.get("userName").parse()?, id: id?, session: None })
-            }
-            (Some("User" | "IAMUser"), name, id) if name.is_some() || matches!(id, Ok(Some(_))) => {
-                Some(Principal::User { name: self.node.get("userName").parse()?, id: id? })
-            }
-            _ => None,
+        let name = || self.node.get("userName").parse::<PrincipalName>();
+        let id = self.node.get("principalId").parse::<UniqueId>();
+        let by_type = match kind.optional()? {
+            Some("Root") => return Ok(Some(Principal::Root)),
+            Some("Role") => Some(Principal::Role { name: name()?, id: id?, session: None }),
+            Some("User" | "IAMUser") => Some(Principal::User { name: name()?, id: id? }),
+            Some(_) => return Err(kind.malformed("`IAMUser`, `Role` or `Root`")),
+            None => match id? {
+                Some(id) if id.is_user() => Some(Principal::User { name: name()?, id: Some(id) }),
+                Some(id) => Some(Principal::Role { name: name()?, id: Some(id), session: None }),
+                None => None,
+            },
         };
+        let by_type = by_type.filter(|it| {
+            !matches!(it, Principal::User { name: None, id: None } | Principal::Role { name: None, id: None, .. })
+        });
         let of_another = self.node.get("accountId").parse::<AccountId>()?.is_some_and(|it| it != self.owner);
         Ok(match (by_arn, by_type) {
             _ if of_another => Some(contradiction("the session was issued in another account")),

@@ -28,7 +28,8 @@ fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     let info = finding.get("finding_info");
     let title = info.get("title").text();
     let standing = Standing {
-        is_sample: title.is_some_and(|it| it.starts_with("[SAMPLE]")),
+        is_sample: title.is_some_and(|it| it.starts_with("[SAMPLE]"))
+            || finding.get("resources").items().any(|it| guardduty::is_generated(&it.get("uid"))),
         not_open: not_open(finding)?.map(str::to_owned),
         has_passed: has_passed(finding),
         ..Standing::default()
@@ -47,6 +48,7 @@ fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     if let Some(reason) = eligibility::ignored_product(&product, &settings.eligibility) {
         return Ok(Judged::Ignored(reason));
     }
+    finding.get("resources").at_most(MAX_ITEMS)?;
     let Some(matter) = matter(finding, service)? else {
         // The word for the class of the finding comes before its type.
         let types = || info.get("types").items().filter_map(|it| it.text());
@@ -180,7 +182,7 @@ fn identity(finding: &Node, stated: AccountId, product: &str, threat: Threat) ->
 
 fn resource<'a>(resource: &Node<'a>) -> Resource<'a> {
     let details = resource.at("data.accessKeyDetails");
-    let either = |own: Node<'a>, other: Node<'a>| if own.is_present() { own } else { other };
+    let either = |own: Node<'a>, other: Node<'a>| if own.is_said() { own } else { other };
     Resource {
         kind: resource.get("type"),
         id: resource.get("uid"),

@@ -35,6 +35,7 @@ pub(super) fn decode_custom_action(event: &Node, settings: &Responder) -> Vec<Re
             return Ok(Judged::Ignored(reason));
         }
         let product = Product::of(finding)?;
+        finding.get("Resources").at_most(MAX_ITEMS)?;
         let built = build(finding, &product, Source::SecurityHubCustomAction, Threat::CompromisedCredential)?;
         Ok(built.map_or_else(Judged::Ignored, Judged::from))
     })
@@ -64,6 +65,7 @@ fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError>
     if let Some(reason) = eligibility::ignored_product(&product.name, &settings.eligibility) {
         return Ok(Judged::Ignored(reason));
     }
+    finding.get("Resources").at_most(MAX_ITEMS)?;
     if product.is_aws("guardduty") {
         return guardduty_finding(finding, &product, settings);
     }
@@ -257,6 +259,7 @@ fn is_sample(finding: &Node) -> bool {
     finding.get("Sample").is_true()
         || finding.get("Title").text().is_some_and(|it| it.starts_with("[SAMPLE]"))
         || info("/sample").value().is_some_and(|it| *it == Value::Bool(true) || it.as_str() == Some("true"))
+        || finding.get("Resources").items().any(|it| guardduty::is_generated(&it.get("Id")))
         || says_so(&info("/value"))
         || says_so(&info(""))
 }
@@ -307,9 +310,9 @@ fn identity(finding: &Node, product: &Product, stated: AccountId) -> Result<Iden
 }
 
 fn resource<'a>(resource: &Node<'a>) -> Resource<'a> {
-    let own = |user: &str, role: &str| {
-        let of_user = resource.at("Details.AwsIamUser").get(user);
-        if of_user.is_present() { of_user } else { resource.at("Details.AwsIamRole").get(role) }
+    let own = |user: &str, role: &str| match resource.get("Type").text() {
+        Some("AwsIamRole") => resource.at("Details.AwsIamRole").get(role),
+        _ => resource.at("Details.AwsIamUser").get(user),
     };
     let details = resource.at("Details.AwsIamAccessKey");
     let name = details.get("PrincipalName");
@@ -320,7 +323,7 @@ fn resource<'a>(resource: &Node<'a>) -> Resource<'a> {
         own_id: own("UserId", "RoleId"),
         key: KeyDetails {
             kind: details.get("PrincipalType"),
-            name: if name.is_present() { name } else { details.get("UserName") },
+            name: if name.is_said() { name } else { details.get("UserName") },
             principal_id: details.get("PrincipalId"),
             access_key: details.get("AccessKeyId"),
             account: details.get("AccountId"),

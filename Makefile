@@ -1,60 +1,91 @@
-# The verbs of this project; plain `make` lists them. Needs Rust, Python 3 and make.
+# The verbs of this project; plain `make` lists them in the order of use.
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 EVENT ?= events/guardduty-exfiltration-iam-user-anomalous-behavior.json
-# Tests are bound by waiting for processes, not by the processor.
-WORKERS ?= 4
+# For two cores: the tests wait as long as they compute.
+WORKERS ?= 6
+PORT ?= 5001
 # Generated inputs for each property; nightly: make test PROPTEST_CASES=1000000
 export PROPTEST_CASES ?= 2000
 export SAM_CLI_TELEMETRY = 0
 export AWS_DEFAULT_REGION = us-east-1
+# This machine's, for a container here; AWS's default is arm64.
+ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+CHECKS := rust python
 
-.PHONY: help demo attack test check invoke lint bench build debug lock clean
+.PHONY: help demo attack invoke local sam test check lint bench build test-sam picture lock clean debug ready
 
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@echo "In the order of use. Needs Rust, Python 3.11 or later and make; the first builds for a few minutes."
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: debug ## contain a victim in a simulated AWS; EVENT=events/….json picks the event
-	@$(PYTHON) -m tests.demo $(EVENT)
+demo: debug ## 10 s: contain whom EVENT names; ATTACKER=1: against one who fights back (30 s)
+	@$(PYTHON) -m tests.demo $(if $(ATTACKER),--attacker) $(if $(SETTLE),--settle $(SETTLE)) $(if $(VERBOSE),--verbose) '$(EVENT)'
 
-attack: debug ## an intruder makes a backdoor user in a simulated AWS, and is answered
+attack: debug ## 20 s: an intruder makes a backdoor user, CloudTrail tells, it is quarantined
 	@$(PYTHON) -m tests.attack
 
-test: debug ## every test, in parallel
+invoke: debug ## 5 s: send EVENT to the function, its answer as JSON on standard output
+	@$(PYTHON) -m tests.demo --plain '$(EVENT)'
+
+local: CHECKS := rust python port:$(PORT)
+local: debug ## until Ctrl-C: a world for sam local, put-events and the CLI (Docker for sam only)
+	@$(PYTHON) -m tests.local --port $(PORT) $(if $(SETTLE),--settle $(SETTLE)) $(if $(LISTEN),--listen $(LISTEN)) $(if $(NO_SAM),,--sam)
+
+sam: .venv/built ## 5 min: build the function for `sam local` on this machine, ARCHITECTURE=arm64 for another
+	@echo "Building for $(ARCHITECTURE) (some minutes at first) ..." >&2
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" cargo-lambda lambda build --release --locked $(if $(filter arm64,$(ARCHITECTURE)),--arm64,--x86-64)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+test: debug ## 15 min: every test, in parallel
 	cargo test --locked --workspace
 	$(PYTHON) -m pytest -n $(WORKERS) -q tests
 
-invoke: debug ## send EVENT to the function and print its answer, without the pictures of `demo`
-	@$(PYTHON) -m tests.demo --plain $(EVENT)
-
-bench: debug ## the attacker experiment of docs/attacker.md; RUNS=100 for as many runs a setting
-	$(PYTHON) -m tests.experiments.attacker --runs $(or $(RUNS),10) --parallel 2
-
-check: ## the inner loop: formatting, clippy and unit tests of what decides
+check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides
 	cargo fmt --check
 	cargo clippy --locked -p domain --all-targets -- -D warnings
 	cargo test --locked -p domain
 
-lint: .venv/ready ## formatting, clippy, templates
+lint: .venv/ready ## 2 min: formatting, clippy, templates
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p domain -- -D warnings # alone: with what others need of its dependencies it could do more
 	.venv/bin/sam validate --lint --template template.yaml
 	.venv/bin/cfn-lint template.yaml member-role.yaml
 
-build: .venv/ready ## the function for AWS, as target/lambda/iam-responder/bootstrap.zip
-	.venv/bin/pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.17.0
-	rustup target add aarch64-unknown-linux-gnu
+build: .venv/built ## 5 min: the function for AWS, as target/lambda/iam-responder/bootstrap.zip
 	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo-lambda lambda build --release --arm64 --locked --output-format zip
 
+bench: debug ## hours: the attacker experiment of docs/attacker.md; RUNS=100 for as many runs a setting
+	$(PYTHON) -m tests.experiments.attacker --runs $(or $(RUNS),10) --parallel 2
+
+test-sam: debug sam ## nightly, 10 min: `make local` and `sam local invoke` with Docker, or Debian's docker.io as root
+	@$(PYTHON) -m tests.sam_local
+
+picture: debug ## 1 min: record `make demo ATTACKER=1` as docs/attacker.svg
+	@$(PYTHON) -m tests.picture docs/attacker.svg
+
 debug: .venv/ready
-	@echo "Building the responder (a few minutes at first, seconds later) ..."
+	@echo "Building the responder (a few minutes at first, seconds later) ..." >&2
 	@cargo build --locked
 
-.venv/ready: tests/requirements.txt
-	@echo "Installing the simulated AWS and the Lambda runtime emulator into .venv ..."
-	@python3 -m venv .venv
+# Everything that can be missing is said before anything is installed.
+ready:
+	@command -v python3 >/dev/null || { echo "Python 3.11 or later is needed, and there is no python3. Install one from python.org, or with pyenv or uv." >&2; exit 1; }
+	@python3 tests/ready.py $(CHECKS) >/dev/null
+
+.venv/ready: tests/requirements.txt | ready
+	@python=$$(python3 tests/ready.py python) && "$$python" -m venv .venv
+	@$(PYTHON) tests/ready.py venv crates
+	@echo "Installing the simulated AWS and the Lambda runtime emulator into .venv ..." >&2
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+# What only a build for AWS or for a container needs: cargo-lambda, zig, and Rust's part for the architecture.
+.venv/built: tests/requirements-build.txt rust-toolchain.toml | .venv/ready
+	@echo "Installing cargo-lambda and zig into .venv ..." >&2
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements-build.txt
+	@if command -v rustup >/dev/null; then rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu; fi
 	@touch $@
 
 lock: ## pin the versions of tests/requirements.in anew
@@ -63,4 +94,4 @@ lock: ## pin the versions of tests/requirements.in anew
 	.venv/bin/pip freeze > tests/requirements.txt
 
 clean: ## remove everything that was built or installed here
-	rm -rf .venv target
+	rm -rf .venv target .aws-sam local

@@ -2,34 +2,38 @@
 
     python -m tests.attack
 
-The intruder has an administrator's stolen session. It creates a user with every permission and a key.
+The intruder has the session of a Lambda function that may do everything. It creates a user with every
+permission and a key.
 CloudTrail's event follows, as it does on AWS: by the forwarding rule of the member account and the
 rule of the responder's stack to the real binary. Cleans up after itself, also on Ctrl-C.
 """
 
-import signal
-import sys
-import time
+from .harness import terminal
 
-from .demo import MEMBER, SECURITY, Planted, paint, step, table, tell_people
-from .harness.processes import simulated_aws
-from .harness.victims import Role, allowed, user_state
-from .harness.world import World
+terminal.ends_quietly()
 
-BACKDOOR = "svc-backup"
+import sys  # noqa: E402
+import time  # noqa: E402
+
+from .demo import tell_people  # noqa: E402
+from .harness.plant import MEMBER, SECURITY, Planted  # noqa: E402
+from .harness.processes import simulated_aws  # noqa: E402
+from .harness.terminal import paint, say, step, table  # noqa: E402
+from .harness.victims import Role, allowed, user_state  # noqa: E402
+from .harness.world import World  # noqa: E402
+
+BACKDOOR = "service-jmokoe"
+LAMBDA = "report-lambda"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 CLOUDTRAIL_SECONDS = 3
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(paint("An intruder with an administrator's stolen session, against the real binary in a simulated AWS.\n", "bold"))
+    say(paint("An intruder in a Lambda function that may do too much, against the real responder.", "bold"))
     with simulated_aws() as url:
         world = World(url, member=MEMBER, security=SECURITY)
         try:
             play(world)
-        except KeyboardInterrupt:
-            sys.exit(130)
         finally:
             world.close()
 
@@ -37,16 +41,16 @@ def main():
 def play(world):
     world.deploy(SettleSeconds="12")
     world.control("cloudtrail", {"account": world.member, "seconds": CLOUDTRAIL_SECONDS})
-    administrator = Role(world, name="administrator")
-    stolen = administrator.session()
+    function = Role(world, name=LAMBDA)
+    stolen = function.session()
     world.connected()
-    step(1, f"Deployed template.yaml into account {SECURITY} and member-role.yaml into account {MEMBER}.")
+    step(1, f"Deployed template.yaml ({SECURITY}) and member-role.yaml ({MEMBER}).")
 
     stolen.create_user(UserName=BACKDOOR)
     told_at = time.time() + CLOUDTRAIL_SECONDS
     stolen.attach_user_policy(UserName=BACKDOOR, PolicyArn=ADMINISTRATOR)
     key = stolen.create_access_key(UserName=BACKDOOR)["AccessKey"]
-    step(2, f"The intruder created user {BACKDOOR} with AdministratorAccess and the key {key['AccessKeyId']}.")
+    step(2, f"By a session of the Lambda's role {LAMBDA} the intruder created user {BACKDOOR} with AdministratorAccess and a key.")
     backdoor = world.client("iam", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
     planted = Planted(f"user {BACKDOOR}", backdoor, lambda: user_state(world.iam, BACKDOOR))
     before = planted.rows()
@@ -55,13 +59,13 @@ def play(world):
     denied_at = when(world, "iam:AttachUserPolicy") - told_at
     step(4, f"The deny was in place {denied_at:.1f} s after that (a debug build, its cold start included).")
     over_at = when(world, "sns:Publish") - told_at
-    step(5, f"It had held for 12 s, and everyone was told, after {over_at:.1f} s:\n")
+    step(5, f"It had held for 12 s, and everyone was told, after {over_at:.1f} s.")
+    tell_people(world, [], verbose=False)
     table(planted.title, before, planted.rows())
     still = "yes" if allowed(stolen.list_users) else "no"
-    print(f"   The stolen session itself may still call iam:ListUsers: {still}. A CreateUser says nothing about who is behind")
-    print("   it: the alert names the creator, and a person who knows better sends")
-    print(f'   {{"command":"contain","account":"{MEMBER}","role":"administrator","reason":"made a backdoor"}}\n')
-    tell_people(world, [])
+    say(f"   The stolen session itself may still call iam:ListUsers: {still}. A CreateUser says")
+    say("   nothing about who is behind it: the alert names the creator, and a person sends")
+    say(f'   {{"command":"contain","account":"{MEMBER}","role":"{LAMBDA}","reason":"…"}}')
 
 
 def when(world, action):

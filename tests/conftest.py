@@ -1,7 +1,10 @@
-"""One simulated AWS for all tests; each test has accounts of its own in it."""
+"""The simulated AWS that the tests share, each with accounts of its own in it, and which tests start first."""
 
+import collections
+import concurrent.futures
 import contextlib
 import json
+import os
 import urllib.request
 
 import pytest
@@ -15,13 +18,31 @@ _running = contextlib.ExitStack()
 
 
 def pytest_configure(config):
-    if not hasattr(config, "workerinput"):
-        config.simulated_aws = _running.enter_context(simulated_aws())
+    config.addinivalue_line("markers", "seconds(n): about how long the test waits for time to pass; the longest start first")
+    if hasattr(config, "workerinput"):
+        return
+    if getattr(config.option, "maxschedchunk", 0) is None:
+        config.option.maxschedchunk = 1  # Whoever is free takes the next test, so that no process is left with the last ten.
+    # A process of Python keeps one core busy.
+    count = min(os.cpu_count(), getattr(config.option, "numprocesses", None) or 1)
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        config.simulated_aws = list(pool.map(lambda _: _running.enter_context(simulated_aws()), range(count)))
 
 
 def pytest_configure_node(node):
-    """The tests run in several processes; they share the one that the first started."""
-    node.workerinput["simulated_aws"] = node.config.simulated_aws
+    """The tests run in several processes; they share what the first started."""
+    every = node.config.simulated_aws
+    node.workerinput["simulated_aws"] = every[int(node.gateway.id.removeprefix("gw")) % len(every)]
+
+
+def pytest_collection_modifyitems(items):
+    """What waits long starts first: the others fill the time, and nothing is waited for at the end."""
+    items.sort(key=seconds, reverse=True)
+
+
+def seconds(item):
+    marker = item.get_closest_marker("seconds")
+    return marker.args[0] if marker else 0
 
 
 def pytest_unconfigure(config):
@@ -40,8 +61,11 @@ def pytest_sessionfinish(session, exitstatus):
     is_part = config.args != ["tests"] or config.option.keyword or config.option.deselect
     if hasattr(config, "workerinput") or exitstatus or is_part:
         return
-    with urllib.request.urlopen(f"{config.simulated_aws}/_sim/actions") as answer:
-        done = json.load(answer)
+    done = collections.defaultdict(set)
+    for url in config.simulated_aws:
+        with urllib.request.urlopen(f"{url}/_sim/actions") as answer:
+            for role, actions in json.load(answer).items():
+                done[role].update(actions)
     wrong = []
     for role, template, name in (
         ("iam-responder", templates.translated(), "ResponderRole"),
@@ -52,7 +76,7 @@ def pytest_sessionfinish(session, exitstatus):
         ("SecurityRemediationRole", yaml_parse(templates.member()), "SecurityRemediationRole"),
     ):
         allowed = allowed_actions(template["Resources"][name]) - PLATFORM
-        made = set(done.get(role, []))
+        made = done[role]
         wrong += [f"{role} was never seen to need {action}" for action in sorted(allowed - made)]
         wrong += [f"{role} did {action} unseen by the template" for action in sorted(made - allowed)]
     if wrong:
@@ -70,7 +94,7 @@ def allowed_actions(role):
 @pytest.fixture
 def world(request):
     config = request.config
-    url = config.workerinput["simulated_aws"] if hasattr(config, "workerinput") else config.simulated_aws
+    url = config.workerinput["simulated_aws"] if hasattr(config, "workerinput") else config.simulated_aws[0]
     world = World(url)
     yield world
     world.close()

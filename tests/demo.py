@@ -1,193 +1,181 @@
-"""Contains a victim in a simulated AWS, before your eyes.
+"""Contains whoever an event names in a simulated AWS, before your eyes.
 
-    python -m tests.demo [--plain] [events/….json]
+    make demo [EVENT=mine.json] [ATTACKER=1] [SETTLE=3] [VERBOSE=1]
+    make invoke [EVENT=mine.json]
 
-Starts the simulated AWS, deploys both templates into it, makes the identities that the event names,
-sends the event unchanged to the real binary under the real Lambda runtime emulator, and shows what
-changed. Cleans up after itself, also on Ctrl-C.
+Starts the simulated AWS, deploys both templates into it, makes the identities that the event names, sends the
+event unchanged to the real binary under the real Lambda runtime emulator, and shows what changed. With
+ATTACKER=1 somebody with the victim's key undoes all the while what the responder does.
 """
 
-import argparse
-import json
-import pathlib
-import signal
-import sys
-import time
+from .harness import terminal
 
-from .harness.processes import ROOT, simulated_aws
-from .harness.victims import Role, User, allowed
-from .harness.world import World
+terminal.ends_quietly()
 
-SECURITY, MEMBER = "999988887777", "111122223333"
-USER_ID, ROLE_ID, BOB_ID = "AIDACKCEVSQ6C2EXAMPLE", "AROADBQP57FF2AEXAMPLE", "AIDABOBBOBBOBBOBBOB22"
-KEY = "AKIAIOSFODNN7EXAMPLE"
-COLOURS = {"bold": "1", "red": "31", "green": "32", "grey": "90"}
+import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import http.client  # noqa: E402
+import json  # noqa: E402
+import pathlib  # noqa: E402
+import sys  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
 
+from .harness import plant  # noqa: E402
+from .harness.fight import Fight, Watch  # noqa: E402
+from .harness.processes import ROOT, simulated_aws  # noqa: E402
+from .harness.terminal import cut, paint, say, step, table  # noqa: E402
 
-def paint(text, colour):
-    return f"\033[{COLOURS[colour]}m{text}\033[0m" if sys.stdout.isatty() else text
-
-
-def step(number, text):
-    print(f"{paint(number, 'grey')}  {text}", flush=True)
+EXFILTRATION = "events/guardduty-exfiltration-iam-user-anomalous-behavior.json"
+# As IAM's: the change is visible at once, and enforced between two and six seconds later.
+LAG = (2, 6)
 
 
 def main():
     parser = argparse.ArgumentParser(prog="make demo")
-    parser.add_argument("event", nargs="?", default="events/guardduty-exfiltration-iam-user-anomalous-behavior.json")
+    parser.add_argument("event", nargs="?", default=EXFILTRATION)
     parser.add_argument("--plain", action="store_true", help="print the function's answer and nothing else")
+    parser.add_argument("--attacker", action="store_true", help="somebody with the victim's key fights back")
+    parser.add_argument("--settle", help="seconds that containment must be seen to hold")
+    parser.add_argument("--verbose", action="store_true", help="the whole alert too")
     arguments = parser.parse_args()
     path = pathlib.Path(arguments.event)
     try:
-        text = (path if path.is_absolute() else ROOT / path).read_text()
-        event = json.loads(text)
+        payload = json.loads((path if path.is_absolute() else ROOT / path).read_text())
     except (OSError, ValueError) as problem:
         sys.exit(f"{arguments.event} can't be read as an event: {problem}\nTry one of events/*.json.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        run(path.name, event, text, arguments.plain)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def run(name, event, text, plain):
-    if not plain:
-        print(paint("iam-responder: the real Lambda binary against a simulated AWS; no AWS account, no Docker.\n", "bold"))
+    event = plant.as_event(payload)
     with simulated_aws() as url:
-        world = World(url, region="us-gov-west-1" if "us-gov" in text else "us-east-1", member=MEMBER, security=SECURITY)
+        stage = plant.Stage(url, event)
         try:
-            show(world, name, event, text, plain)
+            plain(stage) if arguments.plain else show(stage, path.name, arguments)
         finally:
-            world.close()
+            stage.world.close()
 
 
-def show(world, name, event, text, plain):
-    world.deploy(
-        response_plan=True,
-        rotation=True,
-        Simulation="true",
-        TrustedProducts="product/aws/*,product/prowler/prowler,product/*/default",
-    )
-    victims = plant(world, text)
-    findings = import_findings(world, event)
-    responder = world.responder(part="restorer" if event.get("command") == "restore" else "responder")
-    if event.get("command") in ("restore", "status"):
-        world.responder().invoke({key: event[key] for key in ("account", "user", "role") if key in event} | {"command": "contain"})
+def prepare(stage, settle):
+    """The function for the event, and the identities it names."""
+    stage.deploy(SettleSeconds=settle)
+    world, event = stage.world, stage.event
+    planted, said = stage.plant()
+    findings = [world.finding(event, number) for number in plant.findings(event)]
+    responder = world.responder(part="restorer" if plant.command(event) == "restore" else "responder")
+    if planted and plant.command(event) in ("restore", "status"):
+        about = {key: event[key] for key in ("account", "user", "role") if key in event}
+        world.responder().invoke({**about, "command": "contain", "reason": "so that there is something to restore"})
         world.alerts()
-    if plain:
-        print(json.dumps(responder.invoke(event), indent=2))
-        return
-    step(1, f"Deployed template.yaml into account {SECURITY} and member-role.yaml into account {MEMBER}.")
-    was_contained = ", and contained it" if event.get("command") in ("restore", "status") else ""
-    step(2, f"Made {', '.join(victim.title for victim in victims)}, as the event names them{was_contained}.")
-    before = [victim.rows() for victim in victims]
-    step(3, f"Sending {name} to the function ...")
-    began = time.monotonic()
-    answer = responder.invoke(event)
-    step(4, f"It answered after {time.monotonic() - began:.2f} s (a debug build, its cold start included):\n")
-    tell(answer)
-    for victim, rows in zip(victims, before):
+    return responder, planted, said, findings
+
+
+def plain(stage):
+    responder, _, _, _ = prepare(stage, "0")
+    print(json.dumps(responder.invoke(stage.event), indent=2))
+
+
+def show(stage, name, arguments):
+    settle = arguments.settle or ("12" if arguments.attacker else "3")
+    say(paint("The real Lambda binary against a simulated AWS; no AWS account, no Docker.", "bold"))
+    responder, planted, said, findings = prepare(stage, settle)
+    world, event = stage.world, stage.event
+    step(1, f"Deployed template.yaml ({world.security}) and member-role.yaml ({', '.join([world.member, *stage.others])}).")
+    was_contained = ", and contained them" if plant.command(event) in ("restore", "status") else ""
+    if planted:
+        step(2, f"Made {', '.join(victim.title for victim in planted)}, as the event names them{was_contained}.")
+    for sentence in said or ([] if planted else ["The event names no identity to make."]):
+        step(2, sentence)
+    fight = None
+    if arguments.attacker:
+        victims = [victim.user for victim in planted if victim.user]
+        if not victims:
+            sys.exit("ATTACKER=1 needs an event that names a user: the attacker fights with the user's key.")
+        fight = Fight(world, victims[0], LAG)
+        say("   An attacker has the user's keys, and undoes what is done twice a second.")
+    before = [victim.rows() for victim in planted]
+    step(3, f"Sending {name} ...")
+    answer, seconds = watched(world, responder, event, fight, settle)
+    reports = reports_of(responder, answer)
+    step(4, f"It answered after {seconds:.1f} s (a debug build, its cold start included).")
+    tell_people(world, findings, arguments.verbose)
+    tell(answer, reports)
+    for victim, rows in zip(planted, before):
         table(victim.title, rows, victim.rows())
-    tell_people(world, findings)
+    if fight:
+        fight.over.set()
 
 
-class Planted:
-    """An identity, with the session or key that a thief would use."""
+def watched(world, responder, event, fight, settle):
+    """The answer, and how long it took; meanwhile what happens is shown."""
+    answered = []
 
-    def __init__(self, title, use, state):
-        self.title, self.use, self.state = title, use, state
+    def invoke():
+        # Where the demo is ended meanwhile, so is the function.
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answered.append(responder.invoke(event))
 
-    def rows(self):
-        rows = {"may call iam:ListUsers": "yes" if allowed(self.use.list_users) else "no"}
-        for what, value in self.state().items():
-            if isinstance(value, dict):
-                shown = [f"{key} {inner}" if isinstance(inner, str) else key for key, inner in value.items()]
-            else:
-                shown = value if isinstance(value, list) else [value or "-"]
-            rows[what] = "\n".join(shown) or "-"
-        return rows
-
-
-def plant(world, text):
-    victims = []
-    name = "backdoor" if '"backdoor"' in text else "alice"
-    if f'"{name}"' in text or f"/{name}" in text or KEY in text:
-        user = User(world, name=name, id=USER_ID, key=KEY)
-        victims.append(Planted(f"user {name}", user.session(), user.state))
-    if BOB_ID in text:
-        bob = User(world, name="bob", id=BOB_ID, groups=())
-        victims.append(Planted("user bob", bob.session(), bob.state))
-    if '"app"' in text:
-        role = Role(world, name="app", id=ROLE_ID)
-        victims.append(Planted("role app", role.session(), role.state))
-    return victims
+    call = threading.Thread(target=invoke, daemon=True)
+    watch = Watch(world, float(settle), told=fight is not None)
+    if fight:
+        fight.start()
+    call.start()
+    while call.is_alive():
+        call.join(0.1)
+        watch.look()
+    watch.look()
+    watch.last_word()
+    if not answered:
+        sys.exit(f"The function's process ended without an answer:\n{responder.output()}")
+    return answered[0], time.time() - watch.began
 
 
-def import_findings(world, event):
-    count = len(event.get("detail", {}).get("findings", [])) if "Imported V2" not in event.get("detail-type", "") else 0
-    return [world.finding(event, n) for n in range(count)]
+def reports_of(responder, answer):
+    """Those of the answer; where it is an error, those that were logged before."""
+    if "errorType" not in answer:
+        return answer.get("reports", [])
+    time.sleep(0.3)
+    return [json.loads(line["report"]) for line in responder.log_lines() if "report" in line]
 
 
-def tell(answer):
-    if "errorType" in answer:
-        print(paint(f"   {answer['errorType']}: {answer['errorMessage']}\n", "red"))
-        return
+def tell(answer, reports):
     if "status" in answer:
-        print(json.dumps(answer["status"], indent=2))
+        say(json.dumps(answer["status"], indent=2))
     if "restore" in answer:
-        tell_restore(answer["restore"])
-    for ignored in answer["ignored"]:
-        print(f"   ignored: {ignored['reason']}\n")
+        tell_verdict("restore", answer["restore"], "Restored")
+        for line in [*answer["restore"]["drift"], *answer["restore"]["stays"], *answer["restore"]["notes"]]:
+            say(paint(cut(f"     {line}"), "grey"))
+    for ignored in answer.get("ignored", []):
+        say(f"   ignored: {ignored['reason']}")
     for told in answer.get("told", []):
-        print(f"   told, not contained ({told['how']}, {told['outcome']}): {told['kind']} - {told['detail']}\n")
-    for report in answer["reports"]:
-        good = report["verdict"] == "Contained"
-        print(paint(f"   {report['playbook']}: {report['verdict']}", "green" if good else "red") + f" - {report['reason']}")
-        for action in report["actions"]:
-            print(f"     [{action['outcome']}] {action['action']} {action['target']}")
-        for note in report["notes"]:
-            print(paint(f"     note: {note}", "grey"))
-        trips = report["round_trips"]
-        first = f"{trips['first_barrier']} round trips to the first barrier, " if "first_barrier" in trips else ""
-        print(paint(f"     {first}{trips['total']} to the end, {trips['calls']} calls\n", "grey"))
+        say(f"   told, not contained ({told['how']}, {told['outcome']}): {told['kind']} - {told['detail']}")
+    for report in reports:
+        tell_verdict(report["playbook"], report, "Contained")
+        for line in [*report["open"], *report["notes"]]:
+            say(paint(cut(f"     {line}"), "grey"))
+    if "errorType" in answer:
+        say(paint(f"   {answer['errorType']}: {answer['errorMessage']}", "red"))
 
 
-def tell_restore(report):
-    good = report["verdict"] == "Restored"
-    print(paint(f"   restore: {report['verdict']}", "green" if good else "red") + f" - {report['reason']}")
-    for action in report["actions"]:
-        print(f"     [{action['outcome']}] {action['action']} {action['target']}")
-    for line in [*report["drift"], *report["stays"], *report["notes"]]:
-        print(paint(f"     {line}", "grey"))
-    print()
+def tell_verdict(what, report, good):
+    done = [f"{it['action']} {it['target'].rsplit('/', 1)[-1]}" for it in report["actions"] if it["outcome"] == "applied"]
+    if done:
+        say(cut(f"     applied: {', '.join(done)}"))
+    for it in report["actions"]:
+        if it["outcome"] != "applied":
+            say(f"     {it['outcome']}: {it['action']} {it['target']}")
+    say(paint(f"   {what}: {report['verdict']}", "green" if report["verdict"] == good else "red"))
+    say(f"     {report['reason']}")
 
 
-def table(title, before, after):
-    names = list(dict.fromkeys([*before, *after]))
-    cells = [(name, before.get(name, "-").split("\n"), after.get(name, "-").split("\n")) for name in names]
-    left = max(len(name) for name in names)
-    middle = max(len(line) for _, lines, _ in cells for line in [*lines, "before"])
-    print(paint(f"   {title:<{left}}  {'before':<{middle}}  after", "bold"))
-    for name, old, new in cells:
-        changed = old != new
-        for n in range(max(len(old), len(new))):
-            was, now = (lines[n] if n < len(lines) else "" for lines in (old, new))
-            line = f"   {name if n == 0 else '':<{left}}  {was:<{middle}}  "
-            print(line + (paint(now, "green") if changed else paint(now, "grey")))
-    print()
-
-
-def tell_people(world, findings):
+def tell_people(world, findings, verbose):
     for incident in world.incidents():
-        print(f"   incident      {incident['title']}")
+        say(cut(f"   incident      {incident['title']}"))
     for rotation in world.rotations():
-        print(f"   rotation      {rotation['DocumentName']} {rotation['AutomationExecutionStatus']}")
+        say(f"   rotation      {rotation['DocumentName']} {rotation['AutomationExecutionStatus']}")
     for finding in findings:
-        print(f"   Security Hub  workflow {finding()['Workflow']['Status']}: {finding()['Id']}")
+        say(cut(f"   Security Hub  workflow {finding()['Workflow']['Status']}: {finding()['Id']}"))
     for alert in world.alerts():
-        print(f"   alert         {alert['Subject']}\n")
-        print("\n".join(f"   | {line}" for line in alert["Message"].splitlines()))
-    print()
+        say(cut(f"   alert         {alert['Subject']}" + ("" if verbose else "  (VERBOSE=1: all of it)")))
+        if verbose:
+            say("\n".join(f"   | {line}" for line in alert["Message"].splitlines()))
 
 
 if __name__ == "__main__":

@@ -19,22 +19,26 @@ def url(world):
     return world.url
 
 
+@pytest.mark.seconds(14)
 def test_a_bot_that_fights_back_is_reported_and_never_wrongly_called_contained(url):
     """Whether it is outlasted depends on how busy this machine is; what is said of it does not."""
     result = one_run(url, Setting(accomplice=False))
     assert not result["false"] and result["reversals"] > 0
 
 
+@pytest.mark.seconds(14)
 def test_a_fast_bot_is_never_wrongly_called_contained(url):
     result = one_run(url, Setting(poll=0.05, accomplice=False))
     assert not result["false"] and result["reversals"] > 0
 
 
+@pytest.mark.seconds(14)
 def test_an_accomplice_keeps_the_verdict_down(url):
     result = one_run(url, Setting())
     assert not result["false"] and result["verdict"] in ("NotContained", "SuspectsOpen")
 
 
+@pytest.mark.seconds(14)
 def test_the_guardrail_makes_the_quarantine_hold_against_a_fast_bot(url):
     result = one_run(url, Setting(scp=True, poll=0.05, accomplice=False))
     assert (result["verdict"], result["contained"]) == ("Contained", True)

@@ -12,10 +12,8 @@ from .harness.world import POLICIES
 
 HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
 # As many as a response to this finding makes; the last test holds that there are no more.
-CALLS = 41
-RESTORE_CALLS = 40
-# The lease of the one that is killed: its Lambda timeout.
-LEASE = 4
+CALLS = 48
+RESTORE_CALLS = 50
 
 
 def stage(world):
@@ -32,18 +30,28 @@ def ending(world, user, finding):
 
 
 def kill_at(world, event, call, made, part="responder"):
-    """Ends the function while its call number `call` is under way; `made`: the call still counts."""
-    fault = {"after": call, "times": 1, "delay_ms": 1_500} | ({} if made else {"reset": "before"})
-    world.fault("*", **fault)
-    responder = world.responder(timeout=LEASE, part=part)
+    """Ends the function while its call number `call` is under way; `made`: the call still counts, and is
+    made when nobody waits for it any more. Then the lease of the one that was killed has run out."""
+    world.fault("*", after=call, times=1, hold=True, **({} if made else {"reset": "before"}))
+    responder = world.responder(part=part)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(quietly, responder, event)
-        while world.control(f"faults?account={world.member}")[-1]["times"] and not answer.done():
-            time.sleep(0.01)
+        wait_until(lambda: not world.faults()[-1]["times"] or answer.done())
         was_killed = not answer.done()
         world.emulators.remove(responder)
         responder.close()
+    if was_killed:
+        world.release()
+        wait_until(lambda: world.faults()[-1].get("through"))
+        world.let_leases_run_out()
     return was_killed
+
+
+def wait_until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def quietly(responder, event):
@@ -57,10 +65,7 @@ def quietly(responder, event):
 @pytest.mark.parametrize("call", range(CALLS))
 def test_a_crash_changes_nothing_in_the_end(world, call, made):
     user, event, finding = stage(world)
-    began = time.monotonic()
     assert kill_at(world, event, call, made), "the response makes fewer calls than CALLS"
-    # The call that nobody waits for is made late, and the lease runs out.
-    time.sleep(max(0, began + LEASE + 1 - time.monotonic()))
     answer = world.responder().invoke(event)
     assert answer["reports"][0]["verdict"] == "Contained", answer
     assert ending(world, user, finding) == {
@@ -79,7 +84,7 @@ def test_a_crash_changes_nothing_in_the_end(world, call, made):
     dynamodb = world.client("dynamodb", world.security)
     [table] = dynamodb.list_tables()["TableNames"]
     [record] = [it for it in dynamodb.scan(TableName=table)["Items"] if it["id"]["S"].startswith("record#")]
-    before = json.loads(record["before_state"]["S"])
+    [before] = [json.loads(value["S"])["before"] for name, value in record.items() if name.startswith("snapshot ")]
     assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
     assert before["tags"] == {} and before["permissions_boundary"] is None
     assert before["groups"] == ["developers", "operators"]
@@ -97,8 +102,7 @@ def stage_restore(world):
     before, event = user.state(), world.event("security-hub-simulation-administrator-access", user)
     world.finding(event)
     world.responder().invoke(event)
-    world.responder().invoke({"command": "contain", "account": world.member, "user": "alice"})
-    assert user.state()["policies"] == ["AWSDenyAll"]
+    assert user.state()["policies"] == []
     return user, before, {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
 
 
@@ -106,12 +110,10 @@ def stage_restore(world):
 @pytest.mark.parametrize("call", range(RESTORE_CALLS))
 def test_a_restore_goes_on_after_a_crash(world, call, made):
     user, before, command = stage_restore(world)
-    began = time.monotonic()
     assert kill_at(world, command, call, made, part="restorer"), "a restore makes fewer calls than RESTORE_CALLS"
     state = user.state()
-    is_lifted = "AWSDenyAll" not in state["policies"]
-    assert not is_lifted or (set(POLICIES) <= set(state["policies"]) and state["groups"] == before["groups"]), "lifted too early"
-    time.sleep(max(0, began + LEASE + 1 - time.monotonic()))
+    is_marked = "SecurityIncident" in state["tags"]
+    assert is_marked or (set(POLICIES) <= set(state["policies"]) and state["groups"] == before["groups"]), "the mark went too early"
     answer = world.responder(part="restorer").invoke(command)
     assert answer["restore"]["verdict"] in ("Restored", "NothingToDo"), answer
     keys = {key["AccessKeyId"]: "Inactive" for key in user.keys}

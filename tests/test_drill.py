@@ -48,6 +48,7 @@ def test_it_is_held_only_when_the_last_one_is_old_enough(world):
     assert len(world.writes()) == writes
 
 
+@pytest.mark.seconds(16)
 @pytest.mark.parametrize("broken", ["no-rule", "observe"])
 def test_a_responder_that_does_not_respond_is_an_alarm(world, broken):
     stage(world, connect=False)

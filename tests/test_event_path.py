@@ -51,6 +51,7 @@ def test_put_events_contains(world, tmp_path):
     assert answer["FailedEntryCount"] == 0 and answer["Entries"][0]["EventId"]
     assert eventually(lambda: not user.key_works() and "AWSDenyAll" in user.state()["policies"])
     assert eventually(lambda: len(world.alerts()) == 1)
+    assert len(world.deliveries()) == 1
 
 
 def test_the_rule_of_the_simulation_is_off_by_default(world, tmp_path):
@@ -58,7 +59,7 @@ def test_the_rule_of_the_simulation_is_off_by_default(world, tmp_path):
     user = User(world)
     responder = world.connected()
     put_events(world, world.event(SIMULATION, user), tmp_path)
-    time.sleep(2)
+    assert world.deliveries() == []
     assert user.key_works() and responder.log_lines() == []
 
 
@@ -68,7 +69,7 @@ def test_nobody_can_pass_for_guardduty(world, tmp_path):
     world.connected()
     [entry] = put_events(world, world.event(SIMULATION, user), tmp_path, source="aws.guardduty")["Entries"]
     assert entry["ErrorCode"] == "NotAuthorizedForSourceException"
-    time.sleep(2)
+    assert world.deliveries() == []
     assert user.key_works()
 
 
@@ -97,6 +98,7 @@ def test_a_backdoor_user_is_quarantined_by_way_of_the_forwarding_rule(world):
     assert eventually(lambda: not allowed(backdoor.list_users)), responder.output()
     assert eventually(lambda: "iam:TagUser" in world.writes())
     assert world.iam.list_user_tags(UserName="backdoor")["Tags"]
+    assert len(world.deliveries()) == 1
 
 
 def health_speaks(world, user, region):
@@ -161,7 +163,7 @@ def test_another_organisation_can_not_forward(world):
     intruder = User(world, name="intruder", groups=()).session()
     responder = world.connected()
     intruder.create_user(UserName="backdoor")
-    time.sleep(2)
+    assert world.deliveries() == []
     assert responder.log_lines() == []
 
 

@@ -115,6 +115,7 @@ def test_a_slow_aws_does_not_outlast_the_function(world):
     assert len(world.alerts()) == 1
 
 
+@pytest.mark.seconds(10)
 def test_slow_lists_do_not_hold_up_the_deny(world):
     """Only the identity itself is waited for."""
     world.deploy()

@@ -3,7 +3,7 @@
 //! Seven kinds of items, by the beginning of their `id`:
 //! - `lock#…`: the lease on a principal, with a fencing token. Of many concurrent
 //!   invocations one executes; the others leave their finding and go.
-//! - `record#…`: one identity by its unique ID. The snapshot is written once: a retry can't
+//! - `record#…`: one identity by its unique ID. Each response's snapshot is written once: a retry can't
 //!   overwrite it with the contained state.
 //! - `breaker#…`: the principals contained in one hour, in one account or in all.
 //! - `deferred#…`: the findings that the breaker put off in one hour.
@@ -30,8 +30,10 @@ use domain::outcome::Failure;
 mod breaker;
 mod digest;
 mod records;
+mod snapshots;
 
 pub use records::Ending;
+pub use snapshots::Opened;
 
 /// Every action on the table.
 pub const PERMISSIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];

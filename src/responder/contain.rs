@@ -21,6 +21,7 @@ use crate::invocation::Call;
 use crate::metrics;
 use crate::notify::{Scene, notify, update_waiting};
 
+mod beside;
 mod hold;
 mod judge;
 mod pace;
@@ -103,7 +104,8 @@ async fn close(ledger: &Ledger, lease: &Lease, scene: &Scene<'_>, progress: &mut
     // A principal that was left alone stays a new one for the breaker.
     let was_left_alone = matches!(verdict, Verdict::Refused | Verdict::Deferred);
     let ending = progress.identity.as_ref().filter(|_| !was_left_alone);
-    let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), applied });
+    let response = progress.response.as_deref();
+    let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), response, applied });
     let is_finished = progress.is_snapshot_saved || !(progress.has_struck() || lease.is_resumed);
     match ledger.close(lease, ending, is_finished).await {
         Ok(waiting) => update_waiting(scene, waiting, progress).await,

@@ -1,4 +1,5 @@
-"""python -m tests.aws [--port N]: serves the simulated AWS on loopback until it is stopped."""
+"""python -m tests.aws [--port N] [--listen ADDRESS]: serves the simulated AWS until it is stopped, on the
+loopback, and on the given addresses too: a container reaches those of its bridge."""
 
 import os
 
@@ -8,6 +9,7 @@ os.environ["VALIDATE_LAMBDA_S3"] = "false"  # The function's code runs elsewhere
 import argparse
 import signal
 import sys
+import threading
 
 # moto answers each service on first use after a stall; these are what a response touches.
 WARM = ("iam", "sts", "ssm", "ssmincidents", "securityhub", "sns", "sqs", "dynamodb")
@@ -29,22 +31,30 @@ def application():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--listen", action="append", default=[])
     arguments = parser.parse_args()
     # moto's own web server closes every connection after one answer; no client could keep one.
     # A slow call keeps its thread until it is through: enough of them for the tests of slowness.
     from cheroot.wsgi import Server
 
-    server = Server(("127.0.0.1", arguments.port), application(), numthreads=160, request_queue_size=256)
-    server.nodelay = True
-    server.prepare()
+    served, port = application(), arguments.port
+    servers = []
+    for address in ["127.0.0.1", *arguments.listen]:
+        servers.append(Server((address, port), served, numthreads=160, request_queue_size=256))
+        servers[-1].nodelay = True
+        servers[-1].prepare()
+        port = servers[-1].bind_addr[1]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    print(f"simulated AWS on http://127.0.0.1:{server.bind_addr[1]}", flush=True)
+    print(f"simulated AWS on http://127.0.0.1:{port}", flush=True)
+    for server in servers[1:]:
+        threading.Thread(target=server.serve, daemon=True).start()
     try:
-        server.serve()
+        servers[0].serve()
     except KeyboardInterrupt:
         pass
     finally:
-        server.stop()
+        for server in servers:
+            server.stop()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
 """The control plane: what a test needs and AWS has no API for.
 
-POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "reset", "after", "accounts"}
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "hold", "reset", "after", "accounts"}
+POST /_sim/release           {"account"}: the calls that a fault holds go on
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+POST /_sim/crowd             {"account", "users"}: so many users, in an account that lists as many as are asked for
+POST /_sim/used              {"account", "role", "at"}: when IAM says that the role was used last
 POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
 POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
+POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
 GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
+GET  /_sim/deliveries?account=N what rules handed to its functions; answered when nothing is under way
 """
 
 import datetime as dt
@@ -22,11 +27,21 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, dispatch, eventbridge, lag
+from .operations import iam, security_hub
 
 
 def fault(body, _):
     with dispatch.LOCK:
         dispatch.FAULTS.append({"times": -1, **body})
+    return {}
+
+
+def release(body, _):
+    with dispatch.RELEASED:
+        for fault in dispatch.FAULTS:
+            if body["account"] in fault["accounts"]:
+                fault["hold"] = False
+        dispatch.RELEASED.notify_all()
     return {}
 
 
@@ -77,6 +92,21 @@ def faults(_, query):
         return [fault for fault in dispatch.FAULTS if query["account"][0] in fault["accounts"]]
 
 
+def crowd(body, _):
+    backend = iam_backends[body["account"]][body.get("partition", "aws")]
+    for number in range(body["users"]):
+        backend.create_user(body.get("region", "us-east-1"), f"employee-{number:05}")
+    iam.LONG_PAGES.add(body["account"])
+    return {}
+
+
+def used(body, _):
+    roles = iam_backends[body["account"]][body.get("partition", "aws")].roles.values()
+    role = next(role for role in roles if role.name == body["role"])
+    role.last_used = dt.datetime.fromisoformat(body["at"]).replace(tzinfo=None)
+    return {}
+
+
 def function(body, _):
     eventbridge.FUNCTIONS[body["arn"]] = body["url"]
     return {}
@@ -92,10 +122,19 @@ def cloudtrail(body, _):
     return {}
 
 
+def deliveries(_, query):
+    return eventbridge.deliveries(query["account"][0])
+
+
+def hub_administrator(body, _):
+    security_hub.ADMINISTRATORS[body["account"]] = body["administrator"]
+    return {}
+
+
 def actions(_, __):
     """What each role was let do, by the role's name."""
     with dispatch.LOCK:
-        entries = list(dispatch.JOURNAL)
+        entries = [entry for account in dispatch.JOURNAL.values() for entry in account]
     done = {}
     for entry in entries:
         if entry.get("decision") == "allow" and ":assumed-role/" in (entry.get("principal") or ""):
@@ -104,21 +143,25 @@ def actions(_, __):
 
 
 def journal(_, query):
-    account = query.get("account", [None])[0]
     with dispatch.LOCK:
-        entries = list(dispatch.JOURNAL)
-    return dispatch.plain([entry for entry in entries if account in (None, entry.get("account"))])
+        entries = list(dispatch.JOURNAL.get(query["account"][0], ()))
+    return dispatch.plain(entries)
 
 
 ROUTES = {
     ("POST", "/_sim/fault"): fault,
+    ("POST", "/_sim/release"): release,
     ("POST", "/_sim/identify"): identify,
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
+    ("POST", "/_sim/crowd"): crowd,
+    ("POST", "/_sim/used"): used,
     ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
+    ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
+    ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,
     ("GET", "/_sim/journal"): journal,

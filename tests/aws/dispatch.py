@@ -3,6 +3,7 @@
 import collections
 import datetime as dt
 import fnmatch
+import itertools
 import json
 import threading
 import time
@@ -19,8 +20,13 @@ from moto.utilities.utils import get_partition
 from . import authorization, callers, eventbridge, lag, model
 
 LOCK = threading.RLock()
-JOURNAL = []
+# By account; a call that never reached the account it was for is kept under None.
+JOURNAL = collections.defaultdict(list)
 FAULTS = []
+# Of every call, in the order in which they ended.
+_NUMBERS = itertools.count(1)
+# Told when a fault lets go of the calls it holds.
+RELEASED = threading.Condition(LOCK)
 # moto checks a condition and then writes; AWS does both at once.
 ONE_AT_A_TIME = collections.defaultdict(threading.RLock)
 
@@ -62,21 +68,25 @@ def dispatch(self, request, full_url=None, headers=None):
     operation = get_service_model(self.boto3_service_name).operation_model(name)
     self.sim_body = request.environ["sim.body"]
     entry = {"action": action, "began": began, "region": self.region, "key": self.get_access_key()}
-    answer = answered(self, action, operation, entry)
+    fault = planned_fault(action, self)
+    answer = answered(self, action, operation, entry, fault)
     if entry.pop("reset_after", False):
         answer = RESET
     entry.update(ended=time.time(), status=int(answer[0]), error=answer[2][:400] if int(answer[0]) >= 400 else None)
     with LOCK:
-        entry["seq"] = len(JOURNAL) + 1
-        JOURNAL.append(entry)
+        entry["seq"] = next(_NUMBERS)
+        JOURNAL[entry.get("account")].append(entry)
+        if fault:
+            fault["through"] = fault.get("through", 0) + 1
     return answer
 
 
-def answered(self, action, operation, entry):
+def answered(self, action, operation, entry, fault):
     service, name = action.split(":")
-    fault = planned_fault(action, self)
     if fault:
         time.sleep(fault.get("delay_ms", 0) / 1000)
+        with RELEASED:
+            RELEASED.wait_for(lambda: not fault.get("hold"), 60)
         if fault.get("reset") == "before":
             entry["decision"] = "fault"
             return RESET
@@ -159,10 +169,7 @@ def error(response, code, message, status):
 
 def account_of_key(key):
     """moto's own search builds an IAM backend for every partition of every account: 1.5 s at first."""
-    for account, backends in list(iam_backends.items()):
-        if any(key in backend.access_keys for backend in list(backends.values())):
-            return account
-    return "123456789012"
+    return callers.account_of(key) or "123456789012"
 
 
 _current_account = BaseResponse.get_current_account

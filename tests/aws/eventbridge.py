@@ -6,6 +6,7 @@ retries, without AWS's minutes between them, then the on-failure destination.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
+import collections
 import copy
 import datetime as dt
 import json
@@ -34,6 +35,11 @@ INVOKE_CONFIGS = {}
 BUS_POLICIES = {}
 # CloudTrail takes seconds to minutes. By account; nothing is waited for where it is not set.
 CLOUDTRAIL_SECONDS = {}
+# The events that functions were handed, by the functions' account.
+_DELIVERIES = collections.defaultdict(list)
+# How much is going on behind an account's calls.
+_UNDER_WAY = collections.Counter()
+_ENDED = threading.Condition()
 
 
 def matches(pattern, event):
@@ -68,6 +74,29 @@ def _one(condition, values):
         pattern = ".*".join(map(re.escape, argument.split("*")))
         return any(re.fullmatch(pattern, text, re.S) for text in texts)
     raise NotImplementedError(f"the pattern operator {operator}")
+
+
+def _in_background(account, work, *arguments, after=0):
+    def run():
+        try:
+            work(*arguments)
+        finally:
+            with _ENDED:
+                _UNDER_WAY[account] -= 1
+                _ENDED.notify_all()
+
+    with _ENDED:
+        _UNDER_WAY[account] += 1
+    timer = threading.Timer(after, run)
+    timer.daemon = True
+    timer.start()
+
+
+def deliveries(account):
+    """The events that the account's functions were handed, once all that is under way has ended."""
+    with _ENDED:
+        _ENDED.wait_for(lambda: not _UNDER_WAY[account], 60)
+        return list(_DELIVERIES[account])
 
 
 def emit(account, region, source, detail_type, detail):
@@ -107,7 +136,9 @@ def send_to_targets(rule, original_event, transform_input=True):
             if not _forward(target, event):
                 _keep_unforwarded(rule, target, event)
         elif target["Arn"] in FUNCTIONS:
-            threading.Thread(target=_invoke, args=(target["Arn"], copy.deepcopy(event)), daemon=True).start()
+            account = target["Arn"].split(":")[4]
+            _DELIVERIES[account].append({"function": target["Arn"], "event": event["id"]})
+            _in_background(account, invoke_later, target["Arn"], copy.deepcopy(event))
 
 
 def _forward(target, event):
@@ -140,13 +171,18 @@ def _keep_unforwarded(rule, target, event):
         sqs_backends[account][region].send_message(name, json.dumps(event))
 
 
-def _invoke(arn, event):
+def invoke(arn, event):
+    """What the function answers: one invocation at a time, which is what the emulator takes."""
+    with _BUSY.setdefault(arn, threading.Lock()):
+        return _call(FUNCTIONS.get(arn), event)
+
+
+def invoke_later(arn, event):
     account, name = arn.split(":")[4], arn.split(":")[6]
     config = INVOKE_CONFIGS.get((account, name), {})
     answer = None
     for _ in range(1 + int(config.get("MaximumRetryAttempts", 2))):
-        with _BUSY.setdefault(arn, threading.Lock()):
-            answer = _call(FUNCTIONS.get(arn), event)
+        answer = invoke(arn, event)
         if answer is not None and "errorType" not in answer:
             return
     queue = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
@@ -211,7 +247,7 @@ def created_user(caller, region, user, request):
         "eventCategory": "Management",
     }
     tell = (caller.account, home, "aws.iam", "AWS API Call via CloudTrail", detail)
-    threading.Timer(CLOUDTRAIL_SECONDS.get(caller.account, 0), emit, tell).start()
+    _in_background(caller.account, emit, *tell, after=CLOUDTRAIL_SECONDS.get(caller.account, 0))
 
 
 class EventInvokeConfig(CloudFormationModel):

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 """
 
 import datetime as dt
+import functools
 import ipaddress
 import json
 import re
@@ -24,8 +25,19 @@ def glob(pattern, text, ignore_case=False):
     """`*` and `?`, over the whole text."""
     if ignore_case:
         pattern, text = pattern.lower(), text.lower()
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+@functools.lru_cache(4096)
+def _compiled(pattern):
     parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
-    return re.fullmatch("".join(parts), text, re.S) is not None
+    return re.compile("".join(parts), re.S)
+
+
+@functools.lru_cache(4096)
+def _parsed(document):
+    """Nobody changes what they get: documents are read by every call."""
+    return json.loads(document)
 
 
 def arn_like(pattern, arn):
@@ -139,7 +151,7 @@ def evaluate(documents, action, resources, context, who=None):
     """'allow', 'deny' or 'implicit', for documents of one kind. `who` is for trust policies."""
     allowed = set()
     for document in documents:
-        document = json.loads(document) if isinstance(document, str) else document
+        document = _parsed(document) if isinstance(document, str) else document
         for statement in as_list(document["Statement"]):
             if not _statement_applies(statement, action, context, who):
                 continue

@@ -1,6 +1,7 @@
 """The simulated AWS and the Lambda runtime emulator, as processes that end with their owner."""
 
 import contextlib
+import functools
 import importlib.util
 import itertools
 import json
@@ -16,19 +17,32 @@ import time
 import urllib.error
 import urllib.request
 
+from . import keeper
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / "target" / "debug" / "iam-responder"
 
 
-# Below the ports that the system gives to connections, and apart for each of the tests' processes:
-# a port that was free a moment ago would sometimes be another emulator's by the time it is used.
-_PORTS_EACH = 2_000
-_first_port = 12_000 + _PORTS_EACH * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 10)
-_ports = itertools.cycle(range(_first_port, _first_port + _PORTS_EACH))
+@functools.cache
+def _ports():
+    """Ports that are this process's alone, as long as it holds the first of them: one that was free a moment
+    ago would sometimes be another test's emulator by the time it is used. They lie below those that the
+    system gives to connections."""
+    for first in range(12_000, 32_000, 500):
+        claim = socket.socket()
+        with contextlib.suppress(OSError):
+            claim.bind(("127.0.0.1", first))
+            _claims.append(claim)
+            return itertools.cycle(range(first + 1, first + 500))
+        claim.close()
+    raise RuntimeError("no ports are left between 12000 and 32000")
+
+
+_claims = []
 
 
 def free_port():
-    for port in _ports:
+    for port in _ports():
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
@@ -36,12 +50,14 @@ def free_port():
 
 
 @contextlib.contextmanager
-def simulated_aws():
-    """The URL of a simulated AWS of its own."""
+def simulated_aws(port=0, listen=()):
+    """The URL of a simulated AWS of its own; `listen` are addresses beside the loopback's."""
+    options = [*(f"--port={it}" for it in [port] if it), *(f"--listen={address}" for address in listen)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.aws"], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            [sys.executable, "-m", "tests.aws", *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
         )
+        keeper.watch(process.pid)
         try:
             first = process.stdout.readline()
             if "http://" not in first:
@@ -60,6 +76,7 @@ def stop(process):
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    keeper.forget(process.pid)
 
 
 def emulator_path():
@@ -91,6 +108,7 @@ class Emulator:
         addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
         command = [str(emulator_path()), "--log-level", "error", *addresses, str(binary)]
         self.process = subprocess.Popen(command, env=settings, stdout=self.log, stderr=self.log, start_new_session=True)
+        keeper.watch(self.process.pid)
         self.answered = 0
         wait_for(port, self.process)
 

@@ -1,5 +1,6 @@
 """Identities to rescue, and what they can do. All through boto3."""
 
+import contextlib
 import json
 
 from botocore.exceptions import ClientError
@@ -27,7 +28,8 @@ class User:
         for policy in policies:
             iam.attach_user_policy(UserName=name, PolicyArn=f"arn:{world.partition}:iam::aws:policy/{policy}")
         for group in groups:
-            iam.create_group(GroupName=group)
+            with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+                iam.create_group(GroupName=group)
             iam.add_user_to_group(GroupName=group, UserName=name)
         iam.put_user_policy(UserName=name, PolicyName="bucket", PolicyDocument=INLINE)
 

@@ -29,17 +29,18 @@ class World:
         self.url, self.region = url, region
         self.security, self.member = security or random_account(), member or random_account()
         self.emulators = []
+        self.clients = {}
 
     def client(self, service, account=None, region=None, **credentials):
-        """A boto3 client: an administrator of the member account unless told otherwise."""
+        """A boto3 client: an administrator of the member account unless told otherwise. Making one takes
+        longer than most calls, so that it is kept."""
         key = {"aws_access_key_id": f"SIMADMIN{account or self.member}", "aws_secret_access_key": "any"}
-        return boto3.client(
-            service,
-            region_name=region or self.region,
-            endpoint_url=self.url,
-            config=Config(retries={"max_attempts": 1}, inject_host_prefix=False),
-            **(credentials or key),
-        )
+        options = {"region_name": region or self.region, **(credentials or key)}
+        known = (service, *sorted(options.items()))
+        if known not in self.clients:
+            config = Config(retries={"max_attempts": 1}, inject_host_prefix=False)
+            self.clients[known] = boto3.client(service, endpoint_url=self.url, config=config, **options)
+        return self.clients[known]
 
     @functools.cached_property
     def iam(self):
@@ -63,13 +64,47 @@ class World:
         """From now on, or `times` times, our calls of the action fail so, or take `delay_ms`."""
         self.control("fault", {"action": action, "code": code, "accounts": [self.member, self.security], **fields})
 
+    def release(self):
+        """The calls that a fault with `hold` keeps waiting go on."""
+        self.control("release", {"account": self.member})
+
+    def faults(self):
+        """What is left of each fault: `times`, and how many calls are `through` with it."""
+        return self.control(f"faults?account={self.member}")
+
+    def let_leases_run_out(self):
+        """As if the time that every claim was made for had passed."""
+        dynamodb = self.client("dynamodb", self.security)
+        [table] = dynamodb.list_tables()["TableNames"]
+        for item in dynamodb.scan(TableName=table)["Items"]:
+            if "lease_until" in item:
+                dynamodb.update_item(
+                    TableName=table,
+                    Key={"id": item["id"]},
+                    UpdateExpression="SET lease_until = :past",
+                    ExpressionAttributeValues={":past": {"N": "1"}},
+                )
+
+    def deliveries(self):
+        """What the rules handed to functions, when all that was under way has ended."""
+        return [each for account in (self.member, self.security) for each in self.control(f"deliveries?account={account}")]
+
     def journal(self):
         """Every call that a principal of either account made, without the administrators'."""
         entries = [e for account in (self.member, self.security) for e in self.control(f"journal?account={account}")]
         return sorted((e for e in entries if not e["key"].startswith("SIMADMIN")), key=lambda e: e["began"])
 
-    def deploy(self, member_external_id=EXTERNAL_ID, response_plan=False, rotation=False, **parameters):
-        """Both stacks, as the README says, with CloudFormation."""
+    def deploy(self, member_external_id=EXTERNAL_ID, members=(), **parameters):
+        """Both stacks, as the README says, with CloudFormation; the member's in other accounts too, if wanted."""
+        outputs = self.deploy_responder(**parameters)
+        for account in [self.member, *members]:
+            self.deploy_member(account, outputs, member_external_id)
+        self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
+        queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
+        self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
+        return self
+
+    def deploy_responder(self, response_plan=False, rotation=False, **parameters):
         if response_plan:
             incidents = self.client("ssm-incidents", self.security)
             incidents.create_replication_set(regions={self.region: {}})
@@ -82,28 +117,28 @@ class World:
         outputs = self.stack(self.security, json.dumps(templates.translated(), default=str), parameters)
         self.responder_role = outputs["ResponderRoleArn"]
         self.topic = outputs["AlertTopicArn"]
+        return {**parameters, **outputs}
+
+    def deploy_member(self, account, given, external_id=EXTERNAL_ID):
+        """`given` are the parameters and outputs of the responder's stack."""
         self.stack(
-            self.member,
+            account,
             templates.member(),
             {
                 "ResponderRoleArn": self.responder_role,
-                "RestorerRoleArn": outputs["RestorerRoleArn"],
-                "EventBusArn": outputs["EventBusArn"],
-                "DrillAccount": parameters.get("DrillAccount", ""),
-                "DrillerRoleArn": outputs.get("DrillerRoleArn", ""),
+                "RestorerRoleArn": given["RestorerRoleArn"],
+                "EventBusArn": given["EventBusArn"],
+                "DrillAccount": given.get("DrillAccount", ""),
+                "DrillerRoleArn": given.get("DrillerRoleArn", ""),
                 "ResponderRegion": self.region,
-                "ExternalId": member_external_id,
+                "ExternalId": external_id,
                 "OrganizationId": ORGANIZATION,
-                "RotationDocument": parameters.get("RotationDocument", ""),
+                "RotationDocument": given.get("RotationDocument", ""),
             },
         )
         # A role that is as young as the response would be a suspect.
-        for role in self.iam.list_roles()["Roles"]:
-            self.identify(role=role["RoleName"], created="2020-01-01T00:00:00")
-        self.inbox = self.client("sqs", self.security).create_queue(QueueName="inbox")["QueueUrl"]
-        queue_arn = f"arn:{self.partition}:sqs:{self.region}:{self.security}:inbox"
-        self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
-        return self
+        for role in self.client("iam", account).list_roles()["Roles"]:
+            self.identify(account=account, role=role["RoleName"], created="2020-01-01T00:00:00")
 
     def stack(self, account, body, parameters):
         cloudformation = self.client("cloudformation", account)
@@ -118,17 +153,16 @@ class World:
     def responder(self, timeout=None, binary=None, part="responder", **changes):
         """The binary under the emulator, with the environment, the timeout and the role of the
         deployed function for that part; `changes` go on top."""
-        functions = self.client("lambda", self.security)
-        names = [it["FunctionName"] for it in functions.list_functions()["Functions"]]
-        configurations = (functions.get_function_configuration(FunctionName=name) for name in names)
-        function = next(it for it in configurations if it["Environment"]["Variables"]["PART"] == part)
+        functions = self.client("lambda", self.security).list_functions()["Functions"]
+        function = next(it for it in functions if it["Environment"]["Variables"]["PART"] == part)
         credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
         variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
         environment = {**variables, **credentials}
         environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, **changes}
         options = {} if binary is None else {"binary": binary}
         emulator = Emulator(environment, timeout or function["Timeout"], **options)
-        emulator.arn = function["FunctionArn"]
+        emulator.arn, emulator.name = function["FunctionArn"], function["FunctionName"]
+        emulator.variables, emulator.credentials = variables, credentials
         self.emulators.append(emulator)
         return emulator
 
@@ -143,7 +177,8 @@ class World:
         text = (ROOT / folder / f"{name}.json").read_text()
         swaps = {"111122223333": self.member, "999988887777": self.security}
         if user:
-            swaps |= {"AIDACKCEVSQ6C2EXAMPLE": user.id, "AKIAIOSFODNN7EXAMPLE": user.keys[0]["AccessKeyId"]}
+            swaps |= dict.fromkeys(("AIDACKCEVSQ6C2EXAMPLE", "AIDABACKDOOR22EXAMPLE", "AIDADRILL2USER2EXAMPL"), user.id)
+            swaps |= {"AKIAIOSFODNN7EXAMPLE": user.keys[0]["AccessKeyId"]}
         if role:
             swaps |= {"AROADBQP57FF2AEXAMPLE": role.id}
         for old, new in swaps.items():
@@ -153,7 +188,9 @@ class World:
     def finding(self, event, number=0):
         """Imports the event's Security Hub finding, so that there is one to update."""
         finding = event["detail"]["findings"][number]
-        hub = self.client("securityhub", self.security, region=finding["Region"])
+        # Who imports a finding may leave its region out: it is the product's.
+        region = finding.get("Region") or finding["ProductArn"].split(":")[3]
+        hub = self.client("securityhub", self.security, region=region)
         answer = hub.batch_import_findings(Findings=[finding])
         assert answer["FailedCount"] == 0, answer
         return lambda: hub.get_findings(Filters={"Id": [{"Value": finding["Id"], "Comparison": "EQUALS"}]})["Findings"][0]

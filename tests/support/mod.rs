@@ -31,6 +31,8 @@ pub(crate) fn settings(part: &str, more: &[(&str, &str)]) -> Settings {
 pub(crate) fn files(folder: &str) -> Vec<(String, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    // Beside the events lie what is made into some, and the script that makes them new.
+    paths.retain(|it| it.extension().is_some_and(|it| it == "json"));
     paths.sort();
     let read = |path: PathBuf| {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! What is known of one identity: the snapshot, what was done to it, and whether it was restored.
+//! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::history::{Kept, Past, Restoration};
@@ -6,9 +6,8 @@ use domain::identity::Identity;
 use domain::ids::{AccountId, Arn};
 use domain::outcome::Failure;
 use domain::verdict::Verdict;
-use serde_json::Value;
 
-use super::{Item, Lease, Ledger, int, millis_now, number, string, text};
+use super::{Item, Lease, Ledger, int, millis_now, number, snapshots, string, text};
 use crate::errors::{failure, is};
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -20,6 +19,8 @@ pub struct Ending<'a> {
     pub identity: &'a Identity,
     pub verdict: Verdict,
     pub incident: Option<&'a str>,
+    /// The response in whose snapshot it is part.
+    pub response: Option<&'a str>,
     /// One JSON text an action.
     pub applied: Vec<String>,
 }
@@ -34,7 +35,7 @@ impl Ledger {
         format!("record#{account}#{}", identity.id)
     }
 
-    async fn item(&self, id: &str) -> Result<Item, Failure> {
+    pub(super) async fn item(&self, id: &str) -> Result<Item, Failure> {
         let request = self.client.get_item().table_name(&self.table).key("id", text(id)).consistent_read(true);
         Ok(request.send().await.map_err(|it| failure(&it))?.item.unwrap_or_default())
     }
@@ -44,7 +45,7 @@ impl Ledger {
         // An incident of long ago is over, and says nothing about what happens today.
         let is_recent = millis_now() - int(&item, "last_seen") < INCIDENT_MILLIS;
         let incident = string(&item, "incident").filter(|_| is_recent);
-        Ok(Past { verdict: verdict(&item), incident })
+        Ok(Past { verdict: verdict(&item), incident, responses: snapshots::open(&item) })
     }
 
     pub async fn kept(&self, identity: &Identity) -> Result<Kept, Failure> {
@@ -58,30 +59,6 @@ impl Ledger {
             Some(id) => Ok(Some(kept(&self.item(&id).await?))),
             None => Ok(None),
         }
-    }
-
-    /// Saves the snapshot before the first change that takes something away, and what is to be done. The
-    /// first state to be written stays, whatever later tries saw.
-    pub async fn save_snapshot(
-        &self,
-        identity: &Identity,
-        before: &Value,
-        planned: Vec<String>,
-    ) -> Result<(), Failure> {
-        let mut expression = "SET arn = :arn, principal = :name, before_state = if_not_exists(before_state, :before), \
-                              first_seen = if_not_exists(first_seen, :now)"
-            .to_owned();
-        let mut request = self
-            .update(&Self::record_of(identity))
-            .expression_attribute_values(":arn", text(&identity.arn))
-            .expression_attribute_values(":name", text(identity.name.as_str()))
-            .expression_attribute_values(":before", text(before.to_string()))
-            .expression_attribute_values(":now", number(millis_now()));
-        if !planned.is_empty() {
-            expression.push_str(" ADD planned :planned");
-            request = request.expression_attribute_values(":planned", AttributeValue::Ss(planned));
-        }
-        request.update_expression(expression).send().await.map(|_| ()).map_err(|it| failure(&it))
     }
 
     /// A holder whose lease was taken over meanwhile has an older fence: what it did is kept, its
@@ -101,6 +78,10 @@ impl Ledger {
         if let Some(incident) = ending.incident {
             expression.push_str(", incident = :incident");
             request = request.expression_attribute_values(":incident", text(incident));
+        }
+        if let Some(response) = ending.response {
+            expression.push_str(", #ended = :verdict");
+            request = request.expression_attribute_names("#ended", snapshots::ended(response));
         }
         match request.update_expression(expression).send().await {
             Ok(_) => Ok(()),
@@ -126,33 +107,11 @@ impl Ledger {
         let sent = request.expression_attribute_values(":at", number(passed_at)).send().await;
         sent.map(|_| ()).map_err(|it| failure(&it))
     }
-
-    /// Closes the record of a containment that was taken back: the next one begins anew. What was
-    /// done stays in it.
-    pub async fn keep_restoration(&self, lease: &Lease, identity: &Identity, it: Restoration) -> Result<(), Failure> {
-        let request = self
-            .update(&Self::record_of(identity))
-            .update_expression(format!(
-                "SET fence = :fence, restored_at = :at, restored_by = :by, restored_reason = :reason, \
-                 restored_state = if_not_exists(before_state, restored_state), {APPEND} REMOVE before_state, planned, verdict, incident, first_seen"
-            ))
-            // The second is a try of ours whose answer was lost.
-            .condition_expression(
-                "(attribute_exists(before_state) OR restored_at = :at) AND (attribute_not_exists(fence) OR fence <= :fence)",
-            )
-            .expression_attribute_values(":fence", number(lease.fence))
-            .expression_attribute_values(":at", number(it.at))
-            .expression_attribute_values(":by", text(it.by))
-            .expression_attribute_values(":reason", text(it.reason))
-            .expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":done", AttributeValue::L(it.applied.into_iter().map(text).collect()));
-        request.send().await.map(|_| ()).map_err(|it| failure(&it))
-    }
 }
 
 const LAST_DRILL: &str = "drill#last";
 
-const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
+pub(super) const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
 
 fn verdict(item: &Item) -> Option<Verdict> {
     string(item, "verdict")?.parse().ok()
@@ -160,11 +119,11 @@ fn verdict(item: &Item) -> Option<Verdict> {
 
 fn kept(item: &Item) -> Kept {
     let time = |name: &str| item.contains_key(name).then(|| int(item, name));
-    let planned = item.get("planned").and_then(|it| it.as_ss().ok());
+    let given_back = item.get("given_back").and_then(|it| it.as_ss().ok());
     let applied = item.get("applied").and_then(|it| it.as_l().ok()).into_iter().flatten();
     Kept {
-        before: string(item, "before_state").and_then(|it| serde_json::from_str(&it).ok()),
-        planned: planned.into_iter().flatten().cloned().collect(),
+        responses: snapshots::open(item),
+        given_back: given_back.into_iter().flatten().cloned().collect(),
         principal: string(item, "principal"),
         arn: string(item, "arn"),
         verdict: verdict(item),
@@ -177,6 +136,7 @@ fn kept(item: &Item) -> Kept {
             by: string(item, "restored_by").unwrap_or_default(),
             reason: string(item, "restored_reason").unwrap_or_default(),
             applied: Vec::new(),
+            given_back: Vec::new(),
         }),
     }
 }

@@ -20,12 +20,16 @@ pub struct Progress {
     /// What was done and then undone by somebody else, each time it was seen.
     pub reversals: Vec<String>,
     pub notes: Vec<String>,
+    /// Who or what may be involved, for a person to look at. Never part of a verdict.
+    pub leads: Vec<String>,
     /// What the playbook's changes don't stop, known from the start.
     pub suspects: Vec<String>,
     /// What still lets the identity act.
     pub open: Vec<String>,
     pub verdict: Option<Verdict>,
     pub reason: Option<String>,
+    /// The response in the ledger that this one is, or goes on with.
+    pub response: Option<String>,
     /// Only then may anything be taken away.
     pub is_snapshot_saved: bool,
     /// What the ledger could not do. It holds up nothing that adds, and makes the invocation an error.

@@ -37,6 +37,8 @@ pub struct Report {
     pub times_undone: usize,
     pub notes: Vec<String>,
     pub open: Vec<String>,
+    /// For a person to look at; never part of the verdict.
+    pub leads: Vec<String>,
     /// What was attached, joined and active before, for whoever has to put it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
@@ -84,6 +86,7 @@ impl Report {
             times_undone: progress.reversals.len(),
             notes: progress.notes.clone(),
             open: progress.open.clone(),
+            leads: progress.leads.clone(),
             before: progress.snapshot.as_ref().map(history::snapshot),
             timings_ms,
             round_trips,

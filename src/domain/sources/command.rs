@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::text;
 
 const CONTAIN_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "reason", "region"];
-const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "reason", "by", "force", "region"];
+const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "response", "reason", "by", "force", "region"];
 const STATUS_FIELDS: &[&str] = &["command", "account", "user", "role", "region"];
 
 pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeError> {
@@ -73,6 +73,7 @@ fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
         subject: subject(root, home)?,
         reason: root.get("reason").required()?.to_owned(),
         by: root.get("by").required()?.to_owned(),
+        response: root.get("response").optional()?.map(str::to_owned),
         force: force.is_true(),
     })))
 }

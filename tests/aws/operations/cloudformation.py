@@ -1,10 +1,18 @@
 """CloudFormation: the partition of a stack is that of its region (moto always says `aws`), and queues'
-policies, which moto leaves out."""
+policies, which moto leaves out.
 
+moto also reads a template anew for every stack and makes an RSA key pair for every KMS key, which takes
+longer than a response.
+"""
+
+import copy
+import functools
 import json
 
+from moto.cloudformation.models import Stack
 from moto.cloudformation.parsing import ResourceMap
 from moto.core.common_models import CloudFormationModel
+from moto.kms import models as kms
 from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
@@ -37,5 +45,13 @@ class QueuePolicy(CloudFormationModel):
         return policy
 
 
+def parsed_once(original):
+    parse = functools.lru_cache(original)
+    return staticmethod(lambda template: copy.deepcopy(parse(template)))
+
+
 def install():
     ResourceMap.__init__ = _with_partition
+    Stack.parse_template = parsed_once(Stack.parse_template)
+    # Our keys only encrypt; the pair is for signing.
+    kms.generate_private_key = functools.lru_cache(kms.generate_private_key)

@@ -1,18 +1,22 @@
-"""Security Hub: BatchUpdateFindings on imported findings, and GetFindings by ID.
+"""Security Hub: BatchUpdateFindings on imported findings, GetFindings by ID, and the events of imports.
 
 https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html
 """
 
+import copy
 import datetime as dt
 
 import moto.securityhub.urls
 from moto.core.responses import ActionResult
+from moto.securityhub.models import Finding, securityhub_backends
 from moto.securityhub.responses import SecurityHubResponse
 
 from ..dispatch import plain
 from ..eventbridge import emit
 
 MERGED = ("Workflow", "Severity")
+# The account that sees the findings of another, and gets their events.
+ADMINISTRATORS = {}
 
 
 def batch_update_findings(self):
@@ -33,15 +37,31 @@ def batch_update_findings(self):
 
 
 def telling(original):
-    """Every imported finding is an event of its account."""
+    """Every imported finding is an event of its account, and of the one that administrates it."""
 
     def batch_import_findings(self):
         answer = original(self)
-        for finding in self.sim_params["Findings"]:
-            emit(self.current_account, self.region, "aws.securityhub", "Security Hub Findings - Imported", {"findings": [plain(finding)]})
+        seen_by = [self.current_account, *filter(None, [ADMINISTRATORS.get(self.current_account)])]
+        for given in self.sim_params["Findings"]:
+            finding = completed(plain(given), self.region)
+            for account in seen_by:
+                keep(securityhub_backends[account][self.region], finding)
+                emit(account, self.region, "aws.securityhub", "Security Hub Findings - Imported", {"findings": [finding]})
         return answer
 
     return batch_import_findings
+
+
+def completed(finding, region):
+    """With what Security Hub adds to a finding.
+    https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format.html"""
+    return {"Region": region, "RecordState": "ACTIVE", "Workflow": {"Status": "NEW"}, "WorkflowState": "NEW", **finding}
+
+
+def keep(backend, finding):
+    """The one of the same ID and product is replaced."""
+    same = [it for it in backend.findings if (it.data["Id"], it.data["ProductArn"]) == (finding["Id"], finding["ProductArn"])]
+    backend.findings = [it for it in backend.findings if it not in same] + [Finding(finding["Id"], copy.deepcopy(finding))]
 
 
 def _find(self, identifier):

@@ -5,6 +5,7 @@ use aws_smithy_types::date_time::Format;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region, UniqueId};
+use crate::text;
 
 /// Who told us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,6 +53,11 @@ impl Threat {
         }
     }
 
+    /// Whether its playbook denies the identity everything, or a role's older sessions.
+    pub fn is_quarantine(self) -> bool {
+        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
+    }
+
     /// How much an answer to it holds back: an answer to a graver threat is one to a lesser as well, about
     /// the same identity. Whoever is denied everything can neither use a key nor a policy.
     pub const fn gravity(self) -> u8 {
@@ -77,11 +83,6 @@ impl Threat {
     /// From a playbook's ID.
     pub fn of_playbook(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.playbook() == id)
-    }
-
-    /// Whether its playbook denies the identity everything, or a role's older sessions.
-    pub fn is_quarantine(self) -> bool {
-        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
     }
 
     /// Somebody did something at a time; the others are states that last until they are mended.
@@ -145,6 +146,11 @@ pub enum Principal {
         id: Option<UniqueId>,
         session: Option<String>,
     },
+    /// A name without a word on whether a user or a role bears it. IAM tells: a name that both bear, or
+    /// nobody, leads to nobody.
+    UserOrRole {
+        name: PrincipalName,
+    },
     /// Only a long-term access key is known; IAM tells its owner.
     KeyOwner,
     Root,
@@ -158,7 +164,7 @@ impl Principal {
     pub fn unique_id(&self) -> Option<&UniqueId> {
         match self {
             Self::User { id, .. } | Self::Role { id, .. } => id.as_ref(),
-            Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
+            Self::UserOrRole { .. } | Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
         }
     }
 
@@ -173,6 +179,7 @@ impl Principal {
         match self {
             Self::User { name, id } => format!("user/{}", text(name, id)),
             Self::Role { name, id, .. } => format!("role/{}", text(name, id)),
+            Self::UserOrRole { name } => format!("user-or-role/{name}"),
             Self::KeyOwner => "key".to_owned(),
             Self::Root => "root".to_owned(),
             Self::NotContainable { .. } => "-".to_owned(),
@@ -212,6 +219,31 @@ pub struct Finding {
     pub security_hub: Option<HubReference>,
 }
 
+impl Finding {
+    /// As the ledger keeps it for whoever takes it up again: what others wrote is cut, so that no item grows
+    /// past what it may hold.
+    pub fn kept(&self) -> String {
+        let mut kept = self.clone();
+        for text in [&mut kept.title, &mut kept.kind].into_iter().chain(kept.creator.as_mut()) {
+            *text = text::cut(text, 500);
+        }
+        if let Principal::NotContainable { reason } = &mut kept.principal {
+            *reason = text::cut(reason, 1_000);
+        }
+        serde_json::json!(kept).to_string()
+    }
+
+    /// From what `kept` made. Valid, or not read at all.
+    pub fn from_kept(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The access key, or nothing.
+    pub fn access_key_text(&self) -> &str {
+        self.access_key.as_ref().map_or("", AccessKeyId::as_str)
+    }
+}
+
 fn rfc3339<S: Serializer>(time: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(it) => serializer.collect_str(it),
@@ -244,11 +276,11 @@ mod tests {
             Principal::NotContainable { reason: "federated".to_owned() },
         ] {
             finding.principal = principal;
-            let kept = serde_json::to_string(&finding).unwrap();
-            assert_eq!(serde_json::from_str::<Finding>(&kept).unwrap(), finding);
+            assert_eq!(Finding::from_kept(&finding.kept()).unwrap(), finding);
         }
-        let kept = serde_json::to_string(&finding).unwrap().replace("111122223333", "everywhere");
-        assert!(serde_json::from_str::<Finding>(&kept).is_err());
+        assert_eq!(Finding::from_kept(&finding.kept().replace("111122223333", "everywhere")), None);
+        finding.title = "x".repeat(100_000);
+        assert!(finding.kept().len() < 2_000);
     }
 
     #[test]

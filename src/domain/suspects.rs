@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const WINDOW_MILLIS: i64 = 24 * 3_600_000;
 /// How many are kept one by one; the others are counted.
 pub const MOST: usize = 200;
-/// What a person calls the ones that are only counted.
-pub const REST: &str = "rest";
+/// What a person calls all of them at once, those that are only counted included.
+pub const ALL: &str = "all";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspect {
@@ -30,8 +30,8 @@ pub struct Suspects {
     pub closed: BTreeSet<String>,
     /// How many more there were than are kept.
     pub more: usize,
-    /// Until when a person closed those that were only counted.
-    pub rest_closed_at: i64,
+    /// Until when a person closed all of them, in milliseconds since 1970.
+    pub all_closed_at: i64,
 }
 
 impl Suspects {
@@ -46,7 +46,7 @@ impl Suspects {
         let mut more = 0;
         for it in found {
             let is_known = self.open.contains_key(&it.id) || self.closed.contains(&it.id);
-            if is_known || (it.since > 0 && it.since <= self.rest_closed_at) {
+            if is_known || (it.since > 0 && it.since <= self.all_closed_at) {
                 continue;
             }
             if self.open.len() >= MOST {
@@ -65,7 +65,8 @@ impl Suspects {
     }
 
     pub fn words(&self) -> Vec<String> {
-        let rest = (self.more > 0).then(|| format!("open suspect: {} more, who are not listed (`{REST}`)", self.more));
+        let rest = (self.more > 0)
+            .then(|| format!("open suspect: {} more, who are not listed (`{ALL}` closes them)", self.more));
         self.open.values().cloned().chain(rest).collect()
     }
 }
@@ -99,7 +100,7 @@ mod tests {
         // Found again, they are not counted twice; closed, they are not found again.
         suspects.add((0..MOST + 3).map(suspect).collect());
         assert_eq!(suspects.more, 3);
-        (suspects.more, suspects.rest_closed_at) = (0, 1_000);
+        (suspects.more, suspects.all_closed_at) = (0, 1_000);
         suspects.add((0..MOST + 3).map(suspect).collect());
         assert_eq!(suspects.more, 0);
     }

@@ -1,9 +1,6 @@
 //! One payload, down to what it asks for and back up as one response.
 
-use std::time::SystemTime;
-
 use aws_lambda_events::event::sqs::SqsEvent;
-use aws_smithy_types::DateTime;
 use domain::command::Command;
 use domain::containment::grouping::{group, left_to_another};
 use domain::containment::relay::Relay;
@@ -18,21 +15,33 @@ use tracing::Instrument;
 use crate::contain::contain;
 use crate::contain::turns::Turns;
 use crate::drill::{self, drill};
+use crate::due;
 use crate::invocation::{Call, Context, Error};
 use crate::restore::restore;
 use crate::status::status;
+use crate::suspects;
+use crate::tell;
 
 /// The response of one invocation.
 #[derive(Debug, Default, Serialize)]
 pub struct Response {
     pub reports: Vec<Report>,
     pub ignored: Vec<Ignored>,
+    /// What people are told of and nobody is contained for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<tell::Entry>,
     /// Only in the answer to the command `restore`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<domain::restoration::report::Report>,
     /// Only in the answer to the command `drill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<drill::Report>,
+    /// How many findings the command `drop-deferred` dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<usize>,
+    /// Only in the answer to the command `close-suspect`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Value>,
     /// Only in the answer to the command `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
@@ -54,11 +63,11 @@ pub async fn handle(context: &Context, payload: Value, call: &Call) -> Result<Re
 
 async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: &Call) -> Result<Response, Error> {
     if let (Settings::Responder(settings), Some(relay)) = (settings, payload.get("continue"))
-        && settings.function_name.is_some()
+        && settings.own_name().is_some()
     {
         return go_on(context, settings, relay, call).await;
     }
-    let decoded = events(payload).iter().map(|it| decode(it, settings)).fold(Decoded::default(), Decoded::and);
+    let decoded = events(payload).iter().map(|it| read(it, settings)).fold(Decoded::default(), Decoded::and);
     match (&decoded.command, settings) {
         (Some(command), _) => answer(context, settings, command, call).await,
         (None, Settings::Responder(settings)) => respond(context, settings, decoded, call).await,
@@ -78,15 +87,30 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
             let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;
             finished(Response { drill: Some(report), ..Response::default() }, failed)
         }
+        (Command::Due, Settings::Responder(settings)) => {
+            let (reports, failed) = due::take_up(&context.aws, settings, call).await;
+            finished(Response { reports, ..Response::default() }, failed)
+        }
+        (Command::DropDeferred(command), Settings::Responder(settings)) => {
+            let (dropped, failed) = due::drop_deferred(&context.aws, settings, command, call).await;
+            finished(Response { dropped: Some(dropped), ..Response::default() }, failed)
+        }
+        (Command::CloseSuspect(command), Settings::Responder(settings)) => {
+            match suspects::close(&context.aws, settings, command, call).await {
+                Ok(closed) => Ok(Response { closed: Some(closed), ..Response::default() }),
+                Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
+            }
+        }
+        (Command::Digest, Settings::Responder(settings)) => {
+            finished(Response::default(), tell::send_due_digests(&context.aws, settings, call).await)
+        }
         (Command::Status(subject), Settings::Responder(_) | Settings::Restorer(_)) => {
             match status(&context.aws, settings, subject, call).await {
                 Ok(status) => Ok(Response { status: Some(status), ..Response::default() }),
                 Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
             }
         }
-        (Command::Restore(_) | Command::Drill { .. } | Command::Status(_), _) => {
-            Err(Error::Incomplete(vec!["this command is for another function".to_owned()]))
-        }
+        (_, _) => Err(Error::Incomplete(vec!["this command is for another function".to_owned()])),
     }
 }
 
@@ -109,11 +133,21 @@ fn events(payload: Value) -> Vec<Value> {
     }
 }
 
+/// What Security Hub imports goes to two functions: people are told by one of them, also of what is wrong.
+fn read(event: &Value, settings: &Settings) -> Decoded {
+    let mut decoded = decode(event, settings);
+    let is_hygiene = matches!(settings, Settings::Responder(it) if it.is_hygiene);
+    if is_hygiene && event.get("source").and_then(Value::as_str) == Some("aws.securityhub") {
+        decoded.told.clear();
+        decoded.malformed.clear();
+    }
+    decoded
+}
+
 /// A fight that outlasted the invocation before this one.
 async fn go_on(context: &Context, settings: &Responder, relay: &Value, call: &Call) -> Result<Response, Error> {
     let relay = Relay::deserialize(relay).map_err(|it| {
-        let event = "continue".to_owned();
-        let path = "continue".to_owned();
+        let (path, event) = ("continue".to_owned(), "continue".to_owned());
         Error::Malformed(vec![DecodeError { path, problem: text::line(&it.to_string(), 200), event }])
     })?;
     let (reports, failed) = in_span(context, settings, &relay, call, &Turns::new(1)).await;
@@ -127,13 +161,14 @@ async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call
     for group in group(decoded.findings) {
         match left_to_another(settings, &group.lead) {
             Some(reason) => ignored.push(reason.to_owned()),
-            None => relays.push(Relay {
-                group,
-                holder: call.request_id.clone(),
-                number: 0,
-                began: DateTime::from(SystemTime::now()).to_millis().unwrap_or_default(),
-                reversals: Vec::new(),
-            }),
+            None => {
+                // Two that turn out to be one identity must not pass for one holder of its lease.
+                let holder = match relays.len() {
+                    0 => call.request_id.clone(),
+                    number => format!("{}/{number}", call.request_id),
+                };
+                relays.push(Relay::new(group, holder));
+            }
         }
     }
     for reason in &ignored {
@@ -144,13 +179,18 @@ async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call
     let mut failed = Vec::new();
     let turns = Turns::new(relays.len());
     let each = relays.iter().map(|relay| in_span(context, settings, relay, call, &turns));
-    for (reports, failures) in futures_util::future::join_all(each).await {
+    let contained = futures_util::future::join_all(each);
+    let (ended, (told, untold)) = tokio::join!(contained, tell::tell(&context.aws, settings, &decoded.told, call));
+    response.told = told;
+    for (reports, failures) in ended {
         response.reports.extend(reports);
         failed.extend(failures);
     }
+    let is_malformed_alone = response.reports.is_empty() && untold.is_empty();
+    failed.extend(untold);
     if !decoded.malformed.is_empty() {
         failed.extend(decoded.malformed.iter().map(ToString::to_string));
-        if response.reports.is_empty() {
+        if is_malformed_alone {
             return Err(Error::Malformed(decoded.malformed));
         }
     }

@@ -102,7 +102,8 @@ def _function(params, account, region):
 
 
 def _table(params, account, region):
-    return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"]
+    table = f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"
+    return [f"{table}/index/{params['IndexName']}" if "IndexName" in params else table]
 
 
 # What each action is checked against.
@@ -135,6 +136,7 @@ RESOURCES = {
     "cloudformation:UpdateStack": _stack,
     "lambda:InvokeFunction": _function,
     "dynamodb:GetItem": _table,
+    "dynamodb:Query": _table,
     "dynamodb:UpdateItem": _table,
     "sns:Publish": lambda params, account, region: [params.get("TopicArn") or "*"],
 }

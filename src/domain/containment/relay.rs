@@ -1,7 +1,5 @@
 //! A fight that outlasts an invocation goes on in a new one, under the same lease.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::grouping::Group;
@@ -22,13 +20,15 @@ pub struct Relay {
     pub holder: String,
     /// How many invocations there were before.
     pub number: u32,
-    /// When the first of them began, in milliseconds since 1970.
-    pub began: i64,
     /// What was undone so far.
     pub reversals: Vec<String>,
 }
 
 impl Relay {
+    pub fn new(group: Group, holder: String) -> Self {
+        Self { group, holder, number: 0, reversals: Vec::new() }
+    }
+
     /// How it is to go on, or none when it has gone on for too long: a person must know.
     pub fn next(&self, reversals: &[String]) -> Option<Self> {
         let reversals = reversals.iter().rev().take(LINES).rev().cloned().collect();
@@ -37,11 +37,6 @@ impl Relay {
 
     pub fn is_continued(&self) -> bool {
         self.number > 0
-    }
-
-    /// How long it has gone on at `now`, in milliseconds since 1970.
-    pub fn age(&self, now: i64) -> Duration {
-        Duration::from_millis(u64::try_from(now - self.began).unwrap_or_default())
     }
 }
 
@@ -54,7 +49,7 @@ mod tests {
     #[test]
     fn it_goes_on_with_what_is_known_and_ends() {
         let group = Group { lead: finding(Threat::CompromisedCredential), others: Vec::new() };
-        let mut relay = Relay { group, holder: "first".to_owned(), number: 0, began: 1_000, reversals: Vec::new() };
+        let mut relay = Relay::new(group, "first".to_owned());
         let undone: Vec<_> = (0..100).map(|it| it.to_string()).collect();
         let mut times = 0;
         while let Some(next) = relay.next(&undone) {
@@ -63,6 +58,5 @@ mod tests {
             times += 1;
         }
         assert_eq!((times, relay.holder.as_str(), relay.reversals.first().unwrap().as_str()), (12, "first", "50"));
-        assert_eq!(relay.age(3_000), Duration::from_secs(2));
     }
 }

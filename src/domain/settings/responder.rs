@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::reader::{
-    Reader, arn, document, flag, generator, limits, parsed, playbook_mode, product, remediation_role, seconds, severity,
+    Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role,
+    seconds, severity,
 };
-use super::{Common, IdentityPattern, Mode, Part, Pattern, Untouchable};
+use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
 use crate::finding::Threat;
 use crate::ids::AccountId;
 
@@ -16,9 +17,6 @@ pub struct Responder {
     pub common: Common,
     /// This is the function for what can wait.
     pub is_hygiene: bool,
-    /// Its own name, by which it invokes itself when a fight outlasts an invocation. Absent where it does
-    /// not: then the event is tried again.
-    pub function_name: Option<String>,
     pub mode: Mode,
     /// By playbook ID; the others follow `mode`.
     pub playbook_modes: BTreeMap<&'static str, Mode>,
@@ -31,12 +29,16 @@ pub struct Responder {
     /// Distinct principals that may be contained automatically in an hour: in one account, in all.
     pub max_containments: (u32, u32),
     pub notices: Notices,
+    /// Whom to send commands to.
+    pub function_name: String,
 }
 
 /// Which events count.
 #[derive(Debug, Clone)]
 pub struct Eligibility {
     pub min_severity: f64,
+    /// What the operator says of GuardDuty's types and families, on top of the defaults.
+    pub finding_responses: Vec<FindingResponse>,
     pub simulation: bool,
     /// Where drills are held; absent where there are none.
     pub drill_account: Option<AccountId>,
@@ -68,14 +70,13 @@ pub struct Notices {
 const DEFAULT_GENERATORS: &str = "prowler-iam_user_administrator_access_policy=overprivileged-user,\
                                   prowler-iam_user_accesskey_unused=unused-user";
 
+const NOWHERE: &str = "$FUNCTION";
+
 impl Responder {
     pub(super) fn read(read: &mut Reader, part: Part) -> Self {
         let member_role = remediation_role(read);
-        // Lambda's own variable.
-        let name = read.optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.to_owned()));
         Self {
             is_hygiene: part == Part::Hygiene,
-            function_name: name.filter(|_| part == Part::Responder),
             mode: read.optional("MODE", Mode::from_str).unwrap_or(Mode::Observe),
             playbook_modes: read.list("PLAYBOOK_MODES", playbook_mode).into_iter().collect(),
             common: Common::read(read, member_role),
@@ -88,6 +89,11 @@ impl Responder {
                 quarantine_roles: read.optional("QUARANTINE_ROLES", flag).unwrap_or(false),
             },
             max_containments: read.optional("MAX_CONTAINMENTS_PER_HOUR", limits).unwrap_or((5, 20)),
+            // Lambda sets it; elsewhere it is the README's. The function for what can wait takes no commands, and
+            // is called after the one that does.
+            function_name: read
+                .optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.trim_end_matches("-hygiene").to_owned()))
+                .unwrap_or_else(|| NOWHERE.to_owned()),
             notices: Notices {
                 response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),
                 ops_items: read.optional("OPS_ITEMS", flag).unwrap_or(true),
@@ -95,6 +101,12 @@ impl Responder {
                 resolved_on_success: read.optional("RESOLVED_ON_SUCCESS", flag).unwrap_or(false),
             },
         }
+    }
+
+    /// By which it invokes itself when a fight outlasts an invocation. Absent where it does not: then the
+    /// event is tried again.
+    pub fn own_name(&self) -> Option<&str> {
+        Some(self.function_name.as_str()).filter(|it| !self.is_hygiene && *it != NOWHERE)
     }
 
     pub fn mode_of(&self, playbook: &str) -> Mode {
@@ -108,6 +120,7 @@ impl Eligibility {
         generator_threats.extend(DEFAULT_GENERATORS.split(',').filter_map(|it| generator(it).ok()));
         Self {
             min_severity: read.optional("MIN_SEVERITY", severity).unwrap_or(7.0),
+            finding_responses: read.list("FINDING_RESPONSES", finding_response),
             simulation: read.optional("SIMULATION", flag).unwrap_or(false),
             drill_account: read.optional("DRILL_ACCOUNT", parsed),
             trusted_creators: read.list("TRUSTED_CREATORS", IdentityPattern::parse),

@@ -13,25 +13,27 @@ use domain::change::Change;
 use domain::containment::playbooks::Case;
 use domain::containment::progress::Progress;
 use domain::identity::{Identity, Observed, Read, Unreadable};
+use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
+use super::entry::now_millis;
 use super::judge::{check_time, is_hopeless, judge, missing};
 use super::pace::Clock;
-use super::relay::now_millis;
 use super::strike::Engine;
 
 impl Engine<'_> {
     /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.
-    pub(super) async fn hold(&self, mut identity: Identity, began: Instant, progress: &mut Progress) {
+    pub(super) async fn hold(&self, mut identity: Identity, progress: &mut Progress) {
         let mut clock = Clock::start(self.settle);
         loop {
             if self.is_late() && !clock.has_settled() && self.hand_over(progress).await {
                 return;
             }
             if clock.has_settled() || self.is_late() {
-                let case = self.case(&identity);
                 let looked = now_millis();
-                let (observed, suspects) = tokio::join!(self.observe(&identity), self.suspects(&case, began));
+                let case = self.case(&identity);
+                let (observed, suspects) =
+                    tokio::join!(self.observe(&identity), self.suspects(&case, progress.past.first_seen));
                 let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
                 let is_last =
                     missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, progress);
@@ -77,14 +79,14 @@ impl Engine<'_> {
         &self,
         case: &Case<'_>,
         observed: &Observed,
-        (began, looked): (Instant, i64),
+        looked: i64,
         progress: &mut Progress,
     ) {
-        let suspects = self.suspects(case, began).await;
+        let suspects = self.suspects(case, progress.past.first_seen).await;
         judge(&[], observed, suspects, self.settle, progress);
         if progress.verdict == Some(Verdict::Contained) {
-            progress
-                .conclude(Verdict::Contained, "everything wanted is in place, as it was when it was last seen to hold");
+            let reason = "everything wanted is in place, as it was when it was last seen to hold";
+            progress.conclude(Verdict::Contained, reason);
         }
         progress.held_at = Some(looked).filter(|_| progress.verdict().is_success());
     }
@@ -132,11 +134,12 @@ impl Engine<'_> {
     }
 
     /// Whoever acts with the identity may have made others that still can.
-    async fn suspects(&self, case: &Case<'_>, began: Instant) -> Read<Vec<String>> {
+    async fn suspects(&self, case: &Case<'_>, first_seen: Option<i64>) -> Read<Vec<Suspect>> {
         if !self.playbook.has_adversary {
             return Ok(Vec::new());
         }
-        let read = || recently_created::since(&self.member.read, case.identity, began.elapsed().max(self.age()));
+        let from = Suspects::from(first_seen, self.now.to_millis().unwrap_or_default());
+        let read = || recently_created::since(&self.member.read, case.identity, from);
         self.member.patience.with(read).await
     }
 }

@@ -1,8 +1,5 @@
 //! Handing a fight on to the next invocation, before the time of this one is up.
 
-use std::time::{Duration, SystemTime};
-
-use aws_smithy_types::DateTime;
 use clients::relay;
 use domain::containment::progress::Progress;
 use domain::verdict::Verdict;
@@ -12,7 +9,7 @@ use super::strike::Engine;
 impl Engine<'_> {
     /// Whether another invocation goes on from here. The lease stays with it, and it tells how it ended.
     pub(super) async fn hand_over(&self, progress: &mut Progress) -> bool {
-        let (Some(function), Some(_)) = (self.function_name, self.ledger) else { return false };
+        let (Some(function), Some(_)) = (self.own_name, self.ledger) else { return false };
         let Some(next) = self.relay.next(&progress.reversals) else {
             progress.notes.push("it has gone on for too long to be handed on once more".to_owned());
             return false;
@@ -30,13 +27,4 @@ impl Engine<'_> {
             }
         }
     }
-
-    /// How long the response has gone on, over all its invocations.
-    pub(super) fn age(&self) -> Duration {
-        self.relay.age(now_millis())
-    }
-}
-
-pub(super) fn now_millis() -> i64 {
-    DateTime::from(SystemTime::now()).to_millis().unwrap_or_default()
 }

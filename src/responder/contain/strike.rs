@@ -1,21 +1,22 @@
 //! The strike: what stops the attacker goes out first, before anything is read that it does not need;
 //! then everything else that the playbook plans, what takes away only once the snapshot is saved.
 
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Home, Member};
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::Resolved;
-use clients::ledger::Ledger;
+use clients::ledger::{Hold, IdentityLease, Lease, Ledger};
 use domain::change::Change;
+use domain::containment::admission::Held;
 use domain::containment::playbooks::{Case, Plan, Playbook};
 use domain::containment::progress::Progress;
 use domain::containment::relay::Relay;
 use domain::containment::snapshot;
 use domain::finding::Finding;
-use domain::history::Past;
 use domain::identity::{Identity, Observed};
 use domain::outcome::{Deed, Failure, Log, Outcome};
 use domain::settings::{Mode, Options};
@@ -24,9 +25,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
-use super::beside::Beside;
+use super::entry::now_millis;
 use super::judge::unread;
-use super::relay::now_millis;
 use super::turns::Turn;
 use crate::note::note;
 
@@ -38,8 +38,8 @@ pub(super) struct Engine<'a> {
     pub(super) member: &'a Member,
     pub(super) home: &'a Home,
     pub(super) relay: &'a Relay,
-    /// Absent where it can't invoke itself.
-    pub(super) function_name: Option<&'a str>,
+    /// By which it invokes itself, where it does.
+    pub(super) own_name: Option<&'a str>,
     pub(super) turn: &'a Turn<'a>,
     pub(super) playbook: &'a Playbook,
     pub(super) finding: &'a Finding,
@@ -52,12 +52,19 @@ pub(super) struct Engine<'a> {
     pub(super) ledger: Option<&'a Ledger>,
     /// A previous attempt applied containment and stopped before saving the snapshot.
     pub(super) is_resumed: bool,
+    pub(super) lease: Option<&'a Lease>,
+    pub(super) lease_until: SystemTime,
+    pub(super) identity_lease: &'a OnceLock<IdentityLease>,
 }
 
 impl Engine<'_> {
-    pub(super) async fn run(&self, mode: Mode, resolved: Resolved, progress: &mut Progress) {
+    /// Gives back who has the identity, when it is another's and the finding is too.
+    pub(super) async fn run(&self, mode: Mode, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
         match mode {
-            Mode::Observe => self.foresee(&resolved.identity, progress).await,
+            Mode::Observe => {
+                self.foresee(&resolved.identity, progress).await;
+                None
+            }
             Mode::Enforce => self.enforce(resolved, progress).await,
         }
     }
@@ -74,7 +81,7 @@ impl Engine<'_> {
     async fn foresee(&self, identity: &Identity, progress: &mut Progress) {
         let observed = self.observe(identity).await;
         let Plan { changes, notes, suspects } = (self.playbook.plan)(&self.case(identity), &observed);
-        progress.open.extend(suspects);
+        progress.open.extend(suspects.into_iter().map(|it| it.words));
         for change in changes {
             note(&progress.changes, change, Outcome::Planned);
         }
@@ -84,46 +91,48 @@ impl Engine<'_> {
         progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
     }
 
-    async fn enforce(&self, resolved: Resolved, progress: &mut Progress) {
+    async fn enforce(&self, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
         let Resolved { identity, observed: known } = resolved;
         let case = self.case(&identity);
-        let began = Instant::now();
-        let looked = now_millis();
         let strike = (self.playbook.strike)(&case, &known);
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
+        let words = strike.iter().map(Change::words_of_record).collect();
+        let looked = now_millis();
         // In this order: the reads must not take the open connections before the deny does.
-        let ((), (_room, mut before), past) = tokio::join!(
+        let ((), held, (_room, mut before)) = tokio::join!(
             biased;
             async {
                 self.apply_all(strike.clone(), may_replace, &progress.changes).await;
                 self.turn.struck();
             },
-            async { (self.turn.room().await, self.observe(&identity).await) },
-            self.past(&identity)
+            self.hold_identity(&identity, words),
+            async { (self.turn.room().await, self.observe(&identity).await) }
         );
-        match past {
-            Ok(past) => progress.past = past,
-            Err(failure) => progress.ledger_failed.push(format!("reading the ledger: {failure}")),
+        match held {
+            Ok(None) => {}
+            Ok(Some(Hold::Mine(_, past))) => progress.past = past,
+            Ok(Some(Hold::Others(held))) => return Some(held),
+            Err(failure) => progress.ledger_failed.push(format!("taking the identity in the ledger: {failure}")),
         }
         if known.revoked_before.is_ok() {
             before.revoked_before.clone_from(&known.revoked_before);
         }
         let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
         let is_held = strike.is_empty() && !changes.iter().any(Change::contains) && unread(&before).is_empty();
-        let seen_held =
-            is_held.then(|| before.clone()).filter(|_| progress.past.has_answered(self.finding.occurred_at));
+        let is_answered = is_held && progress.past.has_answered(self.finding.occurred_at);
+        let seen_held = is_answered.then(|| before.clone());
         progress.notes.extend(notes);
         progress.suspects = suspects;
         let mut before = snapshot::before_strike(known, before, &self.finding.partition.deny_all_policy());
-        if self.is_resumed {
+        if self.is_resumed || progress.past.is_struck {
             snapshot::without_ours(&mut before, &self.finding.partition.deny_all_policy());
         }
         let planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();
         // The read beside the strike may have been too early to see it.
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         let (is_saved, saved) = oneshot::channel();
-        let beside = Beside::new(self, identity.clone(), before.clone());
+        let beside = self.beside(identity.clone(), before.clone(), saved);
         let fight = async {
             self.apply_recorded(changes, planned, &identity, &before, progress).await;
             let _ = is_saved.send((progress.response.clone(), progress.past.responses.clone()));
@@ -131,19 +140,35 @@ impl Engine<'_> {
             self.apply_taking(put_off, progress).await;
             progress.snapshot = Some(before.clone());
             match &seen_held {
-                Some(observed) => self.judge_at_once(&case, observed, (began, looked), progress).await,
-                None => self.hold(identity.clone(), began, progress).await,
+                Some(observed) => self.judge_at_once(&case, observed, looked, progress).await,
+                None => self.hold(identity.clone(), progress).await,
             }
         };
-        let ((), found) = tokio::join!(fight, beside.run(saved));
+        let ((), found) = tokio::join!(fight, beside);
         found.tell(progress);
+        None
     }
 
-    async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
-        match self.ledger {
-            Some(ledger) => ledger.past(identity).await,
-            None => Ok(Past::default()),
-        }
+    /// The lease on the identity itself, with what is meant to be done, and whom the lease on its name is
+    /// about: beside the strike, which waits for neither.
+    async fn hold_identity(&self, identity: &Identity, strike: Vec<String>) -> Result<Option<Hold>, Failure> {
+        let Some(ledger) = self.ledger else { return Ok(None) };
+        let noted = async {
+            if let Some(lease) = self.lease
+                && let Err(failure) = ledger.note_struck(lease, identity).await
+            {
+                tracing::warn!("whoever comes by the same name will strike too: {failure}");
+            }
+        };
+        let held = async {
+            let held = ledger.hold(identity, self.finding, strike, self.lease_until).await?;
+            if let Hold::Mine(lease, _) = &held {
+                let _ = self.identity_lease.set(lease.clone());
+            }
+            Ok(held)
+        };
+        let (held, ()) = tokio::join!(held, noted);
+        held.map(Some)
     }
 
     /// What adds goes on beside saving the snapshot; what takes away comes after, and only if it

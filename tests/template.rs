@@ -408,6 +408,12 @@ fn resolve(value: &mut Value) {
     }
 }
 
+/// What Security Hub imports goes to both functions, whose rules are the same: it can't tell unused users
+/// apart. The rules of the one for what can wait stand beside the others.
+fn is_beside(rule: &str) -> bool {
+    rule.starts_with("UnusedUsers")
+}
+
 fn matching(event: &[u8]) -> Vec<String> {
     let mut quamina = Quamina::new();
     for (name, pattern) in patterns() {
@@ -428,8 +434,7 @@ fn each_sample_matches_exactly_one_rule() {
             continue;
         }
         let rules = matching(&std::fs::read(&path).unwrap());
-        // What Security Hub imports goes to both functions: its rule can't tell unused users apart.
-        let (hygiene, others): (Vec<_>, Vec<_>) = rules.iter().partition(|it| it.starts_with("UnusedUsers"));
+        let (hygiene, others): (Vec<_>, Vec<_>) = rules.iter().partition(|it| is_beside(it));
         let is_imported =
             others.iter().any(|it| ["ResponderSecurityHub", "ResponderSecurityHubV2"].contains(&it.as_str()));
         assert_eq!((others.len(), hygiene.len()), (1, usize::from(is_imported)), "{name}: {rules:?}");
@@ -454,7 +459,8 @@ fn rules_let_through_what_is_decoded() {
         for shape in support::Shape::ALL {
             let event = support::event(&kind, 8.0, shape);
             let decoded = decode(&event, &all);
-            let rules = quamina.matches_for_event(event.to_string().as_bytes()).unwrap();
+            let mut rules = quamina.matches_for_event(event.to_string().as_bytes()).unwrap();
+            rules.retain(|it| !is_beside(it));
             if decoded.ignored.is_empty() {
                 assert_eq!(rules.len(), 1, "{kind} as {shape:?}");
                 let_through += 1;
@@ -473,7 +479,9 @@ fn rules_let_through_every_resource_that_is_decoded() {
         let mut event = support::sample("security-hub-guardduty-exfiltration-iam-user-anomalous-behavior");
         event["detail"]["findings"][0]["Resources"][0]["Type"] = kind.into();
         assert_eq!(decode(&event, &support::settings("responder", &[])).findings.len(), 1, "{kind}");
-        assert_eq!(matching(event.to_string().as_bytes()).len(), 1, "{kind}");
+        let mut rules = matching(event.to_string().as_bytes());
+        rules.sort();
+        assert_eq!(rules, ["ResponderSecurityHub", "UnusedUsers"], "{kind}");
     }
 }
 

@@ -21,6 +21,7 @@ pub mod restoration;
 pub mod round_trips;
 pub mod settings;
 pub mod sources;
+pub mod suspects;
 pub mod text;
 pub mod told;
 pub mod verdict;

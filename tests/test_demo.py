@@ -98,7 +98,7 @@ def test_it_shows_something_sensible_of_every_sample(staged, sample):
         assert verdicts == {"Contained"}
         assert all(victim.rows() != rows for victim, rows in zip(planted, before))
     elif said:
-        assert verdicts == {"Refused"} and "root user" in said[0]
+        assert verdicts == {"Refused"} and "root user" in said[0] or answer["told"] and "told to people" in said[0]
 
 
 def guardduty(account, **details):

@@ -13,7 +13,7 @@ use aws_smithy_types::DateTime;
 use domain::containment::guard;
 use domain::containment::playbooks::{self, Case};
 use domain::finding::{Finding, Principal};
-use domain::identity::{AccessKey, Identity, IdentityKind, Observed, Profile};
+use domain::identity::{AccessKey, Contents, Identity, IdentityKind, Observed, Profile};
 use domain::ids::{AccessKeyId, Parse, PrincipalName, UniqueId};
 use domain::settings::{Options, Responder, Settings};
 use domain::sources::{Decoded, decode};
@@ -77,7 +77,7 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         id,
     };
     let observed = Observed {
-        profile: Ok(Profile { boundary: None, tags: Vec::new() }),
+        profile: Ok(Profile { boundary: None, tags: Vec::new(), trust: None }),
         keys: Ok(vec![key("AKIAIOSFODNN7EXAMPLE"), key("AKIAI44QH8DHBEXAMPLE")]),
         attached: Ok(["AdministratorAccess", "AmazonS3FullAccess", "IAMFullAccess"]
             .map(|it| format!("arn:aws:iam::aws:policy/{it}"))
@@ -85,6 +85,8 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         inline: Ok(vec!["bucket".to_owned()]),
         groups: Ok(vec!["developers".to_owned(), "operators".to_owned()]),
         denying: Ok(Vec::new()),
+        granting: Ok(Vec::new()),
+        contents: Ok(Contents::new()),
         revoked_before: Ok(None),
         credentials: Ok(Vec::new()),
         login: Ok(true),

@@ -149,13 +149,17 @@ fn gives_back(change: &Change) -> bool {
     )
 }
 
+/// What both roles read.
+fn reads() -> Vec<&'static str> {
+    [observe::PERMISSIONS, observe::CONTENTS_PERMISSIONS, resolve::PERMISSIONS].concat()
+}
+
 #[test]
 fn the_restore_role_may_do_what_the_code_does_and_nothing_else() {
     let changes = changes();
     let is_restores = |it: &&Change| gives_back(it) || matches!(it, Change::Tag { .. });
     let writes = changes.iter().filter(is_restores).map(Change::permission);
-    let reads = [observe::PERMISSIONS, resolve::PERMISSIONS].concat();
-    let needed: BTreeSet<_> = reads.into_iter().chain(writes).collect();
+    let needed: BTreeSet<_> = reads().into_iter().chain(writes).collect();
     assert_eq!(allowed(resource("member", "SecurityRestoreRole")), needed);
     let ledger = clients::ledger::PERMISSIONS.iter().copied();
     let own = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish"];
@@ -195,8 +199,7 @@ fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let (changes, notices) = (changes(), notices());
     let writes = changes.iter().filter(|it| !gives_back(it)).map(Change::permission);
     let runbook = notices.iter().filter(|it| !is_home(it)).map(Notice::permission);
-    let reads =
-        [observe::PERMISSIONS, observe::DENIES_PERMISSIONS, resolve::PERMISSIONS, resolve::KEY_PERMISSIONS].concat();
+    let reads = [reads(), observe::STATEMENTS_PERMISSIONS.to_vec(), resolve::KEY_PERMISSIONS.to_vec()].concat();
     let needed: BTreeSet<_> = reads.into_iter().chain(writes).chain(runbook).collect();
     assert_eq!(allowed(resource("member", "SecurityRemediationRole")), needed);
 }

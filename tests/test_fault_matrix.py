@@ -43,6 +43,8 @@ REQUIRED = {
     "revocation": dict.fromkeys(LASTING, ("Unverified", "error")) | {"no-such-entity": ("NotContained", "error")},
     "write": dict.fromkeys((*LASTING, "no-such-entity", "quota"), ("NotContained", "error")) | {"conflict-twice": GOOD},
     "attach": dict.fromkeys((*LASTING, "no-such-entity"), ("NotContained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
+    # What only a restore or a person needs to know is said to be missing.
+    "aside": dict.fromkeys((*LASTING, "no-such-entity"), GOOD),
     "tag": dict.fromkeys((*LASTING, "no-such-entity"), ("Contained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
     # Without the ledger nothing is taken away; what adds is done, and the invocation is tried again.
     "ledger": dict.fromkeys(LASTING, ("Contained", "error")),
@@ -57,6 +59,9 @@ CALLS = [
     ("user", "iam:ListAttachedUserPolicies", "read"),
     ("user", "iam:ListUserPolicies", "read"),
     ("user", "iam:ListGroupsForUser", "read"),
+    ("user", "iam:GetUserPolicy", "aside"),
+    ("user", "iam:ListGroupPolicies", "aside"),
+    ("user", "iam:ListAttachedGroupPolicies", "aside"),
     ("user", "iam:ListMFADevices", "read"),
     ("user", "iam:ListSSHPublicKeys", "read"),
     ("user", "iam:ListSigningCertificates", "read"),
@@ -75,7 +80,7 @@ CALLS = [
     ("role", "iam:GetRolePolicy", "revocation"),
     ("role", "iam:ListRolePolicies", "read"),
     ("role", "iam:ListAttachedRolePolicies", "read"),
-    ("role", "iam:PutRolePolicy", "write"),
+    ("role", "iam:PutRolePolicy", "attach"),
     ("role", "iam:TagRole", "tag"),
     ("role", "ssm:CreateOpsItem", "notice"),
     ("user", "dynamodb:UpdateItem", "ledger"),
@@ -110,7 +115,8 @@ def stage(world, where):
         world.deploy()
         role = Role(world)
         name = "guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws"
-        return world.event(name, role=role), lambda: "AWSRevokeOlderSessions" in role.state()["inline"]
+        denied = lambda: [it for it in world.iam.list_attached_role_policies(RoleName="app")["AttachedPolicies"] if it["PolicyName"] == "AWSDenyAll"]  # noqa: E731
+        return world.event(name, role=role), lambda: "AWSRevokeOlderSessions" in role.state()["inline"] or denied()
     world.deploy(response_plan=True, rotation=True, TrustedProducts="product/aws/*,product/*/default")
     more = ["ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess"]
     stuffed = [*POLICIES, *more, "AmazonSNSFullAccess", "AmazonRDSFullAccess"]

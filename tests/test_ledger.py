@@ -101,7 +101,8 @@ def test_the_before_state_is_written_once(world):
     assert user.state()["policies"] == []
     responder.invoke(event)
     [record] = items(world, "record#")
-    before = json.loads(record["before_state"]["S"])
+    [snapshot] = [json.loads(value["S"]) for name, value in record.items() if name.startswith("snapshot ")]
+    before = snapshot["before"]
     assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
     assert before["groups"] == ["developers", "operators"]
     assert {key["active"] for key in before["access_keys"]} == {True}

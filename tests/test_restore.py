@@ -65,12 +65,15 @@ def test_everything_but_credentials_comes_back(world, name):
 
 
 def test_the_deny_goes_after_everything_came_back_and_before_the_mark(world):
-    contained(world)
-    world.iam.detach_user_policy(UserName="alice", PolicyArn=f"arn:aws:iam::aws:policy/{POLICIES[0]}")
-    restored(world, force=True)
-    writes = [call for call in world.journal() if call["principal"].split("/")[1] == "SecurityRestoreRole" and call["action"] in (
-        "iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:UntagUser")]
-    assert [call["action"] for call in writes] == ["iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:UntagUser"]
+    user, _, _ = contained(world, OVERPRIVILEGED)
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    for _ in range(2):
+        assert restored(world)["verdict"] == "Restored"
+    writes = [call["action"] for call in world.journal() if call["principal"].split("/")[1] == "SecurityRestoreRole" and call["decision"] == "allow"]
+    writes = [it for it in writes if not it.startswith(("iam:Get", "iam:List"))]
+    lifted = ["iam:DetachUserPolicy", "iam:TagUser"]
+    assert writes[:2] == lifted and writes[-1] == "iam:UntagUser"
+    assert set(writes[2:-1]) == {"iam:AttachUserPolicy", "iam:AddUserToGroup"}
 
 
 def test_observe_shows_the_plan_and_changes_nothing(world):
@@ -106,15 +109,14 @@ def test_a_policy_whose_slot_the_deny_took_comes_back(world):
     user, before, _ = contained(world, OVERPRIVILEGED, user=lambda: User(world, policies=TEN))
     world.responder().invoke(world.event(EXFILTRATION, user))
     assert user.state()["policies"] == ["AWSDenyAll"]
-    assert restored(world)["verdict"] == "Restored"
+    assert restored(world)["verdict"] == restored(world)["verdict"] == "Restored"
     assert as_before(user, before)
 
 
 def test_what_could_not_come_back_yet_keeps_its_mark(world):
     """Without it the restore role could not try again."""
     user, before, _ = contained(world, OVERPRIVILEGED, user=lambda: User(world, policies=TEN))
-    world.responder().invoke(world.event(EXFILTRATION, user))
-    world.fault("iam:AttachUserPolicy", "LimitExceeded", status=409, times=2 * len(TEN))
+    world.fault("iam:AttachUserPolicy", "LimitExceeded", status=409, times=len(TEN))
     answer = world.responder(part="restorer").invoke(command(world))
     assert answer["errorType"] == "ResponseIncomplete" and "SecurityIncident" in user.state()["tags"]
     assert restored(world)["verdict"] == "Restored"

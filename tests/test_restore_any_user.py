@@ -89,8 +89,11 @@ def test_any_user_comes_back(world):
             assert answer["reports"][0]["verdict"] == "Contained", answer
         contained = user_state(world.iam, name)
         note(f"contained: {contained}")
-        answer = restorer.invoke({"command": "restore", "account": world.member, "user": name, "reason": "a drill", "by": "Dana"})
-        assert answer.get("restore", answer).get("verdict") == "Restored", answer
+        command = {"command": "restore", "account": world.member, "user": name, "reason": "a drill", "by": "Dana"}
+        answer, times = restorer.invoke(command), 0
+        while answer.get("restore", answer).get("verdict") == "Restored":
+            answer, times = restorer.invoke(command), times + 1
+        assert answer.get("restore", answer).get("verdict") == "NothingToDo" and times >= 1, answer
         after = user_state(world.iam, name)
         assert "Active" not in after.pop("keys").values()
         assert after == {field: value for field, value in before.items() if field != "keys"}

@@ -6,8 +6,9 @@ use aws_sdk_iam::Client;
 use crate::round_trips::CallLog;
 
 pub mod apply;
+pub mod assumed_roles;
+mod contents;
 mod credentials;
-mod denies;
 pub mod drill_user;
 pub mod observe;
 pub mod recently_created;
@@ -39,6 +40,19 @@ macro_rules! operations {
     };
 }
 
+/// IAM gives 100 items at a time, and 1,000 when asked: in a large account a finding that names only an ID
+/// would wait for fifty answers before the deny.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html>
+macro_rules! lists {
+    ($client:ident: $($operation:ident => $builder:ident,)*) => {
+        impl $client {
+            $(pub(crate) fn $operation(&self) -> aws_sdk_iam::operation::$operation::builders::$builder {
+                self.0.$operation().max_items(1_000)
+            })*
+        }
+    };
+}
+
 operations!(IamRead:
     get_access_key_last_used => GetAccessKeyLastUsedFluentBuilder,
     get_group_policy => GetGroupPolicyFluentBuilder,
@@ -48,6 +62,10 @@ operations!(IamRead:
     get_role => GetRoleFluentBuilder,
     get_role_policy => GetRolePolicyFluentBuilder,
     get_user => GetUserFluentBuilder,
+    get_user_policy => GetUserPolicyFluentBuilder,
+);
+
+lists!(IamRead:
     list_access_keys => ListAccessKeysFluentBuilder,
     list_attached_group_policies => ListAttachedGroupPoliciesFluentBuilder,
     list_attached_role_policies => ListAttachedRolePoliciesFluentBuilder,

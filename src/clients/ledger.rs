@@ -4,8 +4,8 @@
 //! - `lock#…`: the lease on a principal as a finding names it, with a fencing token; what a restore left
 //!   for the name; and the finding itself, for whoever has to take it up should the holder be killed.
 //! - `record#…`: one identity by its unique ID. The lease on the identity itself, whatever the findings
-//!   call it; what was meant to be done, before it is known to be done; the snapshot, written once: a retry
-//!   can't overwrite it with the contained state; who is suspected; what people were told. What was done
+//!   call it; what was meant to be done, before it is known to be done; each response's snapshot, written
+//!   once: a retry can't overwrite it with the contained state; who is suspected; what people were told. What was done
 //!   long ago is in its parts, `record#…#part#<n>`: an item holds 400 KB.
 //! - `breaker#…`: the principals contained in one hour for one threat, in one account or in all.
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
@@ -32,12 +32,14 @@ mod due;
 mod identity;
 mod lease;
 mod records;
+mod snapshots;
 mod suspects;
 
 pub use breaker::Reservation;
 pub use due::{Due, Kind, Listed};
 pub use identity::{Ending, Hold, IdentityLease};
 pub use lease::{Acquired, Lease, Memory};
+pub use snapshots::Opened;
 
 /// Every action on the table.
 pub const PERMISSIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];

@@ -20,6 +20,9 @@ pub const REVOCATION_POLICY: &str = "AWSRevokeOlderSessions";
 pub const INCIDENT_TAG: &str = "SecurityIncident";
 pub const DATE_TAG: &str = "RemediationDate";
 pub const FINDING_TAG: &str = "FindingId";
+/// The two values of the incident's tag: the marks that the restore role asks for.
+pub const QUARANTINED: &str = "AutomatedSecurityQuarantine";
+pub const REMEDIATED: &str = "AutoRemediated";
 pub const OUR_TAGS: &[&str] = &[INCIDENT_TAG, DATE_TAG, FINDING_TAG];
 
 #[derive(Debug, Clone, PartialEq)]

@@ -52,6 +52,8 @@ pub struct Restore {
     pub subject: Subject,
     pub reason: String,
     pub by: String,
+    /// The response to take back, by its ID in the ledger; the last where none is named.
+    pub response: Option<String>,
     /// Also when the identity changed since it was contained.
     pub force: bool,
 }

@@ -80,6 +80,11 @@ impl Threat {
         Self::ALL.into_iter().find(|it| it.playbook() == id)
     }
 
+    /// Whether its playbook denies the identity everything, or a role's older sessions.
+    pub fn is_quarantine(self) -> bool {
+        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
+    }
+
     /// Somebody did something at a time; the others are states that last until they are mended.
     pub fn is_behaviour(self) -> bool {
         matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)

@@ -3,7 +3,7 @@
 use aws_smithy_types::DateTime;
 
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
-use crate::identity::{AccessKey, Identity, IdentityKind, Observed, Profile};
+use crate::identity::{AccessKey, Contents, Identity, IdentityKind, Observed, Profile};
 use crate::ids::{Parse, PrincipalName, UniqueId};
 
 pub(crate) fn parsed<T: Parse>(text: &str) -> T {
@@ -48,12 +48,14 @@ pub(crate) fn identity(kind: IdentityKind) -> Identity {
 pub(crate) fn observed() -> Observed {
     let key = |id, active| AccessKey { id: parsed(id), active };
     Observed {
-        profile: Ok(Profile { boundary: None, tags: Vec::new() }),
+        profile: Ok(Profile { boundary: None, tags: Vec::new(), trust: None }),
         keys: Ok(vec![key("AKIAIOSFODNN7EXAMPLE", true), key("AKIAI44QH8DHBEXAMPLE", true)]),
         attached: Ok(vec!["arn:aws:iam::aws:policy/AdministratorAccess".to_owned()]),
         inline: Ok(vec!["s3".to_owned()]),
         groups: Ok(vec!["developers".to_owned()]),
         denying: Ok(Vec::new()),
+        granting: Ok(Vec::new()),
+        contents: Ok(Contents::new()),
         revoked_before: Ok(None),
         credentials: Ok(Vec::new()),
         login: Ok(false),

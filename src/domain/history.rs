@@ -2,19 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_smithy_types::DateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::change::OUR_TAGS;
+use crate::change::{OUR_TAGS, QUARANTINED, REMEDIATED};
+use crate::finding::Threat;
 use crate::identity::{Observed, Profile, Unreadable};
 use crate::suspects::Suspects;
+use crate::text;
 use crate::verdict::Verdict;
 
 /// What earlier responses left.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
     pub verdict: Option<Verdict>,
     pub incident: Option<String>,
+    /// Those that were not taken back, the oldest first.
+    pub responses: Vec<Response>,
     /// When the first response saved its snapshot, in milliseconds since 1970.
     pub first_seen: Option<i64>,
     /// What the last alert that was delivered told, as `Progress::news`. Absent as well when something was
@@ -25,6 +30,47 @@ pub struct Past {
     pub suspects: Suspects,
     /// A response meant to strike and ended before a snapshot was saved: a deny found now is ours.
     pub is_struck: bool,
+}
+
+/// One response that was not taken back: its snapshot, and what it meant to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// Its playbook and when it began: what a person names it by.
+    pub id: String,
+    pub playbook: String,
+    /// What it writes on the identity: the values of our tags but for the date.
+    pub mark: String,
+    pub finding: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// The snapshot.
+    pub before: Value,
+    /// What it meant to do, as `Change::words_of_record`.
+    pub planned: BTreeSet<String>,
+    /// How it ended; absent while it goes on, and after a crash.
+    pub verdict: Option<Verdict>,
+}
+
+impl Response {
+    pub fn new(playbook: &str, finding: &str, now: DateTime, before: Value) -> Self {
+        let is_quarantine = Threat::ALL.iter().any(|it| it.playbook() == playbook && it.is_quarantine());
+        let at = now.to_millis().unwrap_or_default();
+        Self {
+            id: format!("{playbook}@{}", DateTime::from_millis(at)),
+            playbook: playbook.to_owned(),
+            mark: if is_quarantine { QUARANTINED } else { REMEDIATED }.to_owned(),
+            finding: text::tag_value(finding),
+            at,
+            before,
+            planned: BTreeSet::new(),
+            verdict: None,
+        }
+    }
+
+    /// It wants the identity to be denied everything, or a role's sessions to stay revoked.
+    pub fn is_quarantine(&self) -> bool {
+        self.mark == QUARANTINED
+    }
 }
 
 /// A person took the containment back.
@@ -40,10 +86,10 @@ pub struct Restored {
 /// Everything that is kept of an identity.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kept {
-    /// The snapshot. Absent when it was never contained, or was restored since.
-    pub before: Option<Value>,
-    /// What the responses meant to do, as `Change::words_of_record`.
-    pub planned: BTreeSet<String>,
+    /// Those that were not taken back, the oldest first.
+    pub responses: Vec<Response>,
+    /// What restores gave back while other responses stayed in force, as `Change::words_of_record`.
+    pub given_back: BTreeSet<String>,
     /// The name it had when it was contained.
     pub principal: Option<String>,
     pub arn: Option<String>,
@@ -67,6 +113,8 @@ pub struct Restoration {
     pub by: String,
     pub reason: String,
     pub applied: Vec<String>,
+    /// As `Change::words_of_record`; only where other responses stay in force.
+    pub given_back: Vec<String>,
 }
 
 /// As the ledger and the report keep it, for whoever has to put it back.
@@ -77,7 +125,7 @@ pub fn snapshot(observed: &Observed) -> Value {
             Err(unreadable) => json!({"unreadable": unreadable.why.to_string()}),
         }
     }
-    json!({
+    let mut snapshot = json!({
         "access_keys": read(&observed.keys),
         "attached_policies": read(&observed.attached),
         "inline_policies": read(&observed.inline),
@@ -87,8 +135,17 @@ pub fn snapshot(observed: &Observed) -> Value {
         "mfa_devices": read(&observed.mfa_devices),
         "tags": read(&observed.profile.as_ref().map(our_tags).map_err(Clone::clone)),
         "permissions_boundary": read(&observed.profile.as_ref().map(|it| it.boundary.clone()).map_err(Clone::clone)),
-    })
+        "trust_policy": read(&observed.profile.as_ref().map(|it| it.trust.clone()).map_err(Clone::clone)),
+    });
+    // Most responses read it later.
+    if let (Some(fields), Ok(contents)) = (snapshot.as_object_mut(), &observed.contents) {
+        fields.insert(CONTENTS.to_owned(), json!(contents));
+    }
+    snapshot
 }
+
+/// The field of a snapshot that tells the content of policies and groups from another.
+pub const CONTENTS: &str = "contents";
 
 /// The tags that a response writes over.
 fn our_tags(profile: &Profile) -> BTreeMap<String, String> {

@@ -2,6 +2,7 @@
 //!
 //! Plain data: the clients fill it, playbooks, guard and reports read it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_smithy_types::DateTime;
@@ -137,6 +138,21 @@ pub struct Credential {
 pub struct Profile {
     pub boundary: Option<String>,
     pub tags: Vec<(String, String)>,
+    /// The fingerprint of a role's trust policy.
+    pub trust: Option<String>,
+}
+
+/// What tells the content of a policy or a group from another, by what it is and its name
+/// (`inline policy bucket`, `group developers`).
+pub type Contents = BTreeMap<String, String>;
+
+/// The names of everything that decides what an identity may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyNames {
+    /// ARNs, that of the permissions boundary among them.
+    pub policies: Vec<String>,
+    pub inline: Vec<String>,
+    pub groups: Vec<String>,
 }
 
 /// The state of an identity, as far as it could be read.
@@ -155,6 +171,10 @@ pub struct Observed {
     pub groups: Read<Vec<String>>,
     /// Those of `attached` and `groups` that hold a Deny; read only for a playbook that takes them away.
     pub denying: Read<Vec<String>>,
+    /// What grants administrator access, by what it is and its name; read with `denying`.
+    pub granting: Read<Vec<String>>,
+    /// Read only where a snapshot or a restore needs them.
+    pub contents: Read<Contents>,
     /// Sessions issued before this moment are refused everything (roles only).
     pub revoked_before: Read<Option<DateTime>>,
 }
@@ -171,6 +191,8 @@ impl Observed {
             inline: Err(Unreadable::not_read("inline policies")),
             groups: Err(Unreadable::not_read("groups")),
             denying: Err(Unreadable::not_read("policy documents")),
+            granting: Err(Unreadable::not_read("policy documents")),
+            contents: Err(Unreadable::not_read("policy documents")),
             revoked_before: Err(Unreadable::not_read("session revocation")),
         }
     }
@@ -209,6 +231,20 @@ impl Observed {
     /// AWS asked for fewer calls.
     pub fn is_throttled(&self) -> bool {
         self.unreadable().iter().any(|it| matches!(it.why, Why::Throttled(_)))
+    }
+
+    pub fn policy_names(&self) -> Read<PolicyNames> {
+        let mut policies = self.attached.clone()?;
+        let boundary = self.profile.as_ref().ok().and_then(|it| it.boundary.clone());
+        policies.extend(boundary.filter(|it| !policies.contains(it)));
+        Ok(PolicyNames { policies, inline: self.inline.clone()?, groups: self.groups.clone()? })
+    }
+
+    /// Whether AWS's own policy that denies everything is attached, or is the boundary.
+    pub fn is_denied_everything(&self) -> bool {
+        let is_deny_all = |arn: &str| arn.ends_with(":iam::aws:policy/AWSDenyAll");
+        let boundary = self.profile.as_ref().ok().and_then(|it| it.boundary.as_deref());
+        self.attached.iter().flatten().any(|it| is_deny_all(it)) || boundary.is_some_and(is_deny_all)
     }
 
     /// Whether the policy denies the identity, attached or as its boundary.

@@ -6,6 +6,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// What AWS's console writes for "Revoke active sessions".
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html>
@@ -55,6 +56,60 @@ pub fn has_deny(document: &str) -> bool {
     }
 }
 
+/// What tells a document from another: the hash of its statements, however they are spaced.
+pub fn fingerprint(document: &str) -> String {
+    let text = percent_decode_str(document).decode_utf8_lossy();
+    let canonical = serde_json::from_str::<Value>(&text).map_or_else(|_| text.to_string(), |it| it.to_string());
+    hex::encode(Sha256::digest(canonical))
+}
+
+/// Whether a statement allows everything, or everything of IAM, on every resource: whoever may do the
+/// second can give itself the first. Conditions are taken to hold. What can't be read as a policy is
+/// taken to do so.
+pub fn grants_administrator(document: &str) -> bool {
+    let text = percent_decode_str(document).decode_utf8_lossy();
+    let Ok(policy) = serde_json::from_str::<Value>(&text) else { return true };
+    let grants = |statement: &Value| {
+        let covers_iam = |it: &str| {
+            let it = it.to_ascii_lowercase();
+            it.chars().all(|c| c == '*') || matches!(it.as_str(), "iam:*" | "*:*")
+        };
+        let actions = texts(statement.get("Action")).iter().any(|it| covers_iam(it));
+        let all_but = statement.get("NotAction");
+        let all_but = all_but.is_some() && !texts(all_but).iter().any(|it| covers_iam(it));
+        let resources = statement.get("NotResource").is_some()
+            || texts(statement.get("Resource")).iter().any(|it| it.chars().all(|c| c == '*'));
+        statement.get("Effect") == Some(&Value::from("Allow")) && (actions || all_but) && resources
+    };
+    statements(&policy).into_iter().any(grants)
+}
+
+/// Whether a trust policy lets this principal in by its ARN.
+pub fn trusts(document: &str, arn: &str) -> bool {
+    let text = percent_decode_str(document).decode_utf8_lossy();
+    let Ok(policy) = serde_json::from_str::<Value>(&text) else { return false };
+    let names = |statement: &Value| {
+        let principals = texts(statement.get("Principal").and_then(|it| it.get("AWS")));
+        statement.get("Effect") == Some(&Value::from("Allow")) && principals.contains(&arn)
+    };
+    statements(&policy).into_iter().any(names)
+}
+
+fn statements(policy: &Value) -> Vec<&Value> {
+    match policy.get("Statement") {
+        Some(Value::Array(statements)) => statements.iter().collect(),
+        single => single.into_iter().collect(),
+    }
+}
+
+/// IAM takes one text for a list of one.
+fn texts(field: Option<&Value>) -> Vec<&str> {
+    match field {
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        single => single.and_then(Value::as_str).into_iter().collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +144,46 @@ mod tests {
         assert!(has_deny(&policy(r#"[{"Effect":"Allow"},{"Effect":"Deny"}]"#)));
         assert!(has_deny(&policy(r#"{"Effect":"Deny"}"#)));
         assert!(has_deny("%7B%7D") && has_deny("no policy"));
+    }
+
+    #[test]
+    fn spaces_and_order_are_no_content() {
+        let same = fingerprint(r#"{"Version":"2012-10-17","Statement":[]}"#);
+        assert_eq!(fingerprint("%7B %22Statement%22: [], %22Version%22: %222012-10-17%22 %7D"), same);
+        assert_ne!(fingerprint(r#"{"Version":"2012-10-17","Statement":[{}]}"#), same);
+    }
+
+    #[test]
+    fn administrator_access_is_everything_or_everything_of_iam_everywhere() {
+        let policy = |statement: &str| format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+        for it in [
+            r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#,
+            r#"[{"Effect":"Deny","Action":"s3:*","Resource":"*"},{"Effect":"Allow","Action":["IAM:*"],"Resource":["*"]}]"#,
+            r#"{"Effect":"Allow","NotAction":"s3:*","Resource":"*"}"#,
+            r#"{"Effect":"Allow","Action":"*:*","NotResource":"arn:aws:s3:::b"}"#,
+        ] {
+            assert!(grants_administrator(&policy(it)), "{it}");
+        }
+        for it in [
+            r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#,
+            r#"{"Effect":"Deny","Action":"*","Resource":"*"}"#,
+            r#"{"Effect":"Allow","NotAction":["iam:*"],"Resource":"*"}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/*"}"#,
+        ] {
+            assert!(!grants_administrator(&policy(it)), "{it}");
+        }
+    }
+
+    #[test]
+    fn a_trust_policy_names_whom_it_lets_in() {
+        let alice = "arn:aws:iam::111122223333:user/alice";
+        let policy = |effect: &str, principal: &str| {
+            format!(r#"{{"Statement":[{{"Effect":"{effect}","Principal":{principal},"Action":"sts:AssumeRole"}}]}}"#)
+        };
+        assert!(trusts(&policy("Allow", &format!(r#"{{"AWS":"{alice}"}}"#)), alice));
+        assert!(trusts(&policy("Allow", &format!(r#"{{"AWS":["other","{alice}"]}}"#)), alice));
+        assert!(!trusts(&policy("Deny", &format!(r#"{{"AWS":"{alice}"}}"#)), alice));
+        assert!(!trusts(&policy("Allow", r#"{"AWS":"arn:aws:iam::111122223333:user/alice2"}"#), alice));
+        assert!(!trusts(&policy("Allow", r#""*""#), alice));
     }
 }

@@ -4,3 +4,4 @@
 mod drift;
 pub mod plan;
 pub mod report;
+pub mod taken;

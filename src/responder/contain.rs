@@ -20,6 +20,7 @@ use crate::invocation::Call;
 use crate::metrics;
 use crate::notify::Scene;
 
+mod beside;
 mod closing;
 mod entry;
 mod hold;

@@ -3,6 +3,7 @@
 //! It runs in a function of its own, with a role that the responder can't assume: what contains can
 //! only take permissions away, and what gives them back does nothing but that.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
@@ -19,9 +20,10 @@ use domain::containment::guard;
 use domain::history::{Kept, Restoration};
 use domain::identity::Identity;
 use domain::notice::Notice;
-use domain::outcome::{Failure, Outcome};
+use domain::outcome::Outcome;
 use domain::restoration::plan::{self, Undoing};
 use domain::restoration::report::{Progress, Report, Verdict};
+use domain::restoration::taken::{Taken, choose};
 use domain::settings::{Mode, Restorer};
 use domain::text;
 use futures_util::StreamExt;
@@ -49,7 +51,7 @@ struct Leases {
     identity: Option<IdentityLease>,
 }
 
-/// Restores, tells, and releases the lease: the report, and what has to be tried again.
+/// Restores, tells, and releases the leases: the report, and what has to be tried again.
 pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
     let calls = CallLog::default();
     let home = Home::new(aws, &calls);
@@ -57,7 +59,7 @@ pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, c
     let budget = call.budget();
     let now = SystemTime::now().into();
     let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until: call.deadline };
-    let mut progress = Progress::default();
+    let mut progress = Progress::of(settings.mode);
     let mut leases = None;
     if tokio::time::timeout(budget, attempt.run(&mut progress, &mut leases)).await.is_err() {
         let reason = format!("the time ran out after {} s: send the command again to go on", budget.as_secs());
@@ -68,7 +70,7 @@ pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, c
     if tokio::time::timeout(RESERVE.mul_f64(0.8), ending).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
-    let report = progress.report(command, settings.mode, calls.round_trips());
+    let report = progress.report(command, calls.round_trips());
     let json = serde_json::to_string(&report).unwrap_or_default();
     tracing::info!(verdict = ?report.verdict, report = json, "restore {:?}: {}", report.verdict, report.reason);
     (report, progress.failed)
@@ -95,19 +97,29 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_own(&self.settings.untouchable, &identity) {
             return progress.conclude(Verdict::Refused, reason);
         }
-        let kept = match self.settings.mode {
-            Mode::Enforce => self.hold(&identity, progress, leases).await,
-            Mode::Observe => match self.ledger.kept(&identity).await {
-                Ok(it) => Some(it),
-                Err(failure) => return progress.fail("reading the ledger", &failure),
-            },
+        let kept = match self.ledger.kept(&identity).await {
+            Ok(it) => it,
+            Err(failure) => return progress.fail("reading the ledger", &failure),
         };
-        let Some(kept) = kept else { return };
-        self.undo(&member, &identity, &kept, leases.as_ref().and_then(|it| it.identity.as_ref()), progress).await;
+        let Some(taken) = self.choose(kept, progress) else { return };
+        // Whatever was contained can be taken back, also where most playbooks only observe.
+        progress.mode = self.settings.mode_of(&taken.response.playbook);
+        if progress.mode == Mode::Observe {
+            return self.foresee(&member, &identity, &taken, progress).await;
+        }
+        // What was read without the lease may be old.
+        let Some((lease, kept)) = self.hold(&identity, progress, leases).await else { return };
+        let Some(taken) = self.choose(kept, progress) else { return };
+        self.undo(&member, &identity, &taken, &lease, progress).await;
     }
 
     /// Takes the identity, by its name and by itself, and what is kept of it. `None`: the verdict is in.
-    async fn hold(&self, identity: &Identity, progress: &mut Progress, leases: &mut Option<Leases>) -> Option<Kept> {
+    async fn hold(
+        &self,
+        identity: &Identity,
+        progress: &mut Progress,
+        leases: &mut Option<Leases>,
+    ) -> Option<(IdentityLease, Kept)> {
         let busy = |owner: &str| format!("invocation {owner} is at it: send the command again when it is through");
         let (account, name) = (&self.command.subject.account, target_key(identity, identity.name.as_str()));
         let leases = match self.ledger.acquire_to_restore(account, &name, identity, self.lease_until).await {
@@ -123,8 +135,8 @@ impl Attempt<'_> {
         };
         match self.ledger.hold_to_restore(identity, self.lease_until).await {
             Ok(Ok((lease, kept))) => {
-                leases.identity = Some(lease);
-                Some(kept)
+                leases.identity = Some(lease.clone());
+                Some((lease, kept))
             }
             Ok(Err(held)) => {
                 progress.conclude(Verdict::InProgress, busy(&held.owner));
@@ -137,36 +149,61 @@ impl Attempt<'_> {
         }
     }
 
+    /// The response to take back; `None` when there is none, and the verdict says why.
+    fn choose(&self, kept: Kept, progress: &mut Progress) -> Option<Taken> {
+        match choose(&kept, self.command.response.as_deref()) {
+            Ok(Some(taken)) => {
+                progress.response = Some(taken.response.id.clone());
+                progress.others = taken.others();
+                progress.principal = kept.principal;
+                Some(taken)
+            }
+            Ok(None) => {
+                progress.conclude(Verdict::NothingToDo, nothing_to_do(&kept));
+                None
+            }
+            Err(reason) => {
+                progress.conclude(Verdict::Refused, reason);
+                None
+            }
+        }
+    }
+
+    async fn foresee(&self, member: &Member, identity: &Identity, taken: &Taken, progress: &mut Progress) {
+        let Some(undoing) = self.plan(member, identity, taken, progress).await else { return };
+        for change in undoing.changes() {
+            note(&progress.changes, change.clone(), Outcome::Planned);
+        }
+        progress.drift = undoing.drift;
+        progress.stays = undoing.stays;
+        progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
+    }
+
     async fn undo(
         &self,
         member: &Member,
         identity: &Identity,
-        kept: &Kept,
-        lease: Option<&IdentityLease>,
+        taken: &Taken,
+        lease: &IdentityLease,
         progress: &mut Progress,
     ) {
-        if kept.before.is_none() {
-            return progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
-        }
-        let Some(undoing) = self.plan(member, identity, kept, progress).await else { return };
+        let Some(undoing) = self.plan(member, identity, taken, progress).await else { return };
         progress.drift.clone_from(&undoing.drift);
         progress.stays.clone_from(&undoing.stays);
-        if self.settings.mode == Mode::Observe {
-            for change in undoing.changes() {
-                note(&progress.changes, change.clone(), Outcome::Planned);
-            }
-            return progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
-        }
         if !undoing.drift.is_empty() && !self.command.force {
             let reason =
                 "it changed since the containment: look at each difference, then send the command with `force`";
             return progress.conclude(Verdict::Drifted, reason);
         }
+        if let Some(reason) = &undoing.obstacle {
+            progress.failed.push(reason.clone());
+            return progress.conclude(Verdict::NotRestored, reason);
+        }
         self.apply_in_order(member, undoing, lease, progress).await;
         if progress.verdict.is_some() {
             return;
         }
-        let Some(left) = self.plan(member, identity, kept, progress).await else { return };
+        let Some(left) = self.plan(member, identity, taken, progress).await else { return };
         let left: Vec<_> =
             left.changes().filter(|it| !self.is_given_up(it, progress)).map(ToString::to_string).collect();
         if !left.is_empty() {
@@ -174,7 +211,7 @@ impl Attempt<'_> {
             progress.failed.extend(left.iter().map(|it| format!("still to do: {it}")));
             return progress.conclude(Verdict::NotRestored, "the state that was read back is not the one before");
         }
-        self.keep(identity, kept, lease, progress).await;
+        self.keep(identity, taken, lease, progress).await;
     }
 
     /// `None` when the state could not be read whole: nothing is decided by half of it.
@@ -182,28 +219,29 @@ impl Attempt<'_> {
         &self,
         member: &Member,
         identity: &Identity,
-        kept: &Kept,
+        taken: &Taken,
         progress: &mut Progress,
     ) -> Option<Undoing> {
-        let now = observe::observe(&member.read, identity, false).await;
-        let unread: Vec<_> = now.unreadable().iter().map(ToString::to_string).collect();
+        let mut now = observe::observe(&member.read, identity, false).await;
+        let contents = match taken.policy_names(&now) {
+            Ok(names) => observe::contents(&member.read, identity, names).await,
+            Err(unread) => Err(unread),
+        };
+        let unread = now.unreadable().into_iter().chain(contents.as_ref().err());
+        let unread: BTreeSet<_> = unread.map(ToString::to_string).collect();
         if !unread.is_empty() {
-            let reason = format!("could not be read: {}", unread.join(", "));
+            let unread = unread.into_iter().collect::<Vec<_>>().join(", ");
+            let reason = format!("could not be read: {unread}");
             progress.failed.push(reason.clone());
             progress.conclude(Verdict::NotRestored, reason);
             return None;
         }
-        Some(plan::plan(identity, &now, kept, self.command.subject.partition.deny_all_policy().as_str(), self.now))
+        now.contents = contents;
+        Some(plan::plan(identity, &now, taken, self.command.subject.partition.deny_all_policy().as_str(), self.now))
     }
 
     /// Each part only when the one before succeeded: whoever is only half restored stays denied.
-    async fn apply_in_order(
-        &self,
-        member: &Member,
-        undoing: Undoing,
-        lease: Option<&IdentityLease>,
-        progress: &mut Progress,
-    ) {
+    async fn apply_in_order(&self, member: &Member, undoing: Undoing, lease: &IdentityLease, progress: &mut Progress) {
         let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
         let done = &progress.changes;
         let in_parallel = |changes: Vec<Change>| async {
@@ -213,11 +251,7 @@ impl Attempt<'_> {
             };
             stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
         };
-        let lifts_deny = lift.iter().any(|it| matches!(it, Change::LiftDenyAll { .. }));
-        let stands_in_the_way = |it: &Change| {
-            let for_now = |failure: &Failure| lifts_deny && failure.is_quota();
-            done.failure(it).is_some_and(|failure| !for_now(&failure)) && !self.is_given_up(it, progress)
-        };
+        let stands_in_the_way = |it: &Change| done.failure(it).is_some() && !self.is_given_up(it, progress);
         in_parallel(rejoin.clone()).await;
         if rejoin.iter().any(stands_in_the_way) {
             return;
@@ -233,13 +267,6 @@ impl Attempt<'_> {
                 return;
             }
         }
-        // The deny took the slot of one of the policies.
-        let put_off = rejoin.iter().filter(|it| done.failure(it).is_some_and(|it| it.is_quota()));
-        in_parallel(put_off.cloned().collect()).await;
-        // Without our mark the role could not try again.
-        if rejoin.iter().any(|it| done.failure(it).is_some() && !self.is_given_up(it, progress)) {
-            return;
-        }
         for change in tags {
             let outcome = apply(&member.write, &change).await;
             note(done, change, outcome);
@@ -247,8 +274,8 @@ impl Attempt<'_> {
     }
 
     /// Why the deny must not be lifted now.
-    async fn stopped(&self, lease: Option<&IdentityLease>) -> Option<String> {
-        match self.ledger.still_holds(lease?).await {
+    async fn stopped(&self, lease: &IdentityLease) -> Option<String> {
+        match self.ledger.still_holds(lease).await {
             Ok(true) => None,
             Ok(false) => Some(
                 "something new was reported of the identity during the restore, and a response took it over: the deny \
@@ -265,13 +292,13 @@ impl Attempt<'_> {
     }
 
     /// The next containment begins anew, and what was known until now does not bring it about.
-    async fn keep(&self, identity: &Identity, kept: &Kept, lease: Option<&IdentityLease>, progress: &mut Progress) {
+    async fn keep(&self, identity: &Identity, taken: &Taken, lease: &IdentityLease, progress: &mut Progress) {
         let at = self.now.to_millis().unwrap_or_default();
         let account = &self.command.subject.account;
         let mut principals =
             vec![target_key(identity, identity.name.as_str()), target_key(identity, identity.id.as_str())];
-        principals.extend(kept.principal.iter().map(|name| target_key(identity, name)));
-        principals.extend(plan::keys(kept).into_iter().map(|key| format!("key/{key}")));
+        principals.extend(progress.principal.iter().map(|name| target_key(identity, name)));
+        principals.extend(taken.keys().into_iter().map(|key| format!("key/{key}")));
         principals.sort();
         principals.dedup();
         let note = |principal: String| async move {
@@ -282,22 +309,26 @@ impl Attempt<'_> {
                 return progress.fail("noting the restore in the ledger", &failure);
             }
         }
-        let Some(lease) = lease else { return };
         let (by, reason) = (text::line(&self.command.by, 200), text::line(&self.command.reason, 500));
-        let restoration = Restoration { at, by, reason, applied: progress.applied() };
-        if let Err(failure) = self.ledger.keep_restoration(lease, identity, restoration).await {
+        let given_back = progress.changes.applied().iter().map(|it| it.deed.words_of_record()).collect();
+        let restoration = Restoration { at, by, reason, applied: progress.applied(), given_back };
+        let kept = self.ledger.keep_restoration(lease, identity, &taken.response, &taken.left, restoration).await;
+        if let Err(failure) = kept {
             return progress.fail("closing the record in the ledger", &failure);
         }
         let given_up =
             progress.changes.failures().into_iter().map(|it| format!("is gone, and was not given back: {it}"));
         progress.notes.extend(given_up);
-        progress.conclude(Verdict::Restored, "everything but what stays was read to be as before");
+        let reason = match taken.left.len() {
+            0 => "everything but what stays was read to be as before",
+            _ => "everything but what stays was read to be as before this response; others stay in force",
+        };
+        progress.conclude(Verdict::Restored, reason);
     }
 
     async fn tell_and_release(&self, progress: &mut Progress, leases: Option<&Leases>) {
         let is_news = matches!(progress.verdict(), Verdict::Restored | Verdict::NotRestored);
-        if let (true, Mode::Enforce, Some(topic)) = (is_news, self.settings.mode, &self.settings.common.alert_topic_arn)
-        {
+        if let (true, Mode::Enforce, Some(topic)) = (is_news, progress.mode, &self.settings.common.alert_topic_arn) {
             let (subject, message) = (progress.headline(self.command), progress.message(self.command));
             let attributes = [
                 ("playbook", "restore".to_owned()),

@@ -7,7 +7,7 @@ use clients::ledger::Ledger;
 use clients::round_trips::CallLog;
 use domain::command::Subject;
 use domain::containment::guard;
-use domain::history::Kept;
+use domain::history::{Kept, Response};
 use domain::outcome::Failure;
 use domain::settings::{Common, Settings};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn describe(subject: &Subject, principal: &Value, kept: &Kept) -> Value {
     json!({
         "account": subject.account,
         "principal": principal,
-        "is_contained_by_us": kept.before.is_some(),
+        "is_contained_by_us": !kept.responses.is_empty(),
         "verdict": kept.verdict,
         "incident": kept.incident,
         "open_suspects": kept.suspects.open,
@@ -63,8 +63,21 @@ fn describe(subject: &Subject, principal: &Value, kept: &Kept) -> Value {
         "closed_suspects": kept.closed,
         "first_seen": time(kept.first_seen),
         "last_seen": time(kept.last_seen),
-        "before": kept.before,
+        "before": kept.responses.last().map(|it| &it.before),
+        "responses": kept.responses.iter().map(response).collect::<Vec<_>>(),
         "applied": kept.applied,
         "restored": restored.map(|it| json!({"at": time(Some(it.at)), "by": it.by, "reason": it.reason})),
+    })
+}
+
+/// What a person restores it by, and what it was about.
+fn response(it: &Response) -> Value {
+    json!({
+        "id": it.id,
+        "playbook": it.playbook,
+        "finding": it.finding,
+        "at": DateTime::from_millis(it.at).to_string(),
+        "verdict": it.verdict,
+        "before": it.before,
     })
 }

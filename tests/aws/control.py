@@ -6,6 +6,8 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+POST /_sim/crowd             {"account", "users"}: so many users, in an account that lists as many as are asked for
+POST /_sim/used              {"account", "role", "at"}: when IAM says that the role was used last
 POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
 POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
@@ -25,7 +27,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, dispatch, eventbridge, lag
-from .operations import security_hub
+from .operations import iam, security_hub
 
 
 def fault(body, _):
@@ -90,6 +92,21 @@ def faults(_, query):
         return [fault for fault in dispatch.FAULTS if query["account"][0] in fault["accounts"]]
 
 
+def crowd(body, _):
+    backend = iam_backends[body["account"]][body.get("partition", "aws")]
+    for number in range(body["users"]):
+        backend.create_user(body.get("region", "us-east-1"), f"employee-{number:05}")
+    iam.LONG_PAGES.add(body["account"])
+    return {}
+
+
+def used(body, _):
+    roles = iam_backends[body["account"]][body.get("partition", "aws")].roles.values()
+    role = next(role for role in roles if role.name == body["role"])
+    role.last_used = dt.datetime.fromisoformat(body["at"]).replace(tzinfo=None)
+    return {}
+
+
 def function(body, _):
     eventbridge.FUNCTIONS[body["arn"]] = body["url"]
     return {}
@@ -138,6 +155,8 @@ ROUTES = {
     ("POST", "/_sim/role-credentials"): role_credentials,
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
+    ("POST", "/_sim/crowd"): crowd,
+    ("POST", "/_sim/used"): used,
     ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
     ("POST", "/_sim/hub-administrator"): hub_administrator,

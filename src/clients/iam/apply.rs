@@ -8,8 +8,9 @@ use aws_sdk_iam::types::{StatusType, Tag};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use domain::change::{Change, REVOCATION_POLICY};
+use domain::change::{Change, INCIDENT_TAG, REVOCATION_POLICY};
 use domain::identity::{CredentialKind, IdentityKind};
+use domain::ids::PrincipalName;
 use domain::outcome::Outcome;
 use domain::policy_document::revocation;
 
@@ -81,23 +82,7 @@ pub async fn apply(iam: &IamWrite, change: &Change) -> Outcome {
             };
             done(retry_conflicts(put).await)
         }
-        Change::Tag { kind, name, tags } => {
-            let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-            let tags = match tags.collect::<Result<Vec<_>, _>>() {
-                Ok(tags) => Some(tags),
-                Err(_) => {
-                    return Outcome::Skipped { reason: "a tag could not be built".to_owned() };
-                }
-            };
-            match kind {
-                IdentityKind::User => optional(
-                    retry_conflicts(|| iam.tag_user().user_name(name.as_str()).set_tags(tags.clone()).send()).await,
-                ),
-                IdentityKind::Role => optional(
-                    retry_conflicts(|| iam.tag_role().role_name(name.as_str()).set_tags(tags.clone()).send()).await,
-                ),
-            }
-        }
+        Change::Tag { kind, name, tags } => tag(iam, *kind, name, tags).await,
         Change::AttachPolicy { user, policy } => {
             done(retry_conflicts(|| iam.attach_user_policy().user_name(user.as_str()).policy_arn(policy).send()).await)
         }
@@ -148,10 +133,34 @@ fn gone_is_done<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkErro
     }
 }
 
-/// For tags: fifty of them are a note and no failure to contain.
-fn optional<T: RequestId, E: ProvideErrorMetadata>(result: Result<T, SdkError<E, HttpResponse>>) -> Outcome {
-    match done(result) {
-        Outcome::Failed(failure) if failure.is_quota() => Outcome::Skipped { reason: failure.to_string() },
+/// With all of ours, or where fifty leave no room for them, with the mark alone: the restore role asks for it. That
+/// there is no room for that either is a note, and no failure to contain.
+async fn tag(iam: &IamWrite, kind: IdentityKind, name: &PrincipalName, tags: &[(String, String)]) -> Outcome {
+    match send_tags(iam, kind, name, tags).await {
+        Outcome::Failed(failure) if failure.is_quota() => {
+            let mark: Vec<_> = tags.iter().filter(|(key, _)| key == INCIDENT_TAG).cloned().collect();
+            match send_tags(iam, kind, name, &mark).await {
+                Outcome::Applied { detail } => Outcome::Applied { detail: format!("{INCIDENT_TAG} alone, {detail}") },
+                Outcome::Failed(second) if second.is_quota() => Outcome::Skipped { reason: failure.to_string() },
+                other => other,
+            }
+        }
         other => other,
+    }
+}
+
+async fn send_tags(iam: &IamWrite, kind: IdentityKind, name: &PrincipalName, tags: &[(String, String)]) -> Outcome {
+    let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+    let Ok(tags) = tags.collect::<Result<Vec<_>, _>>() else {
+        return Outcome::Skipped { reason: "a tag could not be built".to_owned() };
+    };
+    let name = name.as_str();
+    match kind {
+        IdentityKind::User => {
+            done(retry_conflicts(|| iam.tag_user().user_name(name).set_tags(Some(tags.clone())).send()).await)
+        }
+        IdentityKind::Role => {
+            done(retry_conflicts(|| iam.tag_role().role_name(name).set_tags(Some(tags.clone())).send()).await)
+        }
     }
 }

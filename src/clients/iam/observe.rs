@@ -3,11 +3,14 @@
 use aws_sdk_iam::types::StatusType;
 use aws_smithy_types::DateTime;
 use domain::change::REVOCATION_POLICY;
-use domain::identity::{AccessKey, Identity, IdentityKind, Observed, Profile, Read, Unreadable, Why};
+use domain::identity::{
+    AccessKey, Contents, Identity, IdentityKind, Observed, PolicyNames, Profile, Read, Unreadable, Why,
+};
 use domain::ids::{AccessKeyId, Parse, PrincipalName};
 use domain::policy_document;
 
-use super::{IamRead, credentials, denies};
+use super::contents::{self, Depth};
+use super::{IamRead, credentials};
 use crate::errors::{self, incomplete, unreadable};
 
 /// Every IAM action that reading a state needs.
@@ -28,23 +31,28 @@ pub const PERMISSIONS: &[&str] = &[
     "iam:ListUserPolicies",
 ];
 
-/// On top of them, for what takes policies and groups away.
-pub const DENIES_PERMISSIONS: &[&str] = &[
+/// On top of them, for what the policies and groups say.
+pub const CONTENTS_PERMISSIONS: &[&str] = &[
     "iam:GetGroupPolicy",
     "iam:GetPolicy",
-    "iam:GetPolicyVersion",
+    "iam:GetUserPolicy",
     "iam:ListAttachedGroupPolicies",
     "iam:ListGroupPolicies",
 ];
 
+/// On top of these, for what takes policies and groups away: which of them hold a Deny or grant
+/// administrator access.
+pub const STATEMENTS_PERMISSIONS: &[&str] = &["iam:GetPolicyVersion"];
+
 pub(super) fn user_profile(user: &aws_sdk_iam::types::User) -> Profile {
     let boundary = user.permissions_boundary().and_then(|it| it.permissions_boundary_arn()).map(str::to_owned);
-    Profile { boundary, tags: tags(user.tags()) }
+    Profile { boundary, tags: tags(user.tags()), trust: None }
 }
 
 pub(super) fn role_profile(role: &aws_sdk_iam::types::Role) -> Profile {
     let boundary = role.permissions_boundary().and_then(|it| it.permissions_boundary_arn()).map(str::to_owned);
-    Profile { boundary, tags: tags(role.tags()) }
+    let trust = role.assume_role_policy_document().map(policy_document::fingerprint);
+    Profile { boundary, tags: tags(role.tags()), trust }
 }
 
 fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
@@ -52,7 +60,7 @@ fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
 }
 
 /// The whole state, read in parallel, of the identity and of no namesake that took its place.
-pub async fn observe(iam: &IamRead, identity: &Identity, with_denies: bool) -> Observed {
+pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) -> Observed {
     let name = &identity.name;
     match identity.kind {
         IdentityKind::User => {
@@ -66,9 +74,7 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_denies: bool) -> O
                 credentials::login(iam, name),
                 credentials::mfa_devices(iam, name)
             );
-            let denying = if with_denies { denies::among(iam, &attached, &groups).await } else { Ok(Vec::new()) };
-            let revoked_before = Ok(None);
-            Observed {
+            let observed = Observed {
                 profile,
                 keys,
                 credentials,
@@ -77,9 +83,9 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_denies: bool) -> O
                 attached,
                 inline,
                 groups,
-                denying,
-                revoked_before,
-            }
+                ..nothing_of_a_user()
+            };
+            if with_statements { add_statements(iam, identity, observed).await } else { observed }
         }
         IdentityKind::Role => {
             let (profile, attached, inline, revoked_before) = tokio::join!(
@@ -91,6 +97,38 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_denies: bool) -> O
             Observed { profile, attached, inline, revoked_before, ..nothing_of_a_user() }
         }
     }
+}
+
+async fn add_statements(iam: &IamRead, identity: &Identity, observed: Observed) -> Observed {
+    match read_statements(iam, identity, &observed).await {
+        Ok(found) => Observed {
+            contents: Ok(found.contents),
+            denying: Ok(found.denying),
+            granting: Ok(found.granting),
+            ..observed
+        },
+        Err(error) => {
+            let (denying, granting) = (Err(error.clone()), Err(error.clone()));
+            Observed { contents: Err(error), denying, granting, ..observed }
+        }
+    }
+}
+
+async fn read_statements(iam: &IamRead, identity: &Identity, observed: &Observed) -> Read<contents::Found> {
+    let mut found = contents::read(iam, identity, observed.policy_names()?, Depth::Statements).await?;
+    // The boundary is among what is read, and is no policy that the user holds.
+    let attached = observed.attached.as_deref().unwrap_or_default();
+    let boundary = observed.profile.as_ref().ok().and_then(|it| it.boundary.as_ref());
+    if let Some(boundary) = boundary.filter(|it| !attached.contains(it)) {
+        found.granting.retain(|it| *it != format!("policy {boundary}"));
+        found.denying.retain(|it| it != boundary);
+    }
+    Ok(found)
+}
+
+/// What tells the content of policies and groups from another. Reads nothing of AWS's own policies.
+pub async fn contents(iam: &IamRead, identity: &Identity, names: PolicyNames) -> Read<Contents> {
+    Ok(contents::read(iam, identity, names, Depth::Versions).await?.contents)
 }
 
 /// The light pass: only what holds the identity back, and its keys.
@@ -117,7 +155,9 @@ fn nothing_of_a_user() -> Observed {
         login: Ok(false),
         mfa_devices: Ok(Vec::new()),
         groups: Ok(Vec::new()),
+        revoked_before: Ok(None),
         denying: Ok(Vec::new()),
+        granting: Ok(Vec::new()),
         ..Observed::nothing_read()
     }
 }

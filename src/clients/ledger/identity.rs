@@ -16,7 +16,8 @@ use domain::text as texts;
 use domain::verdict::Verdict;
 
 use super::lease::held;
-use super::records::{kept, past};
+use super::records::{APPEND, kept, past};
+use super::snapshots;
 use super::{Item, Ledger, int, millis, millis_now, number, set, strings, text};
 use crate::errors::{failure, is};
 
@@ -48,6 +49,8 @@ pub struct Ending<'a> {
     pub identity: &'a Identity,
     pub verdict: Verdict,
     pub incident: Option<&'a str>,
+    /// The response in whose snapshot it is part.
+    pub response: Option<&'a str>,
     /// One JSON text an action.
     pub applied: Vec<String>,
     pub suspects: &'a [Suspect],
@@ -94,8 +97,8 @@ impl Ledger {
             request = request.expression_attribute_values(format!(":weaker{n}"), text(weaker));
         }
         if !strike.is_empty() {
-            expression.push_str(" ADD planned :planned");
-            request = request.expression_attribute_values(":planned", AttributeValue::Ss(strike));
+            expression.push_str(" ADD meant :meant");
+            request = request.expression_attribute_values(":meant", AttributeValue::Ss(strike));
         }
         let sent = request
             .update_expression(expression)
@@ -209,6 +212,10 @@ impl Ledger {
             expression.push_str(", incident = :incident");
             request = request.expression_attribute_values(":incident", text(incident));
         }
+        if let Some(response) = ending.response {
+            expression.push_str(", #ended = :verdict");
+            request = request.expression_attribute_names("#ended", snapshots::ended(response));
+        }
         if let Some(told) = &ending.told {
             expression.push_str(", told = :told");
             request = request.expression_attribute_values(":told", text(told));
@@ -290,8 +297,6 @@ impl Ledger {
         }
     }
 }
-
-const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
 
 fn lease(id: String, fence: i64, item: &Item) -> IdentityLease {
     let applied = item.get("applied").and_then(|it| it.as_l().ok()).into_iter().flatten();

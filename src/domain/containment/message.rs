@@ -150,7 +150,7 @@ impl View<'_> {
         section(&mut lines, "Undone by somebody, and put back", counted(&progress.reversals).into_iter());
         section(&mut lines, "Still open", progress.open.iter().cloned());
         let leads = progress.leads.iter().take(MOST_LEADS).cloned();
-        section(&mut lines, "Who could have acted for the attacker: look at each", leads);
+        section(&mut lines, "Leads, for a person to look at", leads);
         section(&mut lines, "Failed", progress.failed.iter().filter(|it| !progress.open.contains(it)).cloned());
         section(&mut lines, "Good to know", progress.notes.iter().cloned());
         section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo());

@@ -5,7 +5,7 @@
 
 use aws_smithy_types::DateTime;
 
-use crate::change::{Change, DATE_TAG, FINDING_TAG, INCIDENT_TAG};
+use crate::change::{Change, DATE_TAG, FINDING_TAG, INCIDENT_TAG, QUARANTINED, REMEDIATED};
 use crate::finding::{Finding, Threat};
 use crate::identity::{Credential, Identity, IdentityKind, Observed};
 use crate::settings::Options;
@@ -110,6 +110,10 @@ fn tag(case: &Case, observed: &Observed, incident: &str) -> Option<Change> {
     if is_there(INCIDENT_TAG, incident) && is_there(FINDING_TAG, &finding_id) {
         return None;
     }
+    // What holds less writes no quarantine's mark over.
+    if incident == REMEDIATED && is_there(INCIDENT_TAG, QUARANTINED) {
+        return None;
+    }
     let tags = vec![
         (INCIDENT_TAG.to_owned(), incident.to_owned()),
         (DATE_TAG.to_owned(), text::tag_value(&case.now.to_string())),
@@ -118,12 +122,14 @@ fn tag(case: &Case, observed: &Observed, incident: &str) -> Option<Change> {
     Some(Change::Tag { kind: case.identity.kind, name: case.identity.name.clone(), tags })
 }
 
-const QUARANTINED: &str = "AutomatedSecurityQuarantine";
-const REMEDIATED: &str = "AutoRemediated";
+/// The deny reaches the user's own sessions, and no role's.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_disable-perms.html>
+const ASSUMED_ROLES: &str = "sessions of roles that the user had assumed live on, for at most 12 hours: look in CloudTrail \
+                             for its AssumeRole calls, and send `contain` for each of the roles";
 
 /// What a user still has, and a person should know.
 fn left_in_place(case: &Case, observed: &Observed) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = vec![ASSUMED_ROLES.to_owned()];
     if let Some(names) = observed.inline.as_ref().ok().filter(|it| !it.is_empty()) {
         notes.push(format!("inline policies are left in place: {}", text::line(&names.join(", "), 400)));
     }

@@ -37,8 +37,7 @@ pub struct Report {
     pub times_undone: usize,
     pub notes: Vec<String>,
     pub open: Vec<String>,
-    /// Who only could have acted for the attacker.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Who only could have acted for the attacker: for a person to look at, never part of the verdict.
     pub leads: Vec<String>,
     /// What was attached, joined and active before, for whoever has to put it back.
     #[serde(skip_serializing_if = "Option::is_none")]

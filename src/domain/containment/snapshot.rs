@@ -1,7 +1,11 @@
 //! The snapshot: the state before a response, from reads that the strike may have overtaken.
 
-use crate::change::{OUR_TAGS, REVOCATION_POLICY};
+use serde_json::Value;
+
+use crate::change::{Change, OUR_TAGS, REVOCATION_POLICY};
+use crate::history::Response;
 use crate::identity::Observed;
+use crate::verdict::Verdict;
 
 /// The state as it was before the strike: from the reads before it, and from those beside it only
 /// what the strike does not change.
@@ -24,6 +28,55 @@ pub fn without_ours(before: &mut Observed, deny_all: &str) {
     }
 }
 
+/// As many as a record keeps open: an item of the ledger holds 400 KB.
+const MOST_OPEN: usize = 6;
+
+/// Which of the open responses these changes are part of; `None` when they begin one of their own.
+///
+/// A try after one that did not end well goes on with it, and what only holds the identity back again is part
+/// of the containment that it was undone from. Whoever takes policies and groups away again, after that ended
+/// well, takes what somebody gave meanwhile: that comes back without what was taken for good before.
+pub fn belongs_to<'a>(open: &'a [Response], playbook: &str, changes: &[Change]) -> Option<&'a Response> {
+    let takes = changes.iter().any(|it| matches!(it, Change::DetachPolicy { .. } | Change::LeaveGroup { .. }));
+    let changes_nothing = !changes.iter().any(Change::contains);
+    let ended_well = |it: &Response| it.verdict.is_some_and(Verdict::is_success);
+    match open.iter().rfind(|it| it.playbook == playbook) {
+        Some(last) if takes && ended_well(last) && open.len() < MOST_OPEN => None,
+        Some(last) => Some(last),
+        None if changes_nothing => open.last(),
+        None => None,
+    }
+}
+
+/// What open responses put in place is no part of a later one's snapshot: it goes when the last of them is
+/// taken back.
+pub fn without_theirs(before: &mut Observed, open: &[Response], deny_all: &str) {
+    let Some(first) = open.first() else { return };
+    let had = |it: &Response, field: &str, name: &str| {
+        it.before.get(field).and_then(Value::as_array).is_some_and(|names| names.iter().any(|it| it == name))
+    };
+    let is_ours = |field: &str, name: &str| open.iter().any(|it| it.is_quarantine() && !had(it, field, name));
+    if let Ok(attached) = &mut before.attached {
+        attached.retain(|it| it != deny_all || !is_ours("attached_policies", it));
+    }
+    if let Ok(inline) = &mut before.inline {
+        inline.retain(|it| it != REVOCATION_POLICY || !is_ours("inline_policies", it));
+    }
+    let Ok(profile) = &mut before.profile else { return };
+    if profile.boundary.as_deref() == Some(deny_all) {
+        let former =
+            open.iter().filter(|it| it.is_quarantine()).find_map(|it| match it.before.get("permissions_boundary") {
+                Some(Value::String(arn)) => Some(Some(arn.clone())),
+                Some(Value::Null) => Some(None),
+                _ => None,
+            });
+        profile.boundary = former.unwrap_or_else(|| profile.boundary.take());
+    }
+    profile.tags.retain(|(key, _)| !OUR_TAGS.contains(&key.as_str()));
+    let former = first.before.get("tags").and_then(Value::as_object).into_iter().flatten();
+    profile.tags.extend(former.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +95,54 @@ mod tests {
         let known =
             Observed { revoked_before: Ok(Some(aws_smithy_types::DateTime::from_secs(0))), ..Observed::nothing_read() };
         assert_eq!(before_strike(known, beside.clone(), DENY_ALL).inline, beside.inline);
+    }
+
+    fn response(playbook: &str, before: &Observed, verdict: Option<Verdict>) -> Response {
+        let now = aws_smithy_types::DateTime::from_secs(1_000);
+        Response { verdict, ..Response::new(playbook, "finding", now, crate::history::snapshot(before)) }
+    }
+
+    #[test]
+    fn nor_is_what_another_response_did() {
+        let first = response("compromised-credential", &observed(), Some(Verdict::Contained));
+        let mut before = observed();
+        before.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let profile = before.profile.as_mut().unwrap();
+        profile.boundary = Some(DENY_ALL.to_owned());
+        profile.tags = vec![("SecurityIncident".to_owned(), String::new()), ("team".to_owned(), String::new())];
+        let mut theirs = before.clone();
+        without_theirs(&mut theirs, std::slice::from_ref(&first), DENY_ALL);
+        assert_eq!(theirs.attached, observed().attached);
+        let profile = theirs.profile.unwrap();
+        assert_eq!((profile.boundary, profile.tags), (None, vec![("team".to_owned(), String::new())]));
+        // A deny that was there before any of them is somebody else's.
+        let mut others = before.clone();
+        let first = response("compromised-credential", &before, None);
+        without_theirs(&mut others, std::slice::from_ref(&first), DENY_ALL);
+        assert_eq!(others.attached, before.attached);
+        // A playbook that attaches no deny has put none there.
+        let mut others = before.clone();
+        let first = response("unused-user", &observed(), None);
+        without_theirs(&mut others, std::slice::from_ref(&first), DENY_ALL);
+        assert_eq!(others.attached, before.attached);
+    }
+
+    #[test]
+    fn what_is_taken_again_is_a_response_of_its_own() {
+        let user = || crate::fixtures::parsed("alice");
+        let takes = [Change::DetachPolicy { user: user(), policy: "arn".to_owned() }];
+        let holds = [Change::AttachDenyAll { user: user(), policy: DENY_ALL.to_owned() }];
+        let open = |verdict| [response("overprivileged-user", &observed(), verdict)];
+        let belongs = |verdict, playbook, changes: &[Change]| belongs_to(&open(verdict), playbook, changes).is_some();
+        assert!(!belongs(Some(Verdict::Contained), "overprivileged-user", &takes));
+        assert!(belongs(Some(Verdict::NotContained), "overprivileged-user", &takes));
+        assert!(belongs(None, "overprivileged-user", &takes));
+        assert!(belongs(Some(Verdict::Contained), "overprivileged-user", &holds));
+        assert!(!belongs(Some(Verdict::Contained), "compromised-credential", &holds));
+        assert!(belongs(Some(Verdict::Contained), "compromised-credential", &[]));
+        assert!(belongs_to(&[], "compromised-credential", &[]).is_none());
+        let many = vec![response("overprivileged-user", &observed(), Some(Verdict::Contained)); MOST_OPEN];
+        assert!(belongs_to(&many, "overprivileged-user", &takes).is_some());
     }
 
     #[test]

@@ -1,28 +1,19 @@
 //! What changed since a containment, and not by us.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
+use super::taken::{Taken, ids, names};
 use crate::change::{Change, REVOCATION_POLICY};
+use crate::history::CONTENTS;
 use crate::identity::{Identity, IdentityKind, Observed};
 
-/// The snapshot, the state now, and what was meant to be done in between.
+/// The response that is taken back with its snapshot, those that stay in force, and the state now.
 pub(super) struct Case<'a> {
     pub(super) identity: &'a Identity,
     pub(super) now: &'a Observed,
     pub(super) before: &'a Value,
-    pub(super) planned: &'a BTreeSet<String>,
+    pub(super) taken: &'a Taken,
     pub(super) deny_all: &'a str,
-}
-
-/// Absent when it could not be read at the time.
-pub(super) fn names(before: &Value, field: &str) -> Option<Vec<String>> {
-    before.get(field)?.as_array()?.iter().map(|it| it.as_str().map(str::to_owned)).collect()
-}
-
-pub(super) fn ids(before: &Value, field: &str) -> Option<Vec<String>> {
-    before.get(field)?.as_array()?.iter().map(|it| it.get("id")?.as_str().map(str::to_owned)).collect()
 }
 
 pub(super) fn without<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = &'a String> {
@@ -42,18 +33,38 @@ impl Case<'_> {
         self.now.groups.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn was_taken(&self, action: &Change) -> bool {
-        self.planned.contains(&action.words_of_record())
+    /// Whether the response that is taken back took it.
+    fn is_taken(&self, change: &Change) -> bool {
+        self.taken.response.planned.contains(&change.words_of_record())
     }
 
-    pub(super) fn detached(&self, policy: &str) -> bool {
-        let user = self.identity.name.clone();
-        self.was_taken(&Change::DetachPolicy { user, policy: policy.to_owned() })
+    /// Whether one of ours took it, which may be one that stays in force.
+    fn was_taken(&self, change: &Change) -> bool {
+        self.is_taken(change) || self.taken.left.iter().any(|it| it.planned.contains(&change.words_of_record()))
     }
 
-    pub(super) fn left(&self, group: &str) -> bool {
-        let user = self.identity.name.clone();
-        self.was_taken(&Change::LeaveGroup { user, group: group.to_owned() })
+    /// Whether it is for this restore to give back: what a later response took too stays with that one.
+    pub(super) fn gives_back(&self, change: &Change) -> bool {
+        let later = self.taken.left.iter().filter(|it| it.at > self.taken.response.at);
+        let mut later = later.filter(|it| it.planned.contains(&change.words_of_record()));
+        self.is_taken(change) && later.next().is_none()
+    }
+
+    pub(super) fn detach(&self, policy: &str) -> Change {
+        Change::DetachPolicy { user: self.identity.name.clone(), policy: policy.to_owned() }
+    }
+
+    pub(super) fn leave(&self, group: &str) -> Change {
+        Change::LeaveGroup { user: self.identity.name.clone(), group: group.to_owned() }
+    }
+
+    fn was_given_back(&self, change: &Change) -> bool {
+        self.taken.given_back.contains(&change.words_of_record())
+    }
+
+    /// Whether a response of ours denies it, this one or another.
+    fn is_quarantined(&self) -> bool {
+        self.taken.response.is_quarantine() || self.taken.left.iter().any(|it| it.is_quarantine())
     }
 
     /// Absent when it is not known; `Some(None)` when there was none.
@@ -71,37 +82,69 @@ impl Case<'_> {
             .into_iter()
             .filter(|it| names(self.before, it).is_none());
         found.extend(unknown.map(|it| format!("the {} before are not known: they could not be read", words(it))));
-        self.changed("policy", "attached_policies", self.attached(), &|it| self.detached(it), &mut found);
-        self.changed("group", "groups", self.groups(), &|it| self.left(it), &mut found);
+        let user = &self.identity.name;
+        let policy = |it: &str| Ours {
+            gone: self.was_taken(&self.detach(it)),
+            come: (it == self.deny_all && self.is_quarantined())
+                || self.was_given_back(&Change::AttachPolicy { user: user.clone(), policy: it.to_owned() }),
+        };
+        self.changed("policy", "attached_policies", self.attached(), &policy, &mut found);
+        let group = |it: &str| Ours {
+            gone: self.was_taken(&self.leave(it)),
+            come: self.was_given_back(&Change::JoinGroup { user: user.clone(), group: it.to_owned() }),
+        };
+        self.changed("group", "groups", self.groups(), &group, &mut found);
         let inline = self.now.inline.as_deref().unwrap_or_default();
-        self.changed("inline policy", "inline_policies", inline, &|_| false, &mut found);
+        let revocation = |it: &str| Ours { gone: false, come: self.is_revocation(it) };
+        self.changed("inline policy", "inline_policies", inline, &revocation, &mut found);
+        self.contents_drift(&mut found);
         let devices = self.now.mfa_devices.as_deref().unwrap_or_default();
-        self.changed("MFA device", "mfa_devices", devices, &|_| false, &mut found);
+        self.changed("MFA device", "mfa_devices", devices, &|_| Ours::default(), &mut found);
+        self.trust_drift(&mut found);
         self.boundary_drift(&mut found);
         self.credential_drift(&mut found);
         found
     }
 
-    fn changed(
-        &self,
-        what: &str,
-        field: &str,
-        now: &[String],
-        was_taken: &dyn Fn(&str) -> bool,
-        found: &mut Vec<String>,
-    ) {
+    fn is_revocation(&self, inline: &str) -> bool {
+        !self.is_user() && inline == REVOCATION_POLICY && self.is_quarantined()
+    }
+
+    fn changed(&self, what: &str, field: &str, now: &[String], ours: &dyn Fn(&str) -> Ours, found: &mut Vec<String>) {
         let Some(before) = names(self.before, field) else { return };
-        let is_ours = |it: &str| it == self.deny_all || (!self.is_user() && it == REVOCATION_POLICY);
-        let added = without(now, &before).filter(|it| !is_ours(it));
+        let added = without(now, &before).filter(|it| !ours(it).come);
         found.extend(added.map(|it| format!("{what} {it} was added since")));
-        let missing = without(&before, now).filter(|it| !was_taken(it) && !is_ours(it));
+        let missing = without(&before, now).filter(|it| !ours(it).gone);
         found.extend(missing.map(|it| format!("{what} {it} was taken away since, and not by us")));
+    }
+
+    /// What an intruder plants under a name that was there before.
+    fn contents_drift(&self, found: &mut Vec<String>) {
+        let Some(before) = self.before.get(CONTENTS).and_then(Value::as_object) else {
+            return found.push("what the policies said before is not known: it could not be read".to_owned());
+        };
+        let Ok(now) = &self.now.contents else { return };
+        let revocation = format!("inline policy {REVOCATION_POLICY}");
+        let differs = |name: &str, old: &Value| now.get(name).is_some_and(|it| old.as_str() != Some(it));
+        let changed = before.iter().filter(|(name, old)| **name != revocation && differs(name, old));
+        found.extend(changed.map(|(name, _)| match name.strip_prefix("policy ") {
+            Some(arn) => format!("policy {arn} was changed since: another version of it counts"),
+            None => format!("{name} was changed since"),
+        }));
+    }
+
+    fn trust_drift(&self, found: &mut Vec<String>) {
+        let now = self.now.profile.as_ref().ok().and_then(|it| it.trust.as_deref());
+        let before = self.before.get("trust_policy").and_then(Value::as_str);
+        if before.is_some() && before != now {
+            found.push("the trust policy was changed since".to_owned());
+        }
     }
 
     fn boundary_drift(&self, found: &mut Vec<String>) {
         let now = self.now.profile.as_ref().ok().and_then(|it| it.boundary.clone());
         match self.former_boundary() {
-            Some(former) if now == former || now.as_deref() == Some(self.deny_all) => {}
+            Some(former) if now == former || (now.as_deref() == Some(self.deny_all) && self.is_quarantined()) => {}
             Some(_) => found.push(match now {
                 Some(arn) => format!("the permissions boundary was set to {arn} since"),
                 None => "the permissions boundary was removed since".to_owned(),
@@ -119,16 +162,32 @@ impl Case<'_> {
                 found.push(format!("access key {} was activated since", key.id));
             }
         }
-        let before = ids(self.before, "other_credentials").unwrap_or_default();
+        let before = self.before.get("other_credentials").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         for it in self.now.credentials.iter().flatten() {
-            if !before.contains(&it.id) {
-                found.push(format!("{} {} was created since", it.kind.word(), it.id));
+            let user = self.identity.name.clone();
+            let deactivated = Change::DeactivateCredential { user, kind: it.kind, id: it.id.clone() };
+            let is_same = |old: &&Value| old.get("id").and_then(Value::as_str) == Some(&it.id);
+            match before.iter().find(is_same) {
+                None => found.push(format!("{} {} was created since", it.kind.word(), it.id)),
+                Some(old) => {
+                    let was_inactive = old.get("active") == Some(&Value::Bool(false)) || self.was_taken(&deactivated);
+                    if it.active && was_inactive {
+                        found.push(format!("{} {} was activated since", it.kind.word(), it.id));
+                    }
+                }
             }
         }
         if self.now.login == Ok(true) && self.before.get("console_password") == Some(&Value::Bool(false)) {
             found.push("a console password was set since".to_owned());
         }
     }
+}
+
+/// Whose doing it is that something came or went.
+#[derive(Default)]
+struct Ours {
+    come: bool,
+    gone: bool,
 }
 
 fn words(field: &str) -> String {

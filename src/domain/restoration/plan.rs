@@ -4,9 +4,10 @@
 use aws_smithy_types::DateTime;
 use serde_json::Value;
 
-use super::drift::{Case, ids, names, without};
-use crate::change::{Change, INCIDENT_TAG, OUR_TAGS, REVOCATION_POLICY};
-use crate::history::Kept;
+use super::drift::{Case, without};
+use super::taken::{Taken, names};
+use crate::change::{Change, FINDING_TAG, INCIDENT_TAG, OUR_TAGS, QUARANTINED, REMEDIATED, REVOCATION_POLICY};
+use crate::history::Response;
 use crate::identity::{Identity, Observed};
 
 /// The longest that a role's session lasts.
@@ -26,6 +27,8 @@ pub struct Undoing {
     pub drift: Vec<String>,
     /// What stays as the containment left it, and how to replace it.
     pub stays: Vec<String>,
+    /// Why none of it can be done, and what to do first.
+    pub obstacle: Option<String>,
 }
 
 impl Undoing {
@@ -34,21 +37,19 @@ impl Undoing {
     }
 }
 
-/// The access keys that it had.
-pub fn keys(kept: &Kept) -> Vec<String> {
-    kept.before.as_ref().and_then(|it| ids(it, "access_keys")).unwrap_or_default()
-}
-
-pub fn plan(identity: &Identity, now: &Observed, kept: &Kept, deny_all: &str, time: DateTime) -> Undoing {
-    let Some(before) = &kept.before else { return Undoing::default() };
-    let case = Case { identity, now, before, planned: &kept.planned, deny_all };
+pub fn plan(identity: &Identity, now: &Observed, taken: &Taken, deny_all: &str, time: DateTime) -> Undoing {
+    let case = Case { identity, now, before: &taken.response.before, taken, deny_all };
     let (rejoin, boundary) = (case.rejoin(), case.boundary());
-    let mut lift = case.lift_deny();
-    let (revocation, revoked_for_now) = case.revocation(time);
-    lift.extend(revocation);
-    let mut stays = case.stays();
-    stays.extend(revoked_for_now);
-    Undoing { rejoin, boundary, lift, tags: case.tags(), drift: case.drift(), stays }
+    let (mut lift, mut stays) = (Vec::new(), case.stays());
+    for (change, words) in [case.lift_deny(), case.revocation(time)] {
+        lift.extend(change);
+        stays.extend(words);
+    }
+    let mut drift = case.drift();
+    drift.extend(case.revived(time, &lift));
+    let undoing = Undoing { rejoin, boundary, lift, tags: case.tags(), drift, stays, obstacle: None };
+    let obstacle = case.no_mark().filter(|_| undoing.changes().next().is_some());
+    Undoing { obstacle, ..undoing }
 }
 
 impl Case<'_> {
@@ -59,45 +60,83 @@ impl Case<'_> {
         }
         let attached = names(self.before, "attached_policies").unwrap_or_default();
         let groups = names(self.before, "groups").unwrap_or_default();
-        let policies = without(&attached, self.attached()).cloned();
+        // What somebody else took since is theirs, and `force` is no word about it.
+        let policies = without(&attached, self.attached()).filter(|it| self.gives_back(&self.detach(it))).cloned();
         let policies = policies.map(|policy| Change::AttachPolicy { user: user.clone(), policy });
-        let groups = without(&groups, self.groups()).cloned();
+        let groups = without(&groups, self.groups()).filter(|it| self.gives_back(&self.leave(it))).cloned();
         policies.chain(groups.map(|group| Change::JoinGroup { user: user.clone(), group })).collect()
+    }
+
+    /// Another response that stays in force and wants the identity held back.
+    fn holder(&self) -> Option<&Response> {
+        self.taken.left.iter().rfind(|it| it.is_quarantine())
     }
 
     fn boundary(&self) -> Vec<Change> {
         let now = self.now.profile.as_ref().ok().and_then(|it| it.boundary.as_deref());
         match self.former_boundary() {
-            Some(former) if self.is_user() && now == Some(self.deny_all) && former.as_deref() != now => {
+            Some(former)
+                if self.is_user()
+                    && self.taken.response.is_quarantine()
+                    && self.holder().is_none()
+                    && now == Some(self.deny_all)
+                    && former.as_deref() != now =>
+            {
                 vec![Change::RestoreBoundary { user: self.identity.name.clone(), policy: former }]
             }
             _ => Vec::new(),
         }
     }
 
-    fn lift_deny(&self) -> Vec<Change> {
+    /// The change, or why it stays.
+    fn lift_deny(&self) -> (Option<Change>, Option<String>) {
         let is_there = |it: &[String]| it.iter().any(|arn| arn == self.deny_all);
         let was_there = names(self.before, "attached_policies").is_some_and(|it| is_there(&it));
-        if was_there || !is_there(self.attached()) {
-            return Vec::new();
+        if was_there || !is_there(self.attached()) || !self.taken.response.is_quarantine() {
+            return (None, None);
         }
         let (kind, name) = (self.identity.kind, self.identity.name.clone());
-        vec![Change::LiftDenyAll { kind, name, policy: self.deny_all.to_owned() }]
+        if let Some(holder) = self.holder() {
+            let words = format!("{} stays attached: the response {} holds {name} too", self.deny_all, holder.id);
+            return (None, Some(words));
+        }
+        (Some(Change::LiftDenyAll { kind, name, policy: self.deny_all.to_owned() }), None)
+    }
+
+    /// Where a role's inline policies were full, the deny alone holds its stolen sessions back: who lifts it while
+    /// one of them can be alive must know.
+    fn revived(&self, time: DateTime, lift: &[Change]) -> Option<String> {
+        let was_revoked = matches!(self.now.revoked_before, Ok(Some(_)));
+        let until = DateTime::from_secs(self.taken.last_seen / 1_000 + LONGEST_SESSION);
+        let lifts = lift.iter().any(|it| matches!(it, Change::LiftDenyAll { .. }));
+        (lifts && !self.is_user() && !was_revoked && until.secs() > time.secs()).then(|| {
+            format!(
+                "only {} holds back the sessions of role {} from before the containment, which can be alive until \
+                 {until}: with `force` they work again",
+                self.deny_all, self.identity.name
+            )
+        })
     }
 
     /// Sessions that were stolen must not come to life again: the revocation goes only when none of
-    /// them can still be alive.
+    /// them can still be alive. The change, or why it stays.
     fn revocation(&self, time: DateTime) -> (Option<Change>, Option<String>) {
         let was_there =
             names(self.before, "inline_policies").unwrap_or_default().iter().any(|it| it == REVOCATION_POLICY);
         let Ok(Some(cutoff)) = &self.now.revoked_before else { return (None, None) };
-        if was_there {
+        if was_there || !self.taken.response.is_quarantine() {
             return (None, None);
         }
-        if cutoff.secs() + LONGEST_SESSION <= time.secs() {
-            return (Some(Change::LiftRevocation { role: self.identity.name.clone() }), None);
-        }
         let role = &self.identity.name;
+        if let Some(holder) = self.holder() {
+            return (
+                None,
+                Some(format!("{REVOCATION_POLICY} stays: the response {} holds role {role} too", holder.id)),
+            );
+        }
+        if cutoff.secs() + LONGEST_SESSION <= time.secs() {
+            return (Some(Change::LiftRevocation { role: role.clone() }), None);
+        }
         let until = DateTime::from_secs(cutoff.secs() + LONGEST_SESSION);
         let words = format!(
             "the sessions of role {role} from before {cutoff} stay revoked; none of them is left after {until}: then \
@@ -106,9 +145,32 @@ impl Case<'_> {
         (None, Some(words))
     }
 
+    /// IAM refuses the restore role whatever bears no mark; only who contains can set it.
+    fn no_mark(&self) -> Option<String> {
+        let tags = self.now.profile.as_ref().map(|it| it.tags.as_slice()).unwrap_or_default();
+        let is_mark = |value: &str| value == QUARANTINED || value == REMEDIATED;
+        if tags.iter().any(|(key, value)| key == INCIDENT_TAG && is_mark(value)) {
+            return None;
+        }
+        let (kind, name, mark) = (self.identity.kind.word(), &self.identity.name, &self.taken.response.mark);
+        let room = match tags.len() {
+            50.. => {
+                format!("make room with `aws iam untag-{kind} --{kind}-name {name} --tag-keys ...` (it has fifty), ")
+            }
+            _ => String::new(),
+        };
+        Some(format!(
+            "{kind} `{name}` bears no tag `{INCIDENT_TAG}`, and nothing without it can be restored: {room}set it with `aws \
+             iam tag-{kind} --{kind}-name {name} --tags Key={INCIDENT_TAG},Value={mark}`, then send the command again"
+        ))
+    }
+
     fn tags(&self) -> Vec<Change> {
         let (kind, name) = (self.identity.kind, &self.identity.name);
         let now = self.now.profile.as_ref().map(|it| it.tags.clone()).unwrap_or_default();
+        if let Some(marks) = self.taken.left.iter().rfind(|it| it.is_quarantine()).or(self.taken.left.last()) {
+            return self.marks_of(marks, &now);
+        }
         let former = self.before.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
         let (mut put_back, mut remove) = (Vec::new(), Vec::new());
         for (key, value) in now.iter().filter(|(key, _)| OUR_TAGS.contains(&key.as_str())) {
@@ -127,6 +189,15 @@ impl Case<'_> {
         } else {
             put_back.into_iter().chain(remove).collect()
         }
+    }
+
+    /// The tags tell of a response that stays in force, and let the restore role take that one back too.
+    fn marks_of(&self, it: &Response, now: &[(String, String)]) -> Vec<Change> {
+        let wanted = [(INCIDENT_TAG, &it.mark), (FINDING_TAG, &it.finding)];
+        let differs = |(key, value): &(&str, &String)| now.iter().any(|(k, v)| k == key && v != *value);
+        let tags: Vec<_> = wanted.into_iter().filter(differs).map(|(k, v)| (k.to_owned(), v.clone())).collect();
+        let (kind, name) = (self.identity.kind, self.identity.name.clone());
+        if tags.is_empty() { Vec::new() } else { vec![Change::Tag { kind, name, tags }] }
     }
 
     fn stays(&self) -> Vec<String> {
@@ -154,6 +225,8 @@ impl Case<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -164,16 +237,18 @@ mod tests {
 
     const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
 
-    fn kept(before: &Observed, planned: &[&str]) -> Kept {
-        Kept {
-            before: Some(history::snapshot(before)),
-            planned: planned.iter().map(|it| (*it).to_owned()).collect(),
-            ..Kept::default()
-        }
+    fn taken(playbook: &str, before: &Observed, planned: &[&str]) -> Taken {
+        let mut response = Response::new(playbook, "f", DateTime::from_secs(1_000), history::snapshot(before));
+        response.planned = planned.iter().map(|it| (*it).to_owned()).collect();
+        Taken { response, left: Vec::new(), given_back: BTreeSet::new(), last_seen: 1_000_000 }
     }
 
-    fn undo(now: &Observed, kept: &Kept) -> Undoing {
-        plan(&identity(IdentityKind::User), now, kept, DENY_ALL, DateTime::from_secs(1_000_000))
+    fn kept(before: &Observed, planned: &[&str]) -> Taken {
+        taken("compromised-credential", before, planned)
+    }
+
+    fn undo(now: &Observed, taken: &Taken) -> Undoing {
+        plan(&identity(IdentityKind::User), now, taken, DENY_ALL, DateTime::from_secs(1_000_000))
     }
 
     #[test]
@@ -214,7 +289,7 @@ mod tests {
         now.profile.as_mut().unwrap().tags = OUR_TAGS.iter().map(|it| ((*it).to_owned(), "ours".to_owned())).collect();
         let order = |tags: Value| {
             let mut kept = kept(&observed(), &[]);
-            kept.before.as_mut().unwrap()["tags"] = tags;
+            kept.response.before["tags"] = tags;
             undo(&now, &kept).tags.iter().map(Change::name).collect::<Vec<_>>()
         };
         assert_eq!(order(json!({})), ["Untag"]);
@@ -232,5 +307,61 @@ mod tests {
         };
         assert_eq!(lifted(1_000_000 - LONGEST_SESSION), 1);
         assert_eq!(lifted(1_000_001 - LONGEST_SESSION), 0);
+    }
+
+    fn beside(mut taken: Taken, other: Taken, other_began: i64) -> Taken {
+        taken.left.push(Response { at: other_began, ..other.response });
+        taken
+    }
+
+    #[test]
+    fn only_what_this_response_took_comes_back() {
+        let before = observed();
+        let mut now = before.clone();
+        let policy = now.attached.as_mut().unwrap().remove(0);
+        now.groups.as_mut().unwrap().clear();
+        let (detached, left) = (format!("DetachPolicy {policy}"), "LeaveGroup group/developers");
+        let names = |taken: &Taken| undo(&now, taken).rejoin.iter().map(Change::name).collect::<Vec<_>>();
+        assert_eq!(names(&taken("overprivileged-user", &before, &[&detached, left])), ["AttachPolicy", "JoinGroup"]);
+        assert_eq!(names(&taken("overprivileged-user", &before, &[left])), ["JoinGroup"]);
+        assert_eq!(names(&taken("overprivileged-user", &before, &[])), Vec::<&str>::new());
+        // What a later one took too stays with that one; what an earlier one took as well was given meanwhile.
+        let (this, other) = (|| taken("overprivileged-user", &before, &[&detached]), || kept(&before, &[&detached]));
+        assert_eq!(names(&beside(this(), other(), 2_000_000)), Vec::<&str>::new());
+        assert_eq!(names(&beside(this(), other(), 1)), ["AttachPolicy"]);
+    }
+
+    #[test]
+    fn the_deny_stays_as_long_as_one_response_wants_it() {
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let quarantine = || kept(&observed(), &[]);
+        let undoing = undo(&now, &beside(quarantine(), quarantine(), 1));
+        assert!(undoing.lift.is_empty() && !undoing.drift.iter().any(|it| it.contains(DENY_ALL)));
+        assert!(undoing.stays.iter().any(|it| it.contains("compromised-credential@")));
+        let hygiene = taken("unused-user", &observed(), &[]);
+        assert!(undo(&now, &beside(hygiene.clone(), quarantine(), 1)).lift.is_empty());
+        assert_eq!(undo(&now, &beside(quarantine(), hygiene, 1)).lift.len(), 1);
+    }
+
+    #[test]
+    fn the_marks_of_a_response_that_stays_are_put_back() {
+        let mut now = observed();
+        now.profile.as_mut().unwrap().tags = OUR_TAGS.iter().map(|it| ((*it).to_owned(), "ours".to_owned())).collect();
+        let taken = beside(kept(&observed(), &[]), taken("unused-user", &observed(), &[]), 1);
+        let [Change::Tag { tags, .. }] = &undo(&now, &taken).tags[..] else { panic!("{:?}", undo(&now, &taken).tags) };
+        let expected = [(INCIDENT_TAG, REMEDIATED), (FINDING_TAG, "f")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(tags[..], expected);
+    }
+
+    #[test]
+    fn what_bears_no_mark_says_what_to_do_first() {
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let obstacle = |now: &Observed| undo(now, &kept(&observed(), &[])).obstacle;
+        assert!(obstacle(&now).unwrap().contains("tag-user --user-name alice"));
+        now.profile.as_mut().unwrap().tags.push((INCIDENT_TAG.to_owned(), QUARANTINED.to_owned()));
+        assert_eq!(obstacle(&now), None);
+        assert_eq!(obstacle(&observed()), None);
     }
 }

@@ -52,6 +52,10 @@ pub struct Report {
     pub principal: Value,
     pub verdict: Verdict,
     pub reason: String,
+    /// The response that is taken back, by its ID in the ledger.
+    pub response: Option<String>,
+    /// Those that stay in force: each is restored by its name.
+    pub others: Vec<String>,
     pub by: String,
     pub why: String,
     pub forced: bool,
@@ -65,9 +69,14 @@ pub struct Report {
 }
 
 /// What is known of a restore so far; it outlives one that runs out of time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Progress {
     pub identity: Option<Identity>,
+    pub mode: Mode,
+    /// The name that it had when it was contained.
+    pub principal: Option<String>,
+    pub response: Option<String>,
+    pub others: Vec<String>,
     pub changes: Log<Change>,
     pub notices: Log<Notice>,
     pub drift: Vec<String>,
@@ -79,6 +88,24 @@ pub struct Progress {
 }
 
 impl Progress {
+    pub fn of(mode: Mode) -> Self {
+        Self {
+            identity: None,
+            mode,
+            principal: None,
+            response: None,
+            others: Vec::new(),
+            changes: Log::default(),
+            notices: Log::default(),
+            drift: Vec::new(),
+            stays: Vec::new(),
+            notes: Vec::new(),
+            failed: Vec::new(),
+            verdict: None,
+            reason: String::new(),
+        }
+    }
+
     pub fn conclude(&mut self, verdict: Verdict, reason: impl Into<String>) {
         self.verdict = Some(verdict);
         self.reason = reason.into();
@@ -90,17 +117,19 @@ impl Progress {
         self.conclude(Verdict::NotRestored, reason);
     }
 
-    pub fn report(&self, it: &Restore, mode: Mode, round_trips: RoundTrips) -> Report {
+    pub fn report(&self, it: &Restore, round_trips: RoundTrips) -> Report {
         let principal = match &self.identity {
             Some(found) => json!({"type": found.kind, "name": found.name, "id": found.id}),
             None => json!(it.subject.principal),
         };
         Report {
-            mode,
+            mode: self.mode,
             account: it.subject.account.to_string(),
             principal,
             verdict: self.verdict(),
             reason: self.reason.clone(),
+            response: self.response.clone(),
+            others: self.others.clone(),
             by: text::line(&it.by, 200),
             why: text::line(&it.reason, 500),
             forced: it.force,
@@ -122,10 +151,12 @@ impl Progress {
         lines.push(format!("By: {}", text::line(&it.by, 200)));
         lines.push(format!("Why: {}", text::line(&it.reason, 500)));
         lines.push(format!("Verdict: {} - {}", self.verdict().words(), text::line(&self.reason, 1_000)));
+        lines.extend(self.response.iter().map(|it| format!("Response: {it}")));
         let sections = [
             ("What was done", self.changes.summary().into_iter().map(|it| it.words).collect()),
             ("Changed since the containment, and left so", self.drift.clone()),
             ("Stays as it is", self.stays.clone()),
+            ("Other responses, which stay in force: restore each by its name", self.others.clone()),
             ("Failed", self.failed.clone()),
             ("Good to know", self.notes.clone()),
         ];

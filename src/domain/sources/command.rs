@@ -15,9 +15,9 @@ use crate::settings::Settings;
 use crate::text;
 
 const CONTAIN_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "reason", "region"];
-const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "reason", "by", "force", "region"];
 const CLOSE_FIELDS: &[&str] = &["command", "account", "user", "role", "suspect", "by", "reason", "region"];
 const DROP_FIELDS: &[&str] = &["command", "account", "user", "role", "by", "reason"];
+const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "response", "reason", "by", "force", "region"];
 const STATUS_FIELDS: &[&str] = &["command", "account", "user", "role", "region"];
 
 pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeError> {
@@ -74,6 +74,7 @@ fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
         subject: subject(root, home)?,
         reason: root.get("reason").required()?.to_owned(),
         by: root.get("by").required()?.to_owned(),
+        response: root.get("response").optional()?.map(str::to_owned),
         force: force.is_true(),
     })))
 }

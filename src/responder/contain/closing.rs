@@ -70,6 +70,7 @@ impl Closing<'_> {
             identity,
             verdict: progress.verdict(),
             incident: incident.as_deref(),
+            response: progress.response.as_deref(),
             applied: progress.applied().into_iter().take(200).collect(),
             suspects: &progress.new_suspects,
             more_suspects: progress.past.suspects.more,

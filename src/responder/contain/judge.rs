@@ -6,7 +6,9 @@ use domain::change::Change;
 use domain::containment::playbooks::Plan;
 use domain::containment::progress::Progress;
 use domain::identity::{Observed, Read};
+use domain::outcome::Outcome;
 use domain::suspects::Suspect;
+use domain::text;
 use domain::verdict::Verdict;
 
 use super::pace::Clock;
@@ -23,8 +25,11 @@ pub(super) fn judge(
     unread.extend(suspects.as_ref().err().map(|it| format!("{} ({})", it.what, it.why)));
     progress.open = missing.iter().map(|it| format!("still to do: {it}")).collect();
     progress.open.extend(unread.iter().map(|it| format!("could not be read back: {it}")));
+    let granting = still_granting(after);
+    progress.open.extend(granting.iter().cloned());
     progress.failed = progress.changes.failures();
     progress.failed.extend(progress.open.clone());
+    progress.notes.extend(unmarked(progress));
     let found = progress.suspects.iter().cloned().chain(suspects.unwrap_or_default()).collect();
     let suspects = &mut progress.past.suspects;
     let new = suspects.add(found);
@@ -34,6 +39,9 @@ pub(super) fn judge(
     match () {
         () if !missing.is_empty() => {
             progress.conclude(Verdict::NotContained, "the state that was read back is not the wanted one");
+        }
+        () if !granting.is_empty() => {
+            progress.conclude(Verdict::NotContained, "what may be taken is taken, and administrator access remains");
         }
         () if !unread.is_empty() => progress.conclude(Verdict::Unverified, "not everything could be read back"),
         () if !suspects.is_empty() => {
@@ -47,6 +55,27 @@ pub(super) fn judge(
             progress.conclude(Verdict::Contained, format!("everything wanted is in place, and has held for {held} s"));
         }
     }
+}
+
+/// What the playbook must leave and that makes an administrator all the same: a policy or group that holds a
+/// Deny too, an inline policy.
+fn still_granting(after: &Observed) -> Vec<String> {
+    if after.is_denied_everything() {
+        return Vec::new();
+    }
+    let words = |it: &String| {
+        format!("administrator access remains by the {}: a person must narrow it or take it away", text::line(it, 300))
+    };
+    after.granting.iter().flatten().map(words).collect()
+}
+
+/// The restore role changes only what bears the mark.
+fn unmarked(progress: &Progress) -> Option<String> {
+    let all = progress.changes.all();
+    let tag = all.iter().rfind(|it| matches!(it.deed, Change::Tag { .. }))?;
+    let words = "it bears no mark of the containment, because all its fifty tags are others': before a restore, remove \
+                 one of them, then send `contain` again";
+    matches!(tag.outcome, Outcome::Skipped { .. }).then(|| words.to_owned())
 }
 
 /// All may be in place when the time is up, but not for long enough to say that it holds.

@@ -16,14 +16,15 @@ use domain::containment::playbooks::{Case, Plan, Playbook};
 use domain::containment::progress::Progress;
 use domain::containment::snapshot;
 use domain::finding::Finding;
-use domain::history;
 use domain::identity::{Identity, Observed};
 use domain::outcome::{Deed, Failure, Log, Outcome};
 use domain::settings::{Mode, Options};
 use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::sync::oneshot;
 
+use super::beside::Beside;
 use super::judge::unread;
 use crate::note::note;
 
@@ -111,13 +112,21 @@ impl Engine<'_> {
         if self.is_resumed || progress.past.is_struck {
             snapshot::without_ours(&mut before, &self.finding.partition.deny_all_policy());
         }
-        let planned = strike.iter().chain(&changes).map(Change::words_of_record).collect();
+        let planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();
         // The read beside the strike may have been too early to see it.
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
-        self.apply_recorded(changes, planned, &identity, &before, progress).await;
-        self.apply_taking(strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect(), progress).await;
-        progress.snapshot = Some(before);
-        self.hold(identity, progress).await;
+        let (is_saved, saved) = oneshot::channel();
+        let beside = Beside::new(self, identity.clone(), before.clone());
+        let fight = async {
+            self.apply_recorded(changes, planned, &identity, &before, progress).await;
+            let _ = is_saved.send((progress.response.clone(), progress.past.responses.clone()));
+            let put_off = strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect();
+            self.apply_taking(put_off, progress).await;
+            progress.snapshot = Some(before.clone());
+            self.hold(identity.clone(), progress).await;
+        };
+        let ((), found) = tokio::join!(fight, beside.run(saved));
+        found.tell(progress);
         None
     }
 
@@ -148,25 +157,20 @@ impl Engine<'_> {
     async fn apply_recorded(
         &self,
         changes: Vec<Change>,
-        planned: Vec<String>,
+        planned: Vec<Change>,
         identity: &Identity,
         before: &Observed,
         progress: &mut Progress,
     ) {
         let (adding, taking): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::is_additive);
-        let keep = async {
-            match self.ledger {
-                Some(ledger) => {
-                    let before = history::snapshot(before);
-                    ledger.save_snapshot(identity, &before, planned).await.map_err(|it| it.to_string())
-                }
-                None => Err("the ledger could not be reached".to_owned()),
-            }
-        };
-        let (kept, ()) = tokio::join!(keep, self.apply_all(adding, false, &progress.changes));
+        let (kept, ()) = tokio::join!(
+            self.save_snapshot(identity, before, &planned, &progress.past.responses),
+            self.apply_all(adding, false, &progress.changes)
+        );
         progress.is_snapshot_saved = kept.is_ok();
-        if let Err(why) = kept {
-            progress.ledger_failed.push(format!("saving the snapshot: {why}"));
+        match kept {
+            Ok(response) => progress.response = Some(response),
+            Err(why) => progress.ledger_failed.push(format!("saving the snapshot: {why}")),
         }
         self.apply_taking(taking, progress).await;
     }
@@ -204,6 +208,14 @@ impl Engine<'_> {
                 note(done, change, Outcome::Skipped { reason });
                 let outcome = apply(&self.member.write, &boundary).await;
                 note(done, boundary, outcome);
+            }
+            (Change::RevokeSessions { role, .. }, Outcome::Failed(failure)) if failure.is_quota() => {
+                let policy = self.finding.partition.deny_all_policy();
+                let deny = Change::AttachDenyAllToRole { role: role.clone(), policy };
+                let reason = format!("{failure}; the role is denied everything instead");
+                note(done, change, Outcome::Skipped { reason });
+                let outcome = apply(&self.member.write, &deny).await;
+                note(done, deny, outcome);
             }
             (_, outcome) => note(done, change, outcome),
         }

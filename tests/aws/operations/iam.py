@@ -20,8 +20,13 @@ from ..facts import is_service_linked
 
 # AWS promises no page size, only a marker: short pages show who forgets to follow it.
 PAGE = 4
+# Accounts in which a page is as long as was asked for, 100 items unless told otherwise.
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
+LONG_PAGES = set()
 MANAGED_POLICIES_QUOTA = 10
 TAGS_QUOTA = 50
+# Of all of a role's inline policies together, white space not counted.
+ROLE_POLICIES_QUOTA = 10_240
 
 # moto reads all 1,582 of AWS's managed policies anew for every account, which takes longer than a
 # response. These are the ones that the tests attach.
@@ -65,7 +70,7 @@ def paged(original, member):
         self.sim_everything = True
         result = dict(original(self).result)
         every = list(result[member])
-        end = start + PAGE
+        end = start + (int(self.sim_params.get("MaxItems", 100)) if self.current_account in LONG_PAGES else PAGE)
         result[member] = every[start:end]
         result["IsTruncated"] = end < len(every)
         result["Marker"] = str(end) if end < len(every) else None
@@ -121,8 +126,14 @@ def _policies_after(self):
     return len({*_user(self).managed_policies, self.sim_params["PolicyArn"]})
 
 
+def _inline_after(self):
+    documents = {**self.backend.get_role(self.sim_params["RoleName"]).policies, self.sim_params["PolicyName"]: self.sim_params["PolicyDocument"]}
+    return sum(len("".join(document.split())) for document in documents.values())
+
+
 def _tags_after(self):
-    present = {tag["Key"] for tag in _user(self).tags or []}
+    named = self.sim_params.get("UserName")
+    present = {tag["Key"] for tag in (_user(self) if named else self.backend.get_role(self.sim_params["RoleName"])).tags or []}
     return len(present | {tag["Key"] for tag in self.sim_params["Tags"]})
 
 
@@ -278,6 +289,8 @@ def install():
         setattr(IamResponse, operation.__name__, operation)
     IamResponse.attach_user_policy = with_quota(IamResponse.attach_user_policy, _policies_after, MANAGED_POLICIES_QUOTA)
     IamResponse.tag_user = with_quota(IamResponse.tag_user, _tags_after, TAGS_QUOTA)
+    IamResponse.tag_role = with_quota(IamResponse.tag_role, _tags_after, TAGS_QUOTA)
+    IamResponse.put_role_policy = with_quota(IamResponse.put_role_policy, _inline_after, ROLE_POLICIES_QUOTA)
     IamResponse.get_access_key_last_used = own_keys_only(IamResponse.get_access_key_last_used)
     for change in ("create_policy_version", "delete_policy", "set_default_policy_version"):
         setattr(IamResponse, change, not_awss(getattr(IamResponse, change)))

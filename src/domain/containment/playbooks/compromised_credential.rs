@@ -46,7 +46,7 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
     changes.extend(tag(case, observed, QUARANTINED));
     let notes = match case.identity.kind {
         IdentityKind::User => left_in_place(case, observed),
-        IdentityKind::Role if case.options.quarantine_roles => Vec::new(),
+        IdentityKind::Role if case.options.quarantine_roles || observed.is_denied_everything() => Vec::new(),
         IdentityKind::Role => vec![
             "whoever may assume the role can still get new sessions: check its trust policy and where it runs"
                 .to_owned(),
@@ -92,6 +92,10 @@ fn revoke(case: &Case, observed: &Observed) -> Option<Change> {
     // A time to come can't be reached by any revocation.
     let stolen_until = case.finding.occurred_at.unwrap_or(case.now).secs().min(case.now.secs());
     if matches!(observed.revoked_before, Ok(Some(cutoff)) if cutoff.secs() >= stolen_until) {
+        return None;
+    }
+    // Where the inline policies are full, the deny stands in for the revocation.
+    if observed.has_barrier(&case.finding.partition.deny_all_policy()) {
         return None;
     }
     let cutoff = case.now.secs().saturating_add(Duration::from_secs(30).as_secs().cast_signed());

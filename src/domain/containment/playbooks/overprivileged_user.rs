@@ -39,6 +39,12 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
     let mut notes = left_in_place(case, observed);
     let denying = observed.denying.iter().flatten().filter(|it| **it != deny_all);
     notes.extend(denying.map(|it| format!("left in place, because it holds a Deny: {}", text::line(it, 300))));
+    let may_not_go = |it: &&String| match it.split_once(' ') {
+        Some(("policy" | "group", name)) => observed.denying.iter().flatten().any(|denying| denying == name),
+        _ => true,
+    };
+    let granting = observed.granting.iter().flatten().filter(may_not_go);
+    notes.extend(granting.map(|it| format!("grants administrator access, and is left: {}", text::line(it, 300))));
     let changes = deactivate_keys(case, observed).into_iter().chain(policies).chain(groups);
     Plan { changes: changes.chain(tag(case, observed, REMEDIATED)).collect(), notes, ..Plan::default() }
 }
@@ -66,7 +72,20 @@ mod tests {
                 "tag user alice with SecurityIncident, RemediationDate, FindingId",
             ]
         );
-        assert_eq!(plan.notes, ["inline policies are left in place: s3"]);
+        assert_eq!(plan.notes[1..], ["inline policies are left in place: s3"]);
+    }
+
+    #[test]
+    fn what_is_left_and_grants_administrator_access_is_named() {
+        let (finding, identity) = (finding(Threat::OverprivilegedUser), identity(IdentityKind::User));
+        let mut observed = observed();
+        observed.denying = Ok(vec!["developers".to_owned()]);
+        let admin = "policy arn:aws:iam::aws:policy/AdministratorAccess".to_owned();
+        observed.granting = Ok(vec!["inline policy s3".to_owned(), admin, "group developers".to_owned()]);
+        let notes = plan(&case(&finding, &identity), &observed).notes;
+        let left: Vec<_> =
+            notes.iter().filter_map(|it| it.strip_prefix("grants administrator access, and is left: ")).collect();
+        assert_eq!(left, ["inline policy s3", "group developers"]);
     }
 
     #[test]

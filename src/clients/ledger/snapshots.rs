@@ -1,0 +1,207 @@
+//! The snapshots: one for each response that was not taken back, in the record of its identity.
+//!
+//! Of a response the record holds four attributes, named by its ID: `snapshot …` (JSON text), `contents …`
+//! (JSON text, often a moment later), `planned …` (a set) and `ended …` (a verdict). `open <playbook>` names
+//! the newest of a playbook: only who knows it may begin another.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::history::{CONTENTS, Response, Restoration};
+use domain::identity::{Contents, Identity};
+use domain::outcome::Failure;
+use serde_json::{Value, json};
+
+use super::records::APPEND;
+use super::{IdentityLease, Item, Ledger, millis_now, number, string, text};
+use crate::errors::{failure, is};
+
+/// Whether the snapshot is in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    Saved,
+    /// Another response of the playbook began or was taken back meanwhile: look again.
+    Overtaken,
+}
+
+fn snapshot(id: &str) -> String {
+    format!("snapshot {id}")
+}
+
+fn contents(id: &str) -> String {
+    format!("contents {id}")
+}
+
+fn planned(id: &str) -> String {
+    format!("planned {id}")
+}
+
+pub(super) fn ended(id: &str) -> String {
+    format!("ended {id}")
+}
+
+fn newest(playbook: &str) -> String {
+    format!("open {playbook}")
+}
+
+/// The responses that were not taken back, the oldest first.
+pub(super) fn open(item: &Item) -> Vec<Response> {
+    let mut found: Vec<_> =
+        item.keys().filter_map(|it| it.strip_prefix("snapshot ")).filter_map(|id| response(item, id)).collect();
+    found.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+    found
+}
+
+fn response(item: &Item, id: &str) -> Option<Response> {
+    let json = |name: &str| serde_json::from_str::<Value>(&string(item, name)?).ok();
+    let kept = json(&snapshot(id))?;
+    let field = |name: &str| kept.get(name)?.as_str().map(str::to_owned);
+    let mut before = kept.get("before")?.clone();
+    if let (Some(fields), Some(contents)) = (before.as_object_mut(), json(&contents(id))) {
+        fields.insert(CONTENTS.to_owned(), contents);
+    }
+    let planned = item.get(&planned(id)).and_then(|it| it.as_ss().ok());
+    Some(Response {
+        id: id.to_owned(),
+        playbook: field("playbook")?,
+        mark: field("mark")?,
+        finding: field("finding")?,
+        at: kept.get("at")?.as_i64()?,
+        before,
+        planned: planned.into_iter().flatten().cloned().collect(),
+        verdict: string(item, &ended(id)).and_then(|it| it.parse().ok()),
+    })
+}
+
+fn entry(it: &Response) -> String {
+    json!({"playbook": it.playbook, "mark": it.mark, "finding": it.finding, "at": it.at, "before": it.before})
+        .to_string()
+}
+
+impl Ledger {
+    /// Saves a response's snapshot before the first change that takes something away, and what is to be done. The
+    /// first state to be written stays, whatever later tries saw. `newest_known`: the newest response of the
+    /// playbook that the caller has seen, which may be this one.
+    pub async fn save_snapshot(
+        &self,
+        identity: &Identity,
+        it: &Response,
+        newest_known: Option<&str>,
+    ) -> Result<Opened, Failure> {
+        // What was meant by who ended before a snapshot is in this one.
+        let mut expression = "SET arn = :arn, principal = :name, #newest = :id, \
+                              #snapshot = if_not_exists(#snapshot, :snapshot), \
+                              first_seen = if_not_exists(first_seen, :now) REMOVE meant"
+            .to_owned();
+        let mut request = self
+            .update(&Self::record_of(identity))
+            .expression_attribute_names("#newest", newest(&it.playbook))
+            .expression_attribute_names("#snapshot", snapshot(&it.id))
+            .expression_attribute_values(":arn", text(&identity.arn))
+            .expression_attribute_values(":name", text(identity.name.as_str()))
+            .expression_attribute_values(":id", text(&it.id))
+            .expression_attribute_values(":snapshot", text(entry(it)))
+            .expression_attribute_values(":now", number(millis_now()));
+        // The last is a try of ours whose answer was lost.
+        let mut condition = "attribute_not_exists(#newest) OR #newest = :id".to_owned();
+        match newest_known {
+            Some(known) if known == it.id => condition = "attribute_exists(#snapshot)".to_owned(),
+            Some(known) => {
+                condition = "#newest = :known OR #newest = :id".to_owned();
+                request = request.expression_attribute_values(":known", text(known));
+            }
+            None => {}
+        }
+        if !it.planned.is_empty() {
+            expression.push_str(" ADD #planned :planned");
+            let meant = it.planned.iter().cloned().collect();
+            request = request
+                .expression_attribute_names("#planned", planned(&it.id))
+                .expression_attribute_values(":planned", AttributeValue::Ss(meant));
+        }
+        match request.update_expression(expression).condition_expression(condition).send().await {
+            Ok(_) => Ok(Opened::Saved),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(Opened::Overtaken),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// Adds what the policies said to the snapshot, unless it is known. A response that was taken back meanwhile
+    /// needs it no more.
+    pub async fn save_contents(&self, identity: &Identity, response: &str, it: &Contents) -> Result<(), Failure> {
+        let request = self
+            .update(&Self::record_of(identity))
+            .update_expression("SET #contents = if_not_exists(#contents, :contents)")
+            .condition_expression("attribute_exists(#snapshot)")
+            .expression_attribute_names("#contents", contents(response))
+            .expression_attribute_names("#snapshot", snapshot(response))
+            .expression_attribute_values(":contents", text(json!(it).to_string()));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// Closes a response that was taken back: after the last of them, the next begins anew. What was done stays
+    /// in the record.
+    pub async fn keep_restoration(
+        &self,
+        lease: &IdentityLease,
+        identity: &Identity,
+        taken_back: &Response,
+        left: &[Response],
+        it: Restoration,
+    ) -> Result<(), Failure> {
+        let id = &taken_back.id;
+        let mut request = self
+            .update(&Self::record_of(identity))
+            .expression_attribute_names("#snapshot", snapshot(id))
+            .expression_attribute_names("#contents", contents(id))
+            .expression_attribute_names("#planned", planned(id))
+            .expression_attribute_names("#ended", ended(id))
+            .expression_attribute_names("#newest", newest(&taken_back.playbook))
+            .expression_attribute_values(":fence", number(lease.fence))
+            .expression_attribute_values(":at", number(it.at))
+            .expression_attribute_values(":by", text(it.by))
+            .expression_attribute_values(":reason", text(it.reason))
+            .expression_attribute_values(":id", text(id))
+            .expression_attribute_values(":before", text(taken_back.before.to_string()))
+            .expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
+            .expression_attribute_values(":done", AttributeValue::L(it.applied.into_iter().map(text).collect()));
+        let mut set = format!(
+            "SET fence = :fence, restored_at = :at, restored_by = :by, restored_reason = :reason, \
+             restored_response = :id, restored_state = :before, {APPEND}"
+        );
+        let mut remove = "REMOVE #snapshot, #contents, #planned, #ended, meant, told, is_rotated".to_owned();
+        match left.iter().rfind(|it| it.playbook == taken_back.playbook) {
+            Some(older) => {
+                set.push_str(", #newest = :older");
+                request = request.expression_attribute_values(":older", text(&older.id));
+            }
+            None => remove.push_str(", #newest"),
+        }
+        let mut add = String::new();
+        match left.last() {
+            Some(last) => {
+                match last.verdict {
+                    Some(verdict) => {
+                        set.push_str(", verdict = :verdict");
+                        request = request.expression_attribute_values(":verdict", text(verdict.name()));
+                    }
+                    None => remove.push_str(", verdict"),
+                }
+                if !it.given_back.is_empty() {
+                    " ADD given_back :given".clone_into(&mut add);
+                    request = request.expression_attribute_values(":given", AttributeValue::Ss(it.given_back));
+                }
+            }
+            None => remove.push_str(", given_back, verdict, incident, first_seen"),
+        }
+        let request = request
+            .update_expression(format!("{set} {remove}{add}"))
+            // The second is a try of ours whose answer was lost.
+            .condition_expression(
+                "(attribute_exists(#snapshot) OR restored_at = :at) AND (attribute_not_exists(fence) OR fence <= :fence)",
+            );
+        request.send().await.map(|_| ()).map_err(|it| failure(&it))
+    }
+}

@@ -1,0 +1,73 @@
+//! Which response a restore takes back, and which stay in force.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::history::{Kept, Response};
+use crate::identity::{Observed, PolicyNames, Read};
+
+/// One response to take back, and those that stay in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    pub response: Response,
+    /// The oldest first.
+    pub left: Vec<Response>,
+    /// What earlier restores gave back while this one was in force.
+    pub given_back: BTreeSet<String>,
+    /// When the identity was responded to last, in milliseconds since 1970.
+    pub last_seen: i64,
+}
+
+/// The response that a person names, or else the last; `None` when there is none. An error says which there are.
+pub fn choose(kept: &Kept, named: Option<&str>) -> Result<Option<Taken>, String> {
+    let is_chosen = |it: &Response| named.is_none_or(|id| it.id == id);
+    let Some(chosen) = kept.responses.iter().rposition(is_chosen) else {
+        let known: Vec<_> = kept.responses.iter().map(|it| format!("`{}`", it.id)).collect();
+        return match named {
+            Some(_) if known.is_empty() => Err("no response to it is in force".to_owned()),
+            Some(_) => Err(format!("it is none of the responses in force: {}", known.join(", "))),
+            None => Ok(None),
+        };
+    };
+    let mut left = kept.responses.clone();
+    let response = left.remove(chosen);
+    let last_seen = kept.last_seen.unwrap_or_default().max(response.at);
+    Ok(Some(Taken { response, left, given_back: kept.given_back.clone(), last_seen }))
+}
+
+impl Taken {
+    /// The access keys that it had.
+    pub fn keys(&self) -> Vec<String> {
+        ids(&self.response.before, "access_keys").unwrap_or_default()
+    }
+
+    /// What stays in force, in words.
+    pub fn others(&self) -> Vec<String> {
+        self.left.iter().map(|it| format!("{} (finding {})", it.id, it.finding)).collect()
+    }
+
+    /// What to compare with the snapshot: what is there now, and what was there and may come back.
+    pub fn policy_names(&self, now: &Observed) -> Read<PolicyNames> {
+        let mut all = now.policy_names()?;
+        let before = &self.response.before;
+        let boundary = before.get("permissions_boundary").and_then(Value::as_str).map(str::to_owned);
+        let policies = names(before, "attached_policies").unwrap_or_default().into_iter().chain(boundary);
+        all.policies.extend(policies.filter(|it| !now.attached.iter().flatten().any(|now| now == it)));
+        all.policies.sort();
+        all.policies.dedup();
+        let groups = names(before, "groups").unwrap_or_default().into_iter();
+        let missing: Vec<_> = groups.filter(|it| !all.groups.contains(it)).collect();
+        all.groups.extend(missing);
+        Ok(all)
+    }
+}
+
+/// Absent when it could not be read at the time.
+pub(super) fn names(before: &Value, field: &str) -> Option<Vec<String>> {
+    before.get(field)?.as_array()?.iter().map(|it| it.as_str().map(str::to_owned)).collect()
+}
+
+pub(super) fn ids(before: &Value, field: &str) -> Option<Vec<String>> {
+    before.get(field)?.as_array()?.iter().map(|it| it.get("id")?.as_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,143 @@
+//! What goes on beside the strike and the hold: the snapshot is saved, and what a restore or a person needs to
+//! know is read. Nothing here holds up a barrier.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_smithy_types::DateTime;
+use clients::iam::{assumed_roles, observe};
+use clients::ledger::Opened;
+use domain::change::Change;
+use domain::containment::progress::Progress;
+use domain::containment::snapshot;
+use domain::finding::Source;
+use domain::history::{self, Response};
+use domain::identity::{Identity, IdentityKind, Observed};
+use tokio::sync::oneshot;
+
+use super::strike::Engine;
+
+/// Reading what policies say takes a few calls; an account that answers slower is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much a response keeps of what it meant to do: an attacker who makes one key after the other adds a line
+/// each time, and an item of the ledger holds 400 KB.
+const MOST_PLANNED: usize = 300;
+
+impl Engine<'_> {
+    /// Saves the snapshot and what is meant to be done, as a response of its own or as part of one that is open:
+    /// its ID.
+    pub(super) async fn save_snapshot(
+        &self,
+        identity: &Identity,
+        before: &Observed,
+        planned: &[Change],
+        open: &[Response],
+    ) -> Result<String, String> {
+        let ledger = self.ledger.ok_or("the ledger could not be reached")?;
+        let mut open = open.to_vec();
+        // Another response of the same playbook may have begun meanwhile, under another name of the identity.
+        for _ in 0..3 {
+            let response = self.response(before, planned, &open);
+            let newest = open.iter().rfind(|it| it.playbook == response.playbook).map(|it| it.id.as_str());
+            match ledger.save_snapshot(identity, &response, newest).await.map_err(|it| it.to_string())? {
+                Opened::Saved => return Ok(response.id),
+                Opened::Overtaken => {
+                    open = ledger.kept(identity).await.map_err(|it| it.to_string())?.responses;
+                }
+            }
+        }
+        Err("others began and were taken back at the same time".to_owned())
+    }
+
+    fn response(&self, before: &Observed, planned: &[Change], open: &[Response]) -> Response {
+        let planned_words: BTreeSet<_> = planned.iter().map(Change::words_of_record).collect();
+        if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned) {
+            let new = planned_words.difference(&begun.planned);
+            let room = MOST_PLANNED.saturating_sub(begun.planned.len());
+            return Response { planned: new.take(room).cloned().collect(), ..begun.clone() };
+        }
+        let mut before = before.clone();
+        snapshot::without_theirs(&mut before, open, &self.finding.partition.deny_all_policy());
+        let begun = Response::new(self.playbook.id, &self.finding.id, self.now, history::snapshot(&before));
+        Response { planned: planned_words, ..begun }
+    }
+}
+
+/// What is read while the barriers are watched.
+pub(super) struct Beside<'a> {
+    engine: &'a Engine<'a>,
+    identity: Identity,
+    before: Observed,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Found {
+    leads: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Found {
+    pub(super) fn tell(self, progress: &mut Progress) {
+        progress.leads.extend(self.leads);
+        progress.notes.extend(self.notes);
+    }
+}
+
+/// The response whose snapshot was saved, and those that were open before.
+type Saved = (Option<String>, Vec<Response>);
+
+impl<'a> Beside<'a> {
+    pub(super) fn new(engine: &'a Engine<'a>, identity: Identity, before: Observed) -> Self {
+        Self { engine, identity, before }
+    }
+
+    pub(super) async fn run(self, saved: oneshot::Receiver<Saved>) -> Found {
+        let mut found = Found::default();
+        let (contents, leads) = tokio::join!(
+            tokio::time::timeout(PATIENCE, self.keep_contents(saved)),
+            tokio::time::timeout(PATIENCE, self.leads())
+        );
+        const LATE: &str = "IAM took too long";
+        if let Err(why) = contents.unwrap_or_else(|_| Err(LATE.to_owned())) {
+            found.notes.push(format!(
+                "what the policies say could not be kept ({why}): a restore can't tell whether it changed, and asks for \
+                 `force`"
+            ));
+        }
+        match leads.unwrap_or_else(|_| Err(LATE.to_owned())) {
+            Ok(leads) => found.leads = leads,
+            Err(why) => found.notes.push(format!("which roles the user may have assumed could not be read: {why}")),
+        }
+        found
+    }
+
+    /// The playbooks that take policies away have read them before, and it is in their snapshots.
+    async fn keep_contents(&self, saved: oneshot::Receiver<Saved>) -> Result<(), String> {
+        let Some(ledger) = self.engine.ledger.filter(|_| self.before.contents.is_err()) else { return Ok(()) };
+        let names = self.before.policy_names().map_err(|it| it.to_string())?;
+        let read = observe::contents(&self.engine.member.read, &self.identity, names).await;
+        let Ok((Some(response), open)) = saved.await else { return Ok(()) };
+        let is_known = |it: &Response| it.id == response && it.before.get(history::CONTENTS).is_some();
+        if open.iter().any(is_known) {
+            return Ok(());
+        }
+        let contents = read.map_err(|it| it.to_string())?;
+        ledger.save_contents(&self.identity, &response, &contents).await.map_err(|it| it.to_string())
+    }
+
+    /// Roles that live on when their user is denied.
+    async fn leads(&self) -> Result<Vec<String>, String> {
+        let is_about_behaviour = self.engine.playbook.has_adversary && self.engine.finding.source != Source::Drill;
+        if self.identity.kind != IdentityKind::User || !is_about_behaviour {
+            return Ok(Vec::new());
+        }
+        let since =
+            self.engine.finding.occurred_at.unwrap_or(DateTime::from_secs(self.engine.now.secs() - LONGEST_SESSION));
+        assumed_roles::since(&self.engine.member.read, &self.identity, since).await.map_err(|it| it.to_string())
+    }
+}
+
+/// Where it is not known when the behaviour began: of a role's session, in seconds.
+const LONGEST_SESSION: i64 = 12 * 3_600;

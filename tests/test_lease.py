@@ -124,13 +124,31 @@ def test_a_restore_that_learns_of_new_behaviour_stops_before_it_lifts_the_deny(w
     newer = world.event(EXFILTRATION, user)
     newer["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
     world.alerts()
-    world.fault("iam:AddUserToGroup", delay_ms=2_500)
+    # The restore reads first what there is to do.
+    world.fault("iam:ListMFADevices", delay_ms=3_000, times=1)
     with while_running(world.responder(part="restorer"), command, restoring(world)) as restore:
         [report] = responder.invoke(newer)["reports"]
         assert report["verdict"] == "Contained", report
     assert "something new was reported" in restore[0]["errorMessage"], restore
     assert "AWSDenyAll" in user.state()["policies"] and not user.key_works()
     assert any("NOT RESTORED" in it["Subject"] for it in world.alerts())
+
+
+def test_a_restore_that_learns_of_it_too_late_says_so_and_the_deny_is_back(world):
+    """The response comes between the last look at the lease and the lifting."""
+    world.deploy()
+    user, responder = User(world), world.responder()
+    responder.invoke(world.event(EXFILTRATION, user))
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    newer = world.event(EXFILTRATION, user)
+    newer["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
+    world.fault("iam:UntagUser", delay_ms=3_000, times=1)
+    lifted = lambda: "AWSDenyAll" not in user.state()["policies"]  # noqa: E731
+    with while_running(world.responder(part="restorer"), command, lifted) as restore:
+        [report] = responder.invoke(newer)["reports"]
+        assert report["verdict"] == "Contained", report
+    assert restore[0]["errorType"] == "ResponseIncomplete", restore
+    assert "AWSDenyAll" in user.state()["policies"] and not user.key_works()
 
 
 def test_what_a_restore_knows_waits_for_it(world):

@@ -49,6 +49,9 @@ pub const DUE_PERMISSIONS: &[&str] = &["dynamodb:Query"];
 
 type Item = HashMap<String, AttributeValue>;
 
+/// Adds to what was done to an identity.
+const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
+
 pub struct Ledger {
     client: Client,
     table: String,

@@ -16,9 +16,9 @@ use domain::text as texts;
 use domain::verdict::Verdict;
 
 use super::lease::held;
-use super::records::{APPEND, kept, past};
+use super::records::{kept, past};
 use super::snapshots;
-use super::{Item, Ledger, int, millis, millis_now, number, set, strings, text};
+use super::{APPEND, Item, Ledger, int, millis, millis_now, number, set, strings, text};
 use crate::errors::{failure, is};
 
 /// Of what was done, how many bytes stay in the record itself; the others are in its parts. An item holds

@@ -53,8 +53,6 @@ impl Ledger {
 
 const LAST_DRILL: &str = "drill#last";
 
-pub(super) const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
-
 fn verdict(item: &Item) -> Option<Verdict> {
     string(item, "verdict")?.parse().ok()
 }

@@ -10,8 +10,7 @@ use domain::identity::{Contents, Identity};
 use domain::outcome::Failure;
 use serde_json::{Value, json};
 
-use super::records::APPEND;
-use super::{IdentityLease, Item, Ledger, millis_now, number, string, text};
+use super::{APPEND, IdentityLease, Item, Ledger, millis_now, number, string, text};
 use crate::errors::{failure, is};
 
 /// Whether the snapshot is in the ledger.

@@ -4,12 +4,13 @@
 //! - `lock#…`: the lease on a principal as a finding names it, with a fencing token; what a restore left
 //!   for the name; and the finding itself, for whoever has to take it up should the holder be killed.
 //! - `record#…`: one identity by its unique ID. The lease on the identity itself, whatever the findings
-//!   call it; what was meant to be done, before it is known to be done; each response's snapshot, written
-//!   once: a retry can't overwrite it with the contained state; who is suspected; what people were told. What was done
+//!   call it; what was meant to be done, until it is in a snapshot; each response's snapshot, written once: a
+//!   retry can't overwrite it with the contained state; who is suspected; what people were told. What was done
 //!   long ago is in its parts, `record#…#part#<n>`: an item holds 400 KB.
 //! - `breaker#…`: the principals contained in one hour for one threat, in one account or in all.
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.
+//! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
 //! - `drill#last`: when the last drill passed.
 //!
 //! No secret is ever in it.
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::errors::failure;
 
 mod breaker;
+mod digest;
 mod due;
 mod identity;
 mod lease;
@@ -47,10 +49,9 @@ pub const PERMISSIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];
 /// What listing what is due needs on top of them, on the index.
 pub const DUE_PERMISSIONS: &[&str] = &["dynamodb:Query"];
 
-type Item = HashMap<String, AttributeValue>;
-
-/// Adds to what was done to an identity.
 const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
+
+type Item = HashMap<String, AttributeValue>;
 
 pub struct Ledger {
     client: Client,

@@ -53,6 +53,11 @@ impl Threat {
         }
     }
 
+    /// Whether its playbook denies the identity everything, or a role's older sessions.
+    pub fn is_quarantine(self) -> bool {
+        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
+    }
+
     /// How much an answer to it holds back: an answer to a graver threat is one to a lesser as well, about
     /// the same identity. Whoever is denied everything can neither use a key nor a policy.
     pub const fn gravity(self) -> u8 {
@@ -78,11 +83,6 @@ impl Threat {
     /// From a playbook's ID.
     pub fn of_playbook(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.playbook() == id)
-    }
-
-    /// Whether its playbook denies the identity everything, or a role's older sessions.
-    pub fn is_quarantine(self) -> bool {
-        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
     }
 
     /// Somebody did something at a time; the others are states that last until they are mended.
@@ -146,6 +146,11 @@ pub enum Principal {
         id: Option<UniqueId>,
         session: Option<String>,
     },
+    /// A name without a word on whether a user or a role bears it. IAM tells: a name that both bear, or
+    /// nobody, leads to nobody.
+    UserOrRole {
+        name: PrincipalName,
+    },
     /// Only a long-term access key is known; IAM tells its owner.
     KeyOwner,
     Root,
@@ -159,7 +164,7 @@ impl Principal {
     pub fn unique_id(&self) -> Option<&UniqueId> {
         match self {
             Self::User { id, .. } | Self::Role { id, .. } => id.as_ref(),
-            Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
+            Self::UserOrRole { .. } | Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
         }
     }
 
@@ -174,6 +179,7 @@ impl Principal {
         match self {
             Self::User { name, id } => format!("user/{}", text(name, id)),
             Self::Role { name, id, .. } => format!("role/{}", text(name, id)),
+            Self::UserOrRole { name } => format!("user-or-role/{name}"),
             Self::KeyOwner => "key".to_owned(),
             Self::Root => "root".to_owned(),
             Self::NotContainable { .. } => "-".to_owned(),
@@ -230,6 +236,11 @@ impl Finding {
     /// From what `kept` made. Valid, or not read at all.
     pub fn from_kept(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    /// The access key, or nothing.
+    pub fn access_key_text(&self) -> &str {
+        self.access_key.as_ref().map_or("", AccessKeyId::as_str)
     }
 }
 

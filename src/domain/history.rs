@@ -18,8 +18,6 @@ use crate::verdict::Verdict;
 pub struct Past {
     pub verdict: Option<Verdict>,
     pub incident: Option<String>,
-    /// Those that were not taken back, the oldest first.
-    pub responses: Vec<Response>,
     /// When the first response saved its snapshot, in milliseconds since 1970.
     pub first_seen: Option<i64>,
     /// What the last alert that was delivered told, as `Progress::news`. Absent as well when something was
@@ -30,6 +28,8 @@ pub struct Past {
     pub suspects: Suspects,
     /// A response meant to strike and ended before a snapshot was saved: a deny found now is ours.
     pub is_struck: bool,
+    /// Those that were not taken back, the oldest first.
+    pub responses: Vec<Response>,
 }
 
 /// One response that was not taken back: its snapshot, and what it meant to do.

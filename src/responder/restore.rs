@@ -35,9 +35,6 @@ use crate::note::note;
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
 
-const TAKEN_OVER: &str = "something new was reported of the identity during the restore, and a response took it over: \
-                          the deny stays. Look at that response's alert, then send the command again";
-
 /// One restore on its way to a verdict.
 struct Attempt<'a> {
     settings: &'a Restorer,
@@ -54,7 +51,7 @@ struct Leases {
     identity: Option<IdentityLease>,
 }
 
-/// Restores, tells, and releases the leases: the report, and what has to be tried again.
+/// Restores, tells, and releases the lease: the report, and what has to be tried again.
 pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
     let calls = CallLog::default();
     let home = Home::new(aws, &calls);
@@ -104,25 +101,21 @@ impl Attempt<'_> {
             Ok(it) => it,
             Err(failure) => return progress.fail("reading the ledger", &failure),
         };
-        let Some(taken) = self.choose(kept, progress) else { return };
+        let Some(taken) = self.choose(&kept, progress) else { return };
         // Whatever was contained can be taken back, also where most playbooks only observe.
         progress.mode = self.settings.mode_of(&taken.response.playbook);
         if progress.mode == Mode::Observe {
             return self.foresee(&member, &identity, &taken, progress).await;
         }
+        let Some(kept) = self.hold(&identity, progress, leases).await else { return };
         // What was read without the lease may be old.
-        let Some((lease, kept)) = self.hold(&identity, progress, leases).await else { return };
-        let Some(taken) = self.choose(kept, progress) else { return };
-        self.undo(&member, &identity, &taken, &lease, progress).await;
+        let Some(taken) = self.choose(&kept, progress) else { return };
+        let Some(lease) = leases.as_ref().and_then(|it| it.identity.as_ref()) else { return };
+        self.undo(&member, &identity, &taken, lease, progress).await;
     }
 
     /// Takes the identity, by its name and by itself, and what is kept of it. `None`: the verdict is in.
-    async fn hold(
-        &self,
-        identity: &Identity,
-        progress: &mut Progress,
-        leases: &mut Option<Leases>,
-    ) -> Option<(IdentityLease, Kept)> {
+    async fn hold(&self, identity: &Identity, progress: &mut Progress, leases: &mut Option<Leases>) -> Option<Kept> {
         let busy = |owner: &str| format!("invocation {owner} is at it: send the command again when it is through");
         let (account, name) = (&self.command.subject.account, target_key(identity, identity.name.as_str()));
         let leases = match self.ledger.acquire_to_restore(account, &name, identity, self.lease_until).await {
@@ -138,8 +131,8 @@ impl Attempt<'_> {
         };
         match self.ledger.hold_to_restore(identity, self.lease_until).await {
             Ok(Ok((lease, kept))) => {
-                leases.identity = Some(lease.clone());
-                Some((lease, kept))
+                leases.identity = Some(lease);
+                Some(kept)
             }
             Ok(Err(held)) => {
                 progress.conclude(Verdict::InProgress, busy(&held.owner));
@@ -153,16 +146,16 @@ impl Attempt<'_> {
     }
 
     /// The response to take back; `None` when there is none, and the verdict says why.
-    fn choose(&self, kept: Kept, progress: &mut Progress) -> Option<Taken> {
-        match choose(&kept, self.command.response.as_deref()) {
+    fn choose(&self, kept: &Kept, progress: &mut Progress) -> Option<Taken> {
+        match choose(kept, self.command.response.as_deref()) {
             Ok(Some(taken)) => {
                 progress.response = Some(taken.response.id.clone());
                 progress.others = taken.others();
-                progress.principal = kept.principal;
+                progress.principal.clone_from(&kept.principal);
                 Some(taken)
             }
             Ok(None) => {
-                progress.conclude(Verdict::NothingToDo, nothing_to_do(&kept));
+                progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
                 None
             }
             Err(reason) => {
@@ -280,7 +273,11 @@ impl Attempt<'_> {
     async fn stopped(&self, lease: &IdentityLease) -> Option<String> {
         match self.ledger.still_holds(lease).await {
             Ok(true) => None,
-            Ok(false) => Some(TAKEN_OVER.to_owned()),
+            Ok(false) => Some(
+                "something new was reported of the identity during the restore, and a response took it over: the deny \
+                 stays. Look at that response's alert, then send the command again"
+                    .to_owned(),
+            ),
             Err(failure) => Some(format!("whether something new was reported is not known, the deny stays: {failure}")),
         }
     }
@@ -313,11 +310,6 @@ impl Attempt<'_> {
         let restoration = Restoration { at, by, reason, applied: progress.applied(), given_back };
         let kept = self.ledger.keep_restoration(lease, identity, &taken.response, &taken.left, restoration).await;
         if let Err(failure) = kept {
-            // After the last look at it: its response has put the deny back.
-            if self.ledger.still_holds(lease).await == Ok(false) {
-                progress.failed.push(TAKEN_OVER.to_owned());
-                return progress.conclude(Verdict::NotRestored, TAKEN_OVER);
-            }
             return progress.fail("closing the record in the ledger", &failure);
         }
         let given_up =

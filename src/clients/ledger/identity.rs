@@ -17,8 +17,7 @@ use domain::verdict::Verdict;
 
 use super::lease::held;
 use super::records::{kept, past};
-use super::snapshots;
-use super::{APPEND, Item, Ledger, int, millis, millis_now, number, set, strings, text};
+use super::{APPEND, Item, Ledger, int, millis, millis_now, number, set, snapshots, strings, text};
 use crate::errors::{failure, is};
 
 /// Of what was done, how many bytes stay in the record itself; the others are in its parts. An item holds
@@ -97,8 +96,8 @@ impl Ledger {
             request = request.expression_attribute_values(format!(":weaker{n}"), text(weaker));
         }
         if !strike.is_empty() {
-            expression.push_str(" ADD meant :meant");
-            request = request.expression_attribute_values(":meant", AttributeValue::Ss(strike));
+            expression.push_str(" ADD intent :intent");
+            request = request.expression_attribute_values(":intent", AttributeValue::Ss(strike));
         }
         let sent = request
             .update_expression(expression)

@@ -8,7 +8,7 @@ use domain::verdict::Verdict;
 use serde_json::Value;
 
 use super::suspects::suspects;
-use super::{Item, Ledger, int, number, snapshots, string};
+use super::{Item, Ledger, int, number, snapshots, string, strings};
 use crate::errors::failure;
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -64,12 +64,12 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
     Past {
         verdict: verdict(item),
         incident: string(item, "incident").filter(|_| is_recent),
-        responses: snapshots::open(item),
         first_seen: item.contains_key("first_seen").then(|| int(item, "first_seen")),
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),
         suspects: suspects(item),
-        is_struck: item.contains_key("meant"),
+        is_struck: !strings(item, "intent").is_empty(),
+        responses: snapshots::open(item),
     }
 }
 

@@ -85,10 +85,8 @@ impl Ledger {
         it: &Response,
         newest_known: Option<&str>,
     ) -> Result<Opened, Failure> {
-        // What was meant by who ended before a snapshot is in this one.
         let mut expression = "SET arn = :arn, principal = :name, #newest = :id, \
-                              #snapshot = if_not_exists(#snapshot, :snapshot), \
-                              first_seen = if_not_exists(first_seen, :now) REMOVE meant"
+                              #snapshot = if_not_exists(#snapshot, :snapshot), first_seen = if_not_exists(first_seen, :now)"
             .to_owned();
         let mut request = self
             .update(&Self::record_of(identity))
@@ -109,6 +107,8 @@ impl Ledger {
             }
             None => {}
         }
+        // What was meant is in the snapshot's own list from here on.
+        expression.push_str(" REMOVE intent");
         if !it.planned.is_empty() {
             expression.push_str(" ADD #planned :planned");
             let meant = it.planned.iter().cloned().collect();
@@ -170,7 +170,7 @@ impl Ledger {
             "SET fence = :fence, restored_at = :at, restored_by = :by, restored_reason = :reason, \
              restored_response = :id, restored_state = :before, {APPEND}"
         );
-        let mut remove = "REMOVE #snapshot, #contents, #planned, #ended, meant, told, is_rotated".to_owned();
+        let mut remove = "REMOVE #snapshot, #contents, #planned, #ended, intent, told, is_rotated".to_owned();
         match left.iter().rfind(|it| it.playbook == taken_back.playbook) {
             Some(older) => {
                 set.push_str(", #newest = :older");

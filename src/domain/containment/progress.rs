@@ -26,12 +26,12 @@ pub struct Progress {
     /// What was done and then undone by somebody else, each time it was seen.
     pub reversals: Vec<String>,
     pub notes: Vec<String>,
-    /// Who or what may be involved, for a person to look at. Never part of a verdict.
-    pub leads: Vec<String>,
     /// What the playbook's changes don't stop, known from the start.
     pub suspects: Vec<Suspect>,
     /// Those that this response found first, to be kept.
     pub new_suspects: Vec<Suspect>,
+    /// Who only could have acted for the attacker: told, at most 20, and never in a verdict.
+    pub leads: Vec<String>,
     /// What still lets the identity act.
     pub open: Vec<String>,
     pub verdict: Option<Verdict>,

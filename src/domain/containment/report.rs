@@ -37,7 +37,8 @@ pub struct Report {
     pub times_undone: usize,
     pub notes: Vec<String>,
     pub open: Vec<String>,
-    /// Who only could have acted for the attacker: for a person to look at, never part of the verdict.
+    /// Who only could have acted for the attacker.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leads: Vec<String>,
     /// What was attached, joined and active before, for whoever has to put it back.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,6 +105,7 @@ fn principal(finding: &Finding, identity: Option<&Identity>) -> Value {
     match &finding.principal {
         Principal::User { name, id } => json!({"type": "user", "name": name, "id": id}),
         Principal::Role { name, id, .. } => json!({"type": "role", "name": name, "id": id}),
+        Principal::UserOrRole { name } => json!({"type": "unknown", "name": name, "id": null}),
         Principal::KeyOwner => json!({"type": "unknown", "name": null, "id": null}),
         Principal::Root => json!({"type": "root", "name": "root", "id": null}),
         Principal::NotContainable { .. } => json!({"type": "not-containable", "name": null, "id": null}),

@@ -1,7 +1,6 @@
 //! What goes on beside the strike and the hold: the snapshot is saved, and what a restore or a person needs to
 //! know is read. Nothing here holds up a barrier.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_smithy_types::DateTime;
@@ -20,8 +19,8 @@ use super::strike::Engine;
 /// Reading what policies say takes a few calls; an account that answers slower is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much a response keeps of what it meant to do: an attacker who makes one key after the other adds a line
-/// each time, and an item of the ledger holds 400 KB.
+/// An attacker who makes one key after the other adds a line each time, and an item of the ledger holds
+/// 400 KB. A restore names what it does not find among the planned as taken by somebody else.
 const MOST_PLANNED: usize = 300;
 
 impl Engine<'_> {
@@ -50,13 +49,19 @@ impl Engine<'_> {
         Err("others began and were taken back at the same time".to_owned())
     }
 
+    /// What is read while the barriers are watched. `saved`: once the snapshot is.
+    pub(super) async fn beside(&self, identity: Identity, before: Observed, saved: oneshot::Receiver<Saved>) -> Found {
+        Beside { engine: self, identity, before }.run(saved).await
+    }
+
     fn response(&self, before: &Observed, planned: &[Change], open: &[Response]) -> Response {
-        let planned_words: BTreeSet<_> = planned.iter().map(Change::words_of_record).collect();
+        let planned_words = planned.iter().map(Change::words_of_record);
         if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned) {
-            let new = planned_words.difference(&begun.planned);
             let room = MOST_PLANNED.saturating_sub(begun.planned.len());
-            return Response { planned: new.take(room).cloned().collect(), ..begun.clone() };
+            let planned = planned_words.filter(|it| !begun.planned.contains(it)).take(room).collect();
+            return Response { planned, ..begun.clone() };
         }
+        let planned_words = planned_words.take(MOST_PLANNED).collect();
         let mut before = before.clone();
         snapshot::without_theirs(&mut before, open, &self.finding.partition.deny_all_policy());
         let begun = Response::new(self.playbook.id, &self.finding.id, self.now, history::snapshot(&before));
@@ -65,7 +70,7 @@ impl Engine<'_> {
 }
 
 /// What is read while the barriers are watched.
-pub(super) struct Beside<'a> {
+struct Beside<'a> {
     engine: &'a Engine<'a>,
     identity: Identity,
     before: Observed,
@@ -86,14 +91,10 @@ impl Found {
 }
 
 /// The response whose snapshot was saved, and those that were open before.
-type Saved = (Option<String>, Vec<Response>);
+pub(super) type Saved = (Option<String>, Vec<Response>);
 
-impl<'a> Beside<'a> {
-    pub(super) fn new(engine: &'a Engine<'a>, identity: Identity, before: Observed) -> Self {
-        Self { engine, identity, before }
-    }
-
-    pub(super) async fn run(self, saved: oneshot::Receiver<Saved>) -> Found {
+impl Beside<'_> {
+    async fn run(self, saved: oneshot::Receiver<Saved>) -> Found {
         let mut found = Found::default();
         let (contents, leads) = tokio::join!(
             tokio::time::timeout(PATIENCE, self.keep_contents(saved)),

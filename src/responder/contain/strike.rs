@@ -24,7 +24,6 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
-use super::beside::Beside;
 use super::judge::unread;
 use crate::note::note;
 
@@ -116,7 +115,7 @@ impl Engine<'_> {
         // The read beside the strike may have been too early to see it.
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         let (is_saved, saved) = oneshot::channel();
-        let beside = Beside::new(self, identity.clone(), before.clone());
+        let beside = self.beside(identity.clone(), before.clone(), saved);
         let fight = async {
             self.apply_recorded(changes, planned, &identity, &before, progress).await;
             let _ = is_saved.send((progress.response.clone(), progress.past.responses.clone()));
@@ -125,7 +124,7 @@ impl Engine<'_> {
             progress.snapshot = Some(before.clone());
             self.hold(identity.clone(), progress).await;
         };
-        let ((), found) = tokio::join!(fight, beside.run(saved));
+        let ((), found) = tokio::join!(fight, beside);
         found.tell(progress);
         None
     }

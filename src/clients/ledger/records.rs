@@ -7,6 +7,7 @@ use domain::ids::{AccountId, Arn};
 use domain::outcome::Failure;
 use domain::verdict::Verdict;
 
+use super::snapshots::APPEND;
 use super::{Item, Lease, Ledger, int, millis_now, number, snapshots, string, text};
 use crate::errors::{failure, is};
 
@@ -110,8 +111,6 @@ impl Ledger {
 }
 
 const LAST_DRILL: &str = "drill#last";
-
-pub(super) const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
 
 fn verdict(item: &Item) -> Option<Verdict> {
     string(item, "verdict")?.parse().ok()

@@ -10,9 +10,11 @@ use domain::identity::{Contents, Identity};
 use domain::outcome::Failure;
 use serde_json::{Value, json};
 
-use super::records::APPEND;
 use super::{Item, Lease, Ledger, millis_now, number, string, text};
 use crate::errors::{failure, is};
+
+/// What was done is appended to a record, whoever did it.
+pub(super) const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
 
 /// Whether the snapshot is in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,14 +57,7 @@ impl Engine<'_> {
     }
 }
 
-/// What is read while the barriers are watched.
-pub(super) struct Beside<'a> {
-    engine: &'a Engine<'a>,
-    identity: Identity,
-    before: Observed,
-}
-
-/// What came of it.
+/// What was read aside.
 #[derive(Default)]
 pub(super) struct Found {
     leads: Vec<String>,
@@ -81,16 +74,18 @@ impl Found {
 /// The response whose snapshot was saved, and those that were open before.
 type Saved = (Option<String>, Vec<Response>);
 
-impl<'a> Beside<'a> {
-    pub(super) fn new(engine: &'a Engine<'a>, identity: Identity, before: Observed) -> Self {
-        Self { engine, identity, before }
-    }
-
-    pub(super) async fn run(self, saved: oneshot::Receiver<Saved>) -> Found {
+impl Engine<'_> {
+    /// Reads what a restore or a person needs to know, while the barriers are watched.
+    pub(super) async fn read_aside(
+        &self,
+        identity: &Identity,
+        before: &Observed,
+        saved: oneshot::Receiver<Saved>,
+    ) -> Found {
         let mut found = Found::default();
         let (contents, leads) = tokio::join!(
-            tokio::time::timeout(PATIENCE, self.keep_contents(saved)),
-            tokio::time::timeout(PATIENCE, self.leads())
+            tokio::time::timeout(PATIENCE, self.keep_contents(identity, before, saved)),
+            tokio::time::timeout(PATIENCE, self.leads(identity))
         );
         const LATE: &str = "IAM took too long";
         if let Err(why) = contents.unwrap_or_else(|_| Err(LATE.to_owned())) {
@@ -107,30 +102,39 @@ impl<'a> Beside<'a> {
     }
 
     /// The playbooks that take policies away have read them before, and it is in their snapshots.
-    async fn keep_contents(&self, saved: oneshot::Receiver<Saved>) -> Result<(), String> {
-        let Some(ledger) = self.engine.ledger.filter(|_| self.before.contents.is_err()) else { return Ok(()) };
-        let names = self.before.policy_names().map_err(|it| it.to_string())?;
-        let read = observe::contents(&self.engine.member.read, &self.identity, names).await;
+    async fn keep_contents(
+        &self,
+        identity: &Identity,
+        before: &Observed,
+        saved: oneshot::Receiver<Saved>,
+    ) -> Result<(), String> {
+        let Some(ledger) = self.ledger.filter(|_| before.contents.is_err()) else { return Ok(()) };
+        let names = before.policy_names().map_err(|it| it.to_string())?;
+        let read = observe::contents(&self.member.read, identity, names).await;
         let Ok((Some(response), open)) = saved.await else { return Ok(()) };
-        let is_known = |it: &Response| it.id == response && it.before.get(history::CONTENTS).is_some();
-        if open.iter().any(is_known) {
+        // Long after the snapshot, what is read is no state of before.
+        let too_late = |it: &Response| self.now.secs() - it.at / 1_000 > SNAPSHOT_IS_FRESH;
+        let is_known = |it: &Response| it.before.get(history::CONTENTS).is_some();
+        if open.iter().any(|it| it.id == response && (is_known(it) || too_late(it))) {
             return Ok(());
         }
         let contents = read.map_err(|it| it.to_string())?;
-        ledger.save_contents(&self.identity, &response, &contents).await.map_err(|it| it.to_string())
+        ledger.save_contents(identity, &response, &contents).await.map_err(|it| it.to_string())
     }
 
     /// Roles that live on when their user is denied.
-    async fn leads(&self) -> Result<Vec<String>, String> {
-        let is_about_behaviour = self.engine.playbook.has_adversary && self.engine.finding.source != Source::Drill;
-        if self.identity.kind != IdentityKind::User || !is_about_behaviour {
+    async fn leads(&self, identity: &Identity) -> Result<Vec<String>, String> {
+        let is_about_behaviour = self.playbook.has_adversary && self.finding.source != Source::Drill;
+        if identity.kind != IdentityKind::User || !is_about_behaviour {
             return Ok(Vec::new());
         }
-        let since =
-            self.engine.finding.occurred_at.unwrap_or(DateTime::from_secs(self.engine.now.secs() - LONGEST_SESSION));
-        assumed_roles::since(&self.engine.member.read, &self.identity, since).await.map_err(|it| it.to_string())
+        let since = self.finding.occurred_at.unwrap_or(DateTime::from_secs(self.now.secs() - LONGEST_SESSION));
+        assumed_roles::since(&self.member.read, identity, since).await.map_err(|it| it.to_string())
     }
 }
+
+/// For so many seconds a retry may add what the first try could not read: Lambda tries again for some minutes.
+const SNAPSHOT_IS_FRESH: i64 = 15 * 60;
 
 /// Where it is not known when the behaviour began: of a role's session, in seconds.
 const LONGEST_SESSION: i64 = 12 * 3_600;

@@ -23,7 +23,6 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
-use super::beside::Beside;
 use super::judge::unread;
 use crate::note::note;
 
@@ -106,7 +105,6 @@ impl Engine<'_> {
         // The read beside the strike may have been too early to see it.
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         let (is_saved, saved) = oneshot::channel();
-        let beside = Beside::new(self, identity.clone(), before.clone());
         let fight = async {
             self.apply_recorded(changes, planned, &identity, &before, progress).await;
             let _ = is_saved.send((progress.response.clone(), progress.past.responses.clone()));
@@ -115,7 +113,7 @@ impl Engine<'_> {
             progress.snapshot = Some(before.clone());
             self.hold(identity.clone(), began, progress).await;
         };
-        let ((), found) = tokio::join!(fight, beside.run(saved));
+        let ((), found) = tokio::join!(fight, self.read_aside(&identity, &before, saved));
         found.tell(progress);
     }
 

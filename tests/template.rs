@@ -210,7 +210,7 @@ fn the_responders_role_may_do_what_the_code_does_and_nothing_else() {
     let notices = notices.iter().filter(is_home).map(Notice::permission);
     // What Lambda itself does with the role.
     let platform = ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"];
-    let ledger = clients::ledger::PERMISSIONS.iter().copied();
+    let ledger = clients::ledger::PERMISSIONS.iter().chain(clients::ledger::DUE_PERMISSIONS).copied();
     let needed: BTreeSet<_> = notices.chain(platform).chain(ledger).chain(["sts:AssumeRole"]).collect();
     assert_eq!(allowed(resource("template", "ResponderRole")), needed);
 }

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from .harness.ledger import Table
 from .harness.victims import User
 from .harness.world import POLICIES
 
@@ -16,9 +17,7 @@ HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
 
 
 def items(world, prefix):
-    dynamodb = world.client("dynamodb", world.security)
-    [table] = dynamodb.list_tables()["TableNames"]
-    return [item for item in dynamodb.scan(TableName=table)["Items"] if item["id"]["S"].startswith(prefix)]
+    return Table(world).items(prefix)
 
 
 @pytest.mark.seconds(45)
@@ -87,9 +86,7 @@ def test_a_lost_lease_is_taken_over_and_the_response_resumes(world):
     world.release()
     # As long as Lambda may let the function run, and not longer.
     assert 0 <= int(leases[0]["N"]) / 1000 - began - 12 < 12
-    [report] = world.responder().invoke(event)["reports"]
-    assert report["verdict"] == "InProgress"
-    world.let_leases_run_out()
+    # It struck nobody: nothing is left with it.
     [report] = world.responder().invoke(event)["reports"]
     assert report["verdict"] == "Contained" and not user.key_works()
     assert len(world.incidents()) == 1
@@ -137,38 +134,6 @@ def test_without_the_ledger_the_deny_and_the_keys_still_happen(world):
     answer = responder.invoke(world.event(EXFILTRATION, user))
     assert answer["errorType"] == "ResponseIncomplete" and not user.key_works()
     assert responder.last_report()["timings_ms"]["first_barrier"] < 5_000
-
-
-def test_the_breaker_defers_what_is_too_much_and_lets_a_person_through(world):
-    world.deploy(MaxContainmentsPerHour="1,20")
-    alice, bob, carol = User(world), User(world, name="bob", groups=()), User(world, name="carol", groups=())
-    responder = world.responder()
-    first = world.event(EXFILTRATION, alice)
-    assert responder.invoke(first)["reports"][0]["verdict"] == "Contained"
-    assert len(world.alerts()) == 1
-    for user in (bob, carol):
-        event = json.loads(json.dumps(world.event(EXFILTRATION, user)).replace('"alice"', f'"{user.name}"'))
-        before = user.state()
-        assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
-        assert user.state() == before
-    [digest] = world.alerts()
-    assert "DEFERRED" in digest["Subject"]
-    # Deferred once is not known: it is deferred again.
-    assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
-    [deferred] = items(world, "deferred#")
-    assert [json.loads(it)[2] for it in sorted(deferred["findings"]["SS"])] == ["user/bob", "user/carol"]
-    # What is counted already goes on, and so does a person's word.
-    assert responder.invoke(first)["reports"][0]["verdict"] == "Contained"
-    command = {"command": "contain", "account": world.member, "user": "bob", "reason": "I looked"}
-    assert responder.invoke(command)["reports"][0]["verdict"] == "Contained" and not bob.key_works()
-
-
-def test_a_breaker_that_can_not_be_read_is_open(world):
-    world.deploy()
-    user, responder = User(world), world.responder()
-    world.fault("dynamodb:UpdateItem", "AccessDenied", status=400, after=1, times=2)
-    [report] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
-    assert report["verdict"] == "Deferred" and user.key_works()
 
 
 def test_observe_leaves_no_trace_in_the_ledger(world):

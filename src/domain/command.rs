@@ -9,6 +9,12 @@ pub enum Command {
     Restore(Restore),
     /// Tell what is known of an identity.
     Status(Subject),
+    /// Take up what is due: the schedule asks every minute.
+    Due,
+    /// Close a suspect that is kept with an identity, or all of them.
+    CloseSuspect(CloseSuspect),
+    /// Give up findings that the breaker put off.
+    DropDeferred(DropDeferred),
     /// Hold a fire drill, unless the last one that passed is younger.
     Drill { if_older_than_days: f64 },
 }
@@ -19,6 +25,26 @@ pub struct Subject {
     pub account: AccountId,
     pub partition: Partition,
     pub principal: Principal,
+}
+
+/// A person looked at a suspect: it is no verdict of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CloseSuspect {
+    pub subject: Subject,
+    /// As the report names it, or `all`.
+    pub suspect: String,
+    pub by: String,
+    pub reason: String,
+}
+
+/// All of an account, or those about one principal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DropDeferred {
+    pub account: AccountId,
+    /// As the findings name it.
+    pub principal: Option<Principal>,
+    pub by: String,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,12 +1,14 @@
 //! What we were told: one finding, whatever service it came from.
 
 use aws_smithy_types::DateTime;
-use serde::{Serialize, Serializer};
+use aws_smithy_types::date_time::Format;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region, UniqueId};
+use crate::text;
 
 /// Who told us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     GuardDuty,
@@ -21,7 +23,7 @@ pub enum Source {
 }
 
 /// Why we act. Each threat has exactly one playbook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Threat {
     CompromisedCredential,
@@ -56,6 +58,33 @@ impl Threat {
         matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
     }
 
+    /// How much an answer to it holds back: an answer to a graver threat is one to a lesser as well, about
+    /// the same identity. Whoever is denied everything can neither use a key nor a policy.
+    pub const fn gravity(self) -> u8 {
+        match self {
+            Self::CompromisedCredential => 4,
+            Self::UnauthorizedUser => 3,
+            Self::OverprivilegedUser => 2,
+            Self::UnusedUser => 1,
+            // Nobody else's answer reaches root, and root's reaches nobody else.
+            Self::RootAccessKey => 0,
+        }
+    }
+
+    /// Whether an answer to this threat answers the other one too.
+    pub const fn covers(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::RootAccessKey, Self::RootAccessKey) => true,
+            (Self::RootAccessKey, _) | (_, Self::RootAccessKey) => false,
+            _ => self.gravity() >= other.gravity(),
+        }
+    }
+
+    /// From a playbook's ID.
+    pub fn of_playbook(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.playbook() == id)
+    }
+
     /// Somebody did something at a time; the others are states that last until they are mended.
     pub fn is_behaviour(self) -> bool {
         matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
@@ -64,7 +93,8 @@ impl Threat {
 
 /// GuardDuty's scale: 1.0-3.9 low, 4.0-6.9 medium, 7.0-8.9 high, 9.0-10.0 critical.
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-severity.html>
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Deserialize)]
+#[serde(transparent)]
 pub struct Severity(pub f64);
 
 impl Severity {
@@ -101,7 +131,7 @@ impl Serialize for Severity {
 }
 
 /// Whom the finding names: a claim, not yet an identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Principal {
     /// At least one of name and ID is present.
@@ -152,7 +182,7 @@ impl Principal {
 }
 
 /// How Security Hub knows the finding, echoed as it came: the product ARN is never built by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubReference {
     pub id: String,
     pub product_arn: String,
@@ -161,7 +191,7 @@ pub struct HubReference {
 
 /// One thing to respond to. `account` owns the identity; it comes from the finding's own fields,
 /// never from the envelope, which names whose bus received it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub id: String,
     pub source: Source,
@@ -176,16 +206,80 @@ pub struct Finding {
     pub kind: String,
     /// Written by others, attackers among them. For people to read, never to decide by.
     pub title: String,
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub occurred_at: Option<DateTime>,
     /// The ARN of whoever created the user.
     pub creator: Option<String>,
     pub security_hub: Option<HubReference>,
 }
 
+impl Finding {
+    /// As the ledger keeps it for whoever takes it up again: what others wrote is cut, so that no item grows
+    /// past what it may hold.
+    pub fn kept(&self) -> String {
+        let mut kept = self.clone();
+        for text in [&mut kept.title, &mut kept.kind].into_iter().chain(kept.creator.as_mut()) {
+            *text = text::cut(text, 500);
+        }
+        if let Principal::NotContainable { reason } = &mut kept.principal {
+            *reason = text::cut(reason, 1_000);
+        }
+        serde_json::json!(kept).to_string()
+    }
+
+    /// From what `kept` made. Valid, or not read at all.
+    pub fn from_kept(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
 fn rfc3339<S: Serializer>(time: &Option<DateTime>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(it) => serializer.collect_str(it),
         None => serializer.serialize_none(),
+    }
+}
+
+fn from_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|it| DateTime::from_str(&it, Format::DateTime).map_err(serde::de::Error::custom)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{finding, parsed};
+
+    #[test]
+    fn what_the_ledger_kept_is_the_same_finding() {
+        let mut finding = finding(Threat::UnauthorizedUser);
+        finding.occurred_at = Some(DateTime::from_secs_and_nanos(1_000, 250_000_000));
+        finding.creator = Some("arn:aws:iam::111122223333:role/Admin".to_owned());
+        let region = parsed("us-east-1");
+        finding.security_hub = Some(HubReference { id: "f".to_owned(), product_arn: "p".to_owned(), region });
+        for principal in [
+            finding.principal.clone(),
+            Principal::Role { name: Some(parsed("app")), id: None, session: Some("s\n".to_owned()) },
+            Principal::KeyOwner,
+            Principal::Root,
+            Principal::NotContainable { reason: "federated".to_owned() },
+        ] {
+            finding.principal = principal;
+            assert_eq!(Finding::from_kept(&finding.kept()).unwrap(), finding);
+        }
+        assert_eq!(Finding::from_kept(&finding.kept().replace("111122223333", "everywhere")), None);
+        finding.title = "x".repeat(100_000);
+        assert!(finding.kept().len() < 2_000);
+    }
+
+    #[test]
+    fn an_answer_covers_what_is_no_graver() {
+        use Threat::{CompromisedCredential, OverprivilegedUser, RootAccessKey, UnauthorizedUser, UnusedUser};
+        let users = [CompromisedCredential, UnauthorizedUser, OverprivilegedUser, UnusedUser];
+        for (n, it) in users.into_iter().enumerate() {
+            let covered: Vec<_> = Threat::ALL.into_iter().filter(|other| it.covers(*other)).collect();
+            assert!(users.iter().skip(n).all(|other| covered.contains(other)) && covered.len() == users.len() - n);
+        }
+        assert!(RootAccessKey.covers(RootAccessKey) && !RootAccessKey.covers(UnusedUser));
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::change::{OUR_TAGS, QUARANTINED, REMEDIATED};
 use crate::finding::Threat;
 use crate::identity::{Observed, Profile, Unreadable};
+use crate::suspects::Suspects;
 use crate::text;
 use crate::verdict::Verdict;
 
@@ -17,6 +18,16 @@ use crate::verdict::Verdict;
 pub struct Past {
     pub verdict: Option<Verdict>,
     pub incident: Option<String>,
+    /// When the first response saved its snapshot, in milliseconds since 1970.
+    pub first_seen: Option<i64>,
+    /// What the last alert that was delivered told, as `Progress::news`. Absent as well when something was
+    /// done since that nobody was told of.
+    pub told: Option<String>,
+    /// The rotation was started after what was done last.
+    pub is_rotated: bool,
+    pub suspects: Suspects,
+    /// A response meant to strike and ended before a snapshot was saved: a deny found now is ours.
+    pub is_struck: bool,
     /// Those that were not taken back, the oldest first.
     pub responses: Vec<Response>,
 }
@@ -84,6 +95,9 @@ pub struct Kept {
     pub arn: Option<String>,
     pub verdict: Option<Verdict>,
     pub incident: Option<String>,
+    pub suspects: Suspects,
+    /// The suspects that a person closed, who and why: one JSON value each.
+    pub closed: Vec<Value>,
     /// Milliseconds since 1970, as all times here.
     pub first_seen: Option<i64>,
     pub last_seen: Option<i64>,

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A string that is not what its place needs. The value itself is left out on purpose: it may be
 /// hostile, and it may be a secret in the wrong field.
@@ -37,6 +37,13 @@ macro_rules! validated {
                 } else {
                     Err(Invalid { expected: Self::EXPECTED })
                 }
+            }
+        }
+
+        /// From what the ledger kept: valid, or not read at all.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
             }
         }
 

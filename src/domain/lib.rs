@@ -21,5 +21,6 @@ pub mod restoration;
 pub mod round_trips;
 pub mod settings;
 pub mod sources;
+pub mod suspects;
 pub mod text;
 pub mod verdict;

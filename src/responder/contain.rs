@@ -4,30 +4,33 @@ use std::time::{Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
-use clients::iam::resolve::{self, Unresolved};
-use clients::ledger::{Acquired, Ending, Lease, Ledger};
+use clients::iam::resolve::{self, Resolved, Unresolved};
+use clients::ledger::Ledger;
 use clients::round_trips::CallLog;
+use domain::containment::admission::{Beside, Holder};
+use domain::containment::guard;
 use domain::containment::playbooks::{self, Playbook};
-use domain::containment::progress::Progress;
+use domain::containment::progress::matter;
 use domain::containment::report::{Report, Timings, millis};
-use domain::containment::{admission, guard};
 use domain::finding::Finding;
-use domain::identity::Identity;
-use domain::outcome::Failure;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 
 use crate::invocation::Call;
 use crate::metrics;
-use crate::notify::{Scene, notify, update_waiting};
+use crate::notify::Scene;
 
 mod beside;
+mod closing;
+mod entry;
 mod hold;
 mod judge;
 mod pace;
 mod progress;
 mod strike;
 
+use closing::Closing;
+pub(crate) use entry::now_millis;
 use progress::Running;
 use strike::Engine;
 
@@ -69,18 +72,11 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
     }
     let verdict_at = started.elapsed();
 
-    let Running { mut progress, member, lease, is_quiet } = running;
+    let Running { mut progress, member, lease, identity_lease, is_quiet, .. } = running;
     let scene = Scene { settings, home: &home, member: member.as_ref(), playbook, finding, now };
     let left = call.left();
-    let told = async {
-        if !is_quiet {
-            notify(&scene, mode, &mut progress).await;
-        }
-        if let Some(lease) = lease {
-            close(&ledger, &lease, &scene, &mut progress).await;
-        }
-    };
-    if tokio::time::timeout(left.mul_f64(0.8), told).await.is_err() {
+    let ending = Closing { ledger: &ledger, scene: &scene, mode, lease, identity_lease: identity_lease.into_inner() };
+    if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
     progress.failed.append(&mut progress.ledger_failed);
@@ -94,23 +90,6 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
     log_report(&report);
     metrics::log(metrics::of_response(&report, progress.failed.len()));
     (report, progress.failed)
-}
-
-/// Leaves the outcome in the ledger, gives the lease back, and sees to the findings that others left.
-async fn close(ledger: &Ledger, lease: &Lease, scene: &Scene<'_>, progress: &mut Progress) {
-    let incident = progress.incident();
-    let verdict = progress.verdict();
-    let applied = progress.applied().into_iter().take(200).collect();
-    // A principal that was left alone stays a new one for the breaker.
-    let was_left_alone = matches!(verdict, Verdict::Refused | Verdict::Deferred);
-    let ending = progress.identity.as_ref().filter(|_| !was_left_alone);
-    let response = progress.response.as_deref();
-    let ending = ending.map(|identity| Ending { identity, verdict, incident: incident.as_deref(), response, applied });
-    let is_finished = progress.is_snapshot_saved || !(progress.has_struck() || lease.is_resumed);
-    match ledger.close(lease, ending, is_finished).await {
-        Ok(waiting) => update_waiting(scene, waiting, progress).await,
-        Err(failure) => progress.ledger_failed.push(format!("closing the ledger: {failure}")),
-    }
 }
 
 /// One response on its way to a verdict.
@@ -130,59 +109,44 @@ impl Attempt<'_> {
     /// Acquires the lease and assumes the role, resolves, guards, strikes and holds. Leaves its verdict in
     /// the progress.
     async fn run(&self, running: &mut Running) {
-        let Running { progress, member, lease, is_quiet } = running;
+        running.progress.matter = matter(self.finding);
         if let Some(reason) = guard::refuse_target(self.settings, self.finding) {
-            return progress.conclude(Verdict::Refused, reason);
+            return running.progress.conclude(Verdict::Refused, reason);
         }
         let (session, acquired) = tokio::join!(
             self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition),
             self.acquire()
         );
-        let mut ledger = None;
-        match acquired {
-            Ok(Some(Acquired::Lease(won))) => {
-                *lease = Some(won);
-                ledger = Some(self.ledger);
-            }
-            Ok(Some(Acquired::Busy { owner })) => {
-                *is_quiet = true;
-                return progress
-                    .conclude(Verdict::InProgress, format!("already being contained by invocation {owner}"));
-            }
-            Ok(None) => {}
-            Err(failure) => progress.ledger_failed.push(format!("acquiring the lease: {failure}")),
-        }
-        let member = match session {
-            Ok(it) => member.insert(it),
+        let ledger = match acquired {
+            Ok(Some(acquired)) => match self.enter(acquired, running) {
+                Some((held, beside)) => return self.leave(&held, beside, None, running).await,
+                None => Some(self.ledger),
+            },
+            Ok(None) => None,
             Err(failure) => {
-                progress.failed.push(failure.to_string());
-                return progress.conclude(Verdict::NotContained, failure.to_string());
+                running.progress.ledger_failed.push(format!("acquiring the lease: {failure}"));
+                None
             }
         };
-        let (resolved, admitted) =
-            tokio::join!(resolve::resolve(&member.read, self.finding.into()), self.admit(lease.as_ref()));
-        let resolved = match resolved {
-            Ok(it) => it,
-            Err(Unresolved::Refused(reason)) => return progress.conclude(Verdict::Refused, reason),
-            Err(Unresolved::Failed(failure)) => {
-                progress.failed.push(format!("finding the identity: {failure}"));
-                return progress
-                    .conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
+        let member = match session {
+            Ok(it) => running.member.insert(it).clone(),
+            Err(failure) => {
+                running.progress.failed.push(failure.to_string());
+                return running.progress.conclude(Verdict::NotContained, failure.to_string());
             }
         };
-        progress.identity = Some(resolved.identity.clone());
-        if let Some(reason) = guard::refuse_identity(self.settings, self.finding, &resolved.identity) {
-            return progress.conclude(Verdict::Refused, reason);
+        let (resolved, mut place) =
+            tokio::join!(resolve::resolve(&member.read, self.finding.into()), self.reserve(ledger, &running.memory));
+        let is_admitted = place.is_admitted;
+        let Some(resolved) = self.check(resolved, running) else {
+            return self.ledger.give_back(&mut place).await;
+        };
+        if !is_admitted {
+            return self.defer(running).await;
         }
-        if let Some(reason) = self.refuse_restored(lease.as_ref(), &resolved.identity) {
-            *is_quiet = true;
-            return progress.conclude(Verdict::Refused, reason);
-        }
-        if !admitted {
-            return self.defer(progress, is_quiet).await;
-        }
+        let identity = resolved.identity.clone();
         let engine = Engine {
-            member,
+            member: &member,
             playbook: self.playbook,
             finding: self.finding,
             now: self.now,
@@ -190,41 +154,45 @@ impl Attempt<'_> {
             options: self.settings.options,
             until: self.until,
             ledger,
-            is_resumed: lease.as_ref().is_some_and(|it| it.is_resumed),
+            is_resumed: running.memory.is_resumed,
+            lease: running.lease.as_ref(),
+            lease_until: self.lease_until,
+            identity_lease: &running.identity_lease,
         };
-        engine.run(self.mode, resolved, progress).await;
-    }
-
-    fn refuse_restored(&self, lease: Option<&Lease>, identity: &Identity) -> Option<String> {
-        guard::refuse_restored(lease?.restored.as_ref(), self.finding, identity, self.now)
-    }
-
-    /// `observe` mode writes nothing, the ledger included.
-    async fn acquire(&self) -> Result<Option<Acquired>, Failure> {
-        match self.mode {
-            Mode::Observe => Ok(None),
-            Mode::Enforce => self.ledger.acquire(self.finding, self.lease_until).await.map(Some),
+        if let Some(held) = engine.run(self.mode, resolved, &mut running.progress).await {
+            let beside = if held.holder == Some(Holder::Restore) { Beside::After } else { Beside::Join };
+            let leave = self.leave(&held, beside, Some(&identity), running);
+            tokio::join!(leave, self.ledger.give_back(&mut place));
         }
     }
 
-    /// Whether the circuit breaker lets it through. A breaker that can't be read is open; where the whole
-    /// ledger is out of reach there is no lease, and what adds is done all the same.
-    async fn admit(&self, lease: Option<&Lease>) -> bool {
-        match lease {
-            Some(lease) if admission::is_counted(self.finding.source, lease.is_known) => {
-                self.ledger.admit(self.finding, self.settings.max_containments).await.unwrap_or(false)
+    /// The identity, when it may be contained; otherwise the verdict is in.
+    fn check(&self, resolved: Result<Resolved, Unresolved>, running: &mut Running) -> Option<Resolved> {
+        let Running { progress, memory, is_quiet, .. } = running;
+        let resolved = match resolved {
+            Ok(it) => it,
+            Err(Unresolved::Refused(reason)) => {
+                progress.conclude(Verdict::Refused, reason);
+                return None;
             }
-            _ => true,
+            Err(Unresolved::Failed(failure)) => {
+                progress.failed.push(format!("finding the identity: {failure}"));
+                progress.conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
+                return None;
+            }
+        };
+        progress.identity = Some(resolved.identity.clone());
+        if let Some(reason) = guard::refuse_identity(self.settings, self.finding, &resolved.identity) {
+            progress.conclude(Verdict::Refused, reason);
+            return None;
         }
-    }
-
-    /// Kept, told once an hour, and left for a person's `contain`.
-    async fn defer(&self, progress: &mut Progress, is_quiet: &mut bool) {
-        progress.conclude(Verdict::Deferred, admission::deferred(self.settings.max_containments));
-        match self.ledger.defer(self.finding).await {
-            Ok(is_first) => *is_quiet = !is_first,
-            Err(failure) => progress.ledger_failed.push(format!("keeping the deferred finding: {failure}")),
+        let restored = memory.restored.as_ref();
+        if let Some(reason) = guard::refuse_restored(restored, self.finding, &resolved.identity, self.now) {
+            *is_quiet = true;
+            progress.conclude(Verdict::Refused, reason);
+            return None;
         }
+        Some(resolved)
     }
 }
 

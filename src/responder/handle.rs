@@ -14,9 +14,11 @@ use tracing::Instrument;
 
 use crate::contain::contain;
 use crate::drill::{self, drill};
+use crate::due;
 use crate::invocation::{Call, Context, Error};
 use crate::restore::restore;
 use crate::status::status;
+use crate::suspects;
 
 /// The response of one invocation.
 #[derive(Debug, Default, Serialize)]
@@ -29,6 +31,12 @@ pub struct Response {
     /// Only in the answer to the command `drill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<drill::Report>,
+    /// How many findings the command `drop-deferred` dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<usize>,
+    /// Only in the answer to the command `close-suspect`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Value>,
     /// Only in the answer to the command `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
@@ -65,15 +73,27 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
             let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;
             finished(Response { drill: Some(report), ..Response::default() }, failed)
         }
+        (Command::Due, Settings::Responder(settings)) => {
+            let (reports, failed) = due::take_up(&context.aws, settings, call).await;
+            finished(Response { reports, ..Response::default() }, failed)
+        }
+        (Command::DropDeferred(command), Settings::Responder(settings)) => {
+            let (dropped, failed) = due::drop_deferred(&context.aws, settings, command, call).await;
+            finished(Response { dropped: Some(dropped), ..Response::default() }, failed)
+        }
+        (Command::CloseSuspect(command), Settings::Responder(settings)) => {
+            match suspects::close(&context.aws, settings, command, call).await {
+                Ok(closed) => Ok(Response { closed: Some(closed), ..Response::default() }),
+                Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
+            }
+        }
         (Command::Status(subject), Settings::Responder(_) | Settings::Restorer(_)) => {
             match status(&context.aws, settings, subject, call).await {
                 Ok(status) => Ok(Response { status: Some(status), ..Response::default() }),
                 Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
             }
         }
-        (Command::Restore(_) | Command::Drill { .. } | Command::Status(_), _) => {
-            Err(Error::Incomplete(vec!["this command is for another function".to_owned()]))
-        }
+        (_, _) => Err(Error::Incomplete(vec!["this command is for another function".to_owned()])),
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod contain;
 pub mod drill;
+mod due;
 mod handle;
 mod invocation;
 pub mod metrics;
@@ -22,6 +23,7 @@ mod note;
 mod notify;
 mod restore;
 mod status;
+mod suspects;
 
 pub use handle::{Response, handle};
 pub use invocation::{Call, Context, Error};

@@ -7,7 +7,7 @@ use clients::notices::{alert, incident, rotation, security_hub};
 use domain::containment::playbooks::Playbook;
 use domain::containment::progress::Progress;
 use domain::containment::{escalation, incident_token, message::Message};
-use domain::finding::{Finding, HubReference, Source};
+use domain::finding::{Finding, Source};
 use domain::ids::PrincipalName;
 use domain::notice::Notice;
 use domain::outcome::Outcome;
@@ -26,10 +26,11 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: DateTime,
 }
 
-/// Rotation, incident and Security Hub at the same time; then the alert, which tells of them.
-pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progress) {
+/// Rotation and incident at the same time; then the alert, which tells of them. Returns what is left to do
+/// once people were told: the updates of findings.
+pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progress) -> Vec<Notice> {
     if progress.verdict() == Verdict::InProgress || scene.finding.source == Source::Drill {
-        return;
+        return Vec::new();
     }
     let identity = progress.identity.as_ref();
     let mut notices = escalation::planned(scene.settings, scene.playbook, scene.finding, identity);
@@ -37,7 +38,7 @@ pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progres
         for notice in notices {
             note(&progress.notices, notice, Outcome::Planned);
         }
-        return;
+        return Vec::new();
     }
     notices.retain(|notice| match escalation::old_news(notice, progress) {
         Some(reason) => {
@@ -46,6 +47,8 @@ pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progres
         }
         None => true,
     });
+    let (updates, notices): (Vec<_>, Vec<_>) =
+        notices.into_iter().partition(|it| matches!(it, Notice::UpdateFinding(_)));
     let (alerts, others): (Vec<_>, Vec<_>) =
         notices.into_iter().partition(|it| matches!(it, Notice::PublishAlert { .. }));
     let message = scene.render(progress);
@@ -55,18 +58,17 @@ pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progres
         let outcome = scene.send(progress, &scene.render(progress), &notice).await;
         keep(progress, vec![notice], vec![outcome]);
     }
+    updates
 }
 
-/// The findings that others left with us get our verdict too.
-pub(crate) async fn update_waiting(scene: &Scene<'_>, waiting: Vec<HubReference>, progress: &mut Progress) {
-    for finding in waiting {
-        let notice = Notice::UpdateFinding(finding);
-        let outcome = scene.send(progress, &scene.render(progress), &notice).await;
-        keep(progress, vec![notice], vec![outcome]);
-    }
+/// Sends notices side by side.
+pub(crate) async fn send_all(scene: &Scene<'_>, notices: &[Notice], progress: &Progress) -> Vec<Outcome> {
+    let message = scene.render(progress);
+    futures_util::future::join_all(notices.iter().map(|it| scene.send(progress, &message, it))).await
 }
 
-fn keep(progress: &mut Progress, notices: Vec<Notice>, outcomes: Vec<Outcome>) {
+/// Notes what became of notices.
+pub(crate) fn keep(progress: &mut Progress, notices: Vec<Notice>, outcomes: Vec<Outcome>) {
     for (notice, outcome) in notices.into_iter().zip(outcomes) {
         if let Outcome::Failed(failure) = &outcome {
             progress.failed.push(format!("{notice}: {failure}"));
@@ -88,7 +90,7 @@ impl Scene<'_> {
             }
             Notice::OpenOpsItem => incident::open_ops_item(&self.home.ssm, message).await,
             Notice::UpdateFinding(finding) => {
-                let workflow = escalation::workflow(self.settings, self.finding, progress.verdict());
+                let workflow = escalation::workflow(self.settings, self.finding, progress);
                 security_hub::update(self.home, finding, &message.note, workflow).await
             }
             Notice::PublishAlert { topic } => {
@@ -102,8 +104,10 @@ impl Scene<'_> {
         let (Some(member), Some(identity)) = (self.member, &progress.identity) else {
             return Outcome::Skipped { reason: "there is no session in the member account".to_owned() };
         };
-        if !progress.verdict().is_success() {
-            return Outcome::Skipped { reason: "the containment did not succeed".to_owned() };
+        if progress.verdict() != Verdict::Contained {
+            return Outcome::Skipped {
+                reason: "the identity is not seen to be contained, or somebody is open".to_owned(),
+            };
         }
         let token = incident_token::automation(self.finding, Some(identity), self.now);
         rotation::start(&member.ssm, document, user, identity, &token).await

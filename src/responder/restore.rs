@@ -11,7 +11,7 @@ use clients::accounts::{Aws, Home, Member};
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
-use clients::ledger::{Acquired, Lease, Ledger};
+use clients::ledger::{Acquired, IdentityLease, Lease, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::change::Change;
@@ -45,6 +45,12 @@ struct Attempt<'a> {
     lease_until: SystemTime,
 }
 
+/// What a restore holds: the identity's name, then the identity itself.
+struct Leases {
+    name: Lease,
+    identity: Option<IdentityLease>,
+}
+
 /// Restores, tells, and releases the lease: the report, and what has to be tried again.
 pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
     let calls = CallLog::default();
@@ -54,13 +60,13 @@ pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, c
     let now = SystemTime::now().into();
     let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until: call.deadline };
     let mut progress = Progress::of(settings.mode);
-    let mut lease = None;
-    if tokio::time::timeout(budget, attempt.run(&mut progress, &mut lease)).await.is_err() {
+    let mut leases = None;
+    if tokio::time::timeout(budget, attempt.run(&mut progress, &mut leases)).await.is_err() {
         let reason = format!("the time ran out after {} s: send the command again to go on", budget.as_secs());
         progress.failed.push(reason.clone());
         progress.conclude(Verdict::NotRestored, reason);
     }
-    let ending = attempt.tell_and_release(&mut progress, lease.as_ref());
+    let ending = attempt.tell_and_release(&mut progress, leases.as_ref());
     if tokio::time::timeout(RESERVE.mul_f64(0.8), ending).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
@@ -71,7 +77,7 @@ pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, c
 }
 
 impl Attempt<'_> {
-    async fn run(&self, progress: &mut Progress, lease: &mut Option<Lease>) {
+    async fn run(&self, progress: &mut Progress, leases: &mut Option<Leases>) {
         let subject = &self.command.subject;
         if let Some(reason) = guard::refuse_account(&self.settings.untouchable, &subject.account) {
             return progress.conclude(Verdict::Refused, reason);
@@ -91,45 +97,65 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_own(&self.settings.untouchable, &identity) {
             return progress.conclude(Verdict::Refused, reason);
         }
-        let Some(taken) = self.choose(&identity, progress).await else { return };
+        let kept = match self.ledger.kept(&identity).await {
+            Ok(it) => it,
+            Err(failure) => return progress.fail("reading the ledger", &failure),
+        };
+        let Some(taken) = self.choose(&kept, progress) else { return };
         // Whatever was contained can be taken back, also where most playbooks only observe.
         progress.mode = self.settings.mode_of(&taken.response.playbook);
         if progress.mode == Mode::Observe {
             return self.foresee(&member, &identity, &taken, progress).await;
         }
-        let principal = target_key(&identity, identity.name.as_str());
-        match self.ledger.acquire_for(&subject.account, &principal, self.lease_until).await {
-            Ok(Acquired::Lease(won)) => *lease = Some(won),
-            Ok(Acquired::Busy { owner }) => {
-                let reason = format!("invocation {owner} is at it: send the command again when it is through");
-                return progress.conclude(Verdict::InProgress, reason);
-            }
-            Err(failure) => return progress.fail("acquiring the lease", &failure),
-        }
-        let Some(lease) = lease else { return };
+        let Some(kept) = self.hold(&identity, progress, leases).await else { return };
         // What was read without the lease may be old.
-        let Some(taken) = self.choose(&identity, progress).await else { return };
+        let Some(taken) = self.choose(&kept, progress) else { return };
+        let Some(lease) = leases.as_ref().and_then(|it| it.identity.as_ref()) else { return };
         self.undo(&member, &identity, &taken, lease, progress).await;
     }
 
-    /// The response to take back; `None` when there is none, and the verdict says why.
-    async fn choose(&self, identity: &Identity, progress: &mut Progress) -> Option<Taken> {
-        let kept = match self.ledger.kept(identity).await {
-            Ok(it) => it,
+    /// Takes the identity, by its name and by itself, and what is kept of it. `None`: the verdict is in.
+    async fn hold(&self, identity: &Identity, progress: &mut Progress, leases: &mut Option<Leases>) -> Option<Kept> {
+        let busy = |owner: &str| format!("invocation {owner} is at it: send the command again when it is through");
+        let (account, name) = (&self.command.subject.account, target_key(identity, identity.name.as_str()));
+        let leases = match self.ledger.acquire_to_restore(account, &name, identity, self.lease_until).await {
+            Ok(Acquired::Lease(name)) => leases.insert(Leases { name, identity: None }),
+            Ok(Acquired::Busy { held, .. }) => {
+                progress.conclude(Verdict::InProgress, busy(&held.owner));
+                return None;
+            }
             Err(failure) => {
-                progress.fail("reading the ledger", &failure);
+                progress.fail("acquiring the lease", &failure);
                 return None;
             }
         };
-        match choose(&kept, self.command.response.as_deref()) {
+        match self.ledger.hold_to_restore(identity, self.lease_until).await {
+            Ok(Ok((lease, kept))) => {
+                leases.identity = Some(lease);
+                Some(kept)
+            }
+            Ok(Err(held)) => {
+                progress.conclude(Verdict::InProgress, busy(&held.owner));
+                None
+            }
+            Err(failure) => {
+                progress.fail("acquiring the lease on the identity", &failure);
+                None
+            }
+        }
+    }
+
+    /// The response to take back; `None` when there is none, and the verdict says why.
+    fn choose(&self, kept: &Kept, progress: &mut Progress) -> Option<Taken> {
+        match choose(kept, self.command.response.as_deref()) {
             Ok(Some(taken)) => {
                 progress.response = Some(taken.response.id.clone());
                 progress.others = taken.others();
-                progress.principal = kept.principal;
+                progress.principal.clone_from(&kept.principal);
                 Some(taken)
             }
             Ok(None) => {
-                progress.conclude(Verdict::NothingToDo, nothing_to_do(&kept));
+                progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
                 None
             }
             Err(reason) => {
@@ -149,7 +175,14 @@ impl Attempt<'_> {
         progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
     }
 
-    async fn undo(&self, member: &Member, identity: &Identity, taken: &Taken, lease: &Lease, progress: &mut Progress) {
+    async fn undo(
+        &self,
+        member: &Member,
+        identity: &Identity,
+        taken: &Taken,
+        lease: &IdentityLease,
+        progress: &mut Progress,
+    ) {
         let Some(undoing) = self.plan(member, identity, taken, progress).await else { return };
         progress.drift.clone_from(&undoing.drift);
         progress.stays.clone_from(&undoing.stays);
@@ -162,7 +195,10 @@ impl Attempt<'_> {
             progress.failed.push(reason.clone());
             return progress.conclude(Verdict::NotRestored, reason);
         }
-        self.apply_in_order(member, undoing, progress).await;
+        self.apply_in_order(member, undoing, lease, progress).await;
+        if progress.verdict.is_some() {
+            return;
+        }
         let Some(left) = self.plan(member, identity, taken, progress).await else { return };
         let left: Vec<_> =
             left.changes().filter(|it| !self.is_given_up(it, progress)).map(ToString::to_string).collect();
@@ -201,7 +237,7 @@ impl Attempt<'_> {
     }
 
     /// Each part only when the one before succeeded: whoever is only half restored stays denied.
-    async fn apply_in_order(&self, member: &Member, undoing: Undoing, progress: &Progress) {
+    async fn apply_in_order(&self, member: &Member, undoing: Undoing, lease: &IdentityLease, progress: &mut Progress) {
         let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
         let done = &progress.changes;
         let in_parallel = |changes: Vec<Change>| async {
@@ -212,7 +248,16 @@ impl Attempt<'_> {
             stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
         };
         let stands_in_the_way = |it: &Change| done.failure(it).is_some() && !self.is_given_up(it, progress);
-        for part in [rejoin, boundary, lift] {
+        in_parallel(rejoin.clone()).await;
+        if rejoin.iter().any(stands_in_the_way) {
+            return;
+        }
+        // A response to something new takes the identity from us, and its deny is not ours to lift.
+        if let Some(stopped) = self.stopped(lease).await {
+            progress.failed.push(stopped.clone());
+            return progress.conclude(Verdict::NotRestored, stopped);
+        }
+        for part in [boundary, lift] {
             in_parallel(part.clone()).await;
             if part.iter().any(stands_in_the_way) {
                 return;
@@ -224,13 +269,26 @@ impl Attempt<'_> {
         }
     }
 
+    /// Why the deny must not be lifted now.
+    async fn stopped(&self, lease: &IdentityLease) -> Option<String> {
+        match self.ledger.still_holds(lease).await {
+            Ok(true) => None,
+            Ok(false) => Some(
+                "something new was reported of the identity during the restore, and a response took it over: the deny \
+                 stays. Look at that response's alert, then send the command again"
+                    .to_owned(),
+            ),
+            Err(failure) => Some(format!("whether something new was reported is not known, the deny stays: {failure}")),
+        }
+    }
+
     /// What is not there any more can't be given back; with `force` the rest is.
     fn is_given_up(&self, change: &Change, progress: &Progress) -> bool {
         self.command.force && progress.changes.failure(change).is_some_and(|it| it.is_gone())
     }
 
     /// The next containment begins anew, and what was known until now does not bring it about.
-    async fn keep(&self, identity: &Identity, taken: &Taken, lease: &Lease, progress: &mut Progress) {
+    async fn keep(&self, identity: &Identity, taken: &Taken, lease: &IdentityLease, progress: &mut Progress) {
         let at = self.now.to_millis().unwrap_or_default();
         let account = &self.command.subject.account;
         let mut principals =
@@ -264,7 +322,7 @@ impl Attempt<'_> {
         progress.conclude(Verdict::Restored, reason);
     }
 
-    async fn tell_and_release(&self, progress: &mut Progress, lease: Option<&Lease>) {
+    async fn tell_and_release(&self, progress: &mut Progress, leases: Option<&Leases>) {
         let is_news = matches!(progress.verdict(), Verdict::Restored | Verdict::NotRestored);
         if let (true, Mode::Enforce, Some(topic)) = (is_news, progress.mode, &self.settings.common.alert_topic_arn) {
             let (subject, message) = (progress.headline(self.command), progress.message(self.command));
@@ -279,10 +337,17 @@ impl Attempt<'_> {
             }
             note(&progress.notices, Notice::PublishAlert { topic: topic.clone() }, outcome);
         }
-        if let Some(lease) = lease
-            && let Err(failure) =
-                self.ledger.release(lease, None, !lease.is_resumed || progress.verdict() == Verdict::Restored).await
-        {
+        let Some(leases) = leases else { return };
+        let is_finished = !leases.name.memory.is_resumed || progress.verdict() == Verdict::Restored;
+        let identity = async {
+            match &leases.identity {
+                Some(lease) => self.ledger.let_go(lease).await,
+                None => Ok(()),
+            }
+        };
+        let name = self.ledger.release(&leases.name, None, None, is_finished, None);
+        let (identity, name) = tokio::join!(identity, name);
+        if let Err(failure) = identity.and(name) {
             progress.failed.push(format!("releasing the lease: {failure}"));
         }
     }

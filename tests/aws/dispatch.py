@@ -3,6 +3,7 @@
 import collections
 import datetime as dt
 import fnmatch
+import itertools
 import json
 import threading
 import time
@@ -22,6 +23,8 @@ LOCK = threading.RLock()
 # By account; a call that never reached the account it was for is kept under None.
 JOURNAL = collections.defaultdict(list)
 FAULTS = []
+# Of every call, in the order in which they ended.
+_NUMBERS = itertools.count(1)
 # Told when a fault lets go of the calls it holds.
 RELEASED = threading.Condition(LOCK)
 # moto checks a condition and then writes; AWS does both at once.
@@ -71,6 +74,7 @@ def dispatch(self, request, full_url=None, headers=None):
         answer = RESET
     entry.update(ended=time.time(), status=int(answer[0]), error=answer[2][:400] if int(answer[0]) >= 400 else None)
     with LOCK:
+        entry["seq"] = next(_NUMBERS)
         JOURNAL[entry.get("account")].append(entry)
         if fault:
             fault["through"] = fault.get("through", 0) + 1

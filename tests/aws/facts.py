@@ -98,7 +98,8 @@ def _stack(params, account, region):
 
 
 def _table(params, account, region):
-    return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"]
+    table = f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"
+    return [f"{table}/index/{params['IndexName']}" if "IndexName" in params else table]
 
 
 # What each action is checked against.
@@ -130,6 +131,7 @@ RESOURCES = {
     "cloudformation:DeleteStack": _stack,
     "cloudformation:UpdateStack": _stack,
     "dynamodb:GetItem": _table,
+    "dynamodb:Query": _table,
     "dynamodb:UpdateItem": _table,
     "sns:Publish": lambda params, account, region: [params.get("TopicArn") or "*"],
 }

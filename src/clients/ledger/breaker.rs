@@ -1,29 +1,78 @@
-//! The circuit breaker: how many principals were contained automatically, by the hour.
+//! The circuit breaker: how many principals were contained automatically, by threat and hour.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-
-use super::{Ledger, millis_now, number, principal, text};
-use crate::errors::{failure, is};
-use domain::finding::Finding;
+use domain::finding::{Finding, Threat};
 use domain::outcome::Failure;
 
+use super::{Ledger, int, millis_now, number, principal, set, strings, text};
+use crate::errors::{failure, is};
+
+/// A place in the hour's budget, or none. What was counted for it can be given back.
+#[derive(Debug, Default)]
+pub struct Reservation {
+    pub is_admitted: bool,
+    /// The counters that counted the principal anew.
+    counted: Vec<String>,
+    name: String,
+}
+
+impl Reservation {
+    /// Nothing was counted for it.
+    pub fn uncounted(is_admitted: bool) -> Self {
+        Self { is_admitted, ..Self::default() }
+    }
+}
+
+enum Counted {
+    Anew,
+    /// It is among those counted: another response to the same principal was.
+    Already,
+    Full,
+}
+
 impl Ledger {
-    /// Whether one more principal may be contained automatically this hour, in its account and in
-    /// all. A principal already counted in this
-    /// window is always admitted. The windows are whole hours.
-    pub async fn admit(&self, finding: &Finding, (account, all): (u32, u32)) -> Result<bool, Failure> {
+    /// Reserves a place for one more principal this hour, in its account and in all. Each threat has a
+    /// budget of its own: what is cheap to cause must not use up what is grave. A principal already counted
+    /// in this window is always admitted. The windows are whole hours.
+    pub async fn reserve(&self, finding: &Finding, (account, all): (u32, u32)) -> Result<Reservation, Failure> {
+        if account == 0 || all == 0 {
+            return Ok(Reservation::default());
+        }
         let hour = millis_now() / 3_600_000;
         let name = format!("{}/{}", finding.account, principal(finding));
-        let (own, total) = tokio::join!(
-            self.count(format!("breaker#{}#{hour}", finding.account), &name, account, hour),
-            self.count(format!("breaker#all#{hour}"), &name, all, hour)
-        );
-        Ok(own? && total?)
+        let threat = finding.threat.playbook();
+        let (own_id, all_id) =
+            (format!("breaker#{threat}#{}#{hour}", finding.account), format!("breaker#{threat}#all#{hour}"));
+        let (own, total) =
+            tokio::join!(self.count(&own_id, &name, account, hour), self.count(&all_id, &name, all, hour));
+        let is_anew = |it: &Result<Counted, Failure>| matches!(it, Ok(Counted::Anew));
+        let counted = [(own_id, is_anew(&own)), (all_id, is_anew(&total))];
+        let counted = counted.into_iter().filter_map(|(id, is_anew)| is_anew.then_some(id)).collect();
+        let is_full = |it: &Result<Counted, Failure>| matches!(it, Ok(Counted::Full));
+        let is_admitted = own.is_ok() && total.is_ok() && !is_full(&own) && !is_full(&total);
+        let mut reservation = Reservation { is_admitted, counted, name };
+        if !is_admitted {
+            self.give_back(&mut reservation).await;
+        }
+        own.and(total).map(|_| reservation)
     }
 
-    async fn count(&self, id: String, name: &str, limit: u32, hour: i64) -> Result<bool, Failure> {
+    /// Nobody was contained for it: the place is another's. One that can't be given back stays used for the
+    /// hour, which errs on the side of the breaker.
+    pub async fn give_back(&self, reservation: &mut Reservation) {
+        let name = &reservation.name;
+        let one = |id: String| async move {
+            let request = self.update(&id).update_expression("DELETE principals :set");
+            if let Err(error) = request.expression_attribute_values(":set", set(name)).send().await {
+                tracing::warn!("{id} could not be given back: {}", failure(&error));
+            }
+        };
+        futures_util::future::join_all(std::mem::take(&mut reservation.counted).into_iter().map(one)).await;
+    }
+
+    async fn count(&self, id: &str, name: &str, limit: u32, hour: i64) -> Result<Counted, Failure> {
         let counted = self
-            .update(&id)
+            .update(id)
             .update_expression("ADD principals :set SET expires = :expires")
             .condition_expression(
                 "attribute_not_exists(principals) OR contains(principals, :name) OR size(principals) < :limit",
@@ -32,28 +81,38 @@ impl Ledger {
             .expression_attribute_values(":name", text(name))
             .expression_attribute_values(":limit", number(limit))
             .expression_attribute_values(":expires", number((hour + 48) * 3_600))
+            .return_values(ReturnValue::AllOld)
             .send()
             .await;
         match counted {
-            Ok(_) => Ok(true),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
+            Ok(output) => {
+                let was = strings(&output.attributes.unwrap_or_default(), "principals");
+                Ok(if was.iter().any(|it| it == name) { Counted::Already } else { Counted::Anew })
+            }
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(Counted::Full),
             Err(error) => Err(failure(&error)),
         }
     }
 
-    /// Keeps the deferred finding, and tells whether it is the first one of its hour: one digest is
-    /// enough.
-    pub async fn defer(&self, finding: &Finding) -> Result<bool, Failure> {
+    /// Counts a deferred finding, and tells whether the hour's digest of its threat was delivered.
+    pub async fn is_digest_told(&self, threat: Threat) -> Result<bool, Failure> {
         let hour = millis_now() / 3_600_000;
-        let kept = serde_json::json!([finding.id, finding.account, principal(finding)]).to_string();
         let output = self
-            .update(&format!("deferred#{hour}"))
-            .update_expression("ADD findings :finding")
-            .expression_attribute_values(":finding", AttributeValue::Ss(vec![kept]))
-            .return_values(ReturnValue::AllOld)
+            .update(&format!("deferred#{}#{hour}", threat.playbook()))
+            .update_expression("ADD findings :one SET expires = :expires")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":expires", number((hour + 48) * 3_600))
+            .return_values(ReturnValue::AllNew)
             .send()
             .await
             .map_err(|it| failure(&it))?;
-        Ok(!output.attributes.unwrap_or_default().contains_key("findings"))
+        Ok(int(&output.attributes.unwrap_or_default(), "told_at") > 0)
+    }
+
+    pub async fn note_digest_told(&self, threat: Threat) -> Result<(), Failure> {
+        let now = millis_now();
+        let request = self.update(&format!("deferred#{}#{}", threat.playbook(), now / 3_600_000));
+        let request = request.update_expression("SET told_at = :now").expression_attribute_values(":now", number(now));
+        request.send().await.map(|_| ()).map_err(|it| failure(&it))
     }
 }

@@ -10,11 +10,8 @@ use domain::identity::{Contents, Identity};
 use domain::outcome::Failure;
 use serde_json::{Value, json};
 
-use super::{Item, Lease, Ledger, millis_now, number, string, text};
+use super::{APPEND, IdentityLease, Item, Ledger, millis_now, number, string, text};
 use crate::errors::{failure, is};
-
-/// What was done is appended to a record, whoever did it.
-pub(super) const APPEND: &str = "applied = list_append(if_not_exists(applied, :empty), :done)";
 
 /// Whether the snapshot is in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +107,8 @@ impl Ledger {
             }
             None => {}
         }
+        // What was meant is in the snapshot's own list from here on.
+        expression.push_str(" REMOVE intent");
         if !it.planned.is_empty() {
             expression.push_str(" ADD #planned :planned");
             let meant = it.planned.iter().cloned().collect();
@@ -145,7 +144,7 @@ impl Ledger {
     /// in the record.
     pub async fn keep_restoration(
         &self,
-        lease: &Lease,
+        lease: &IdentityLease,
         identity: &Identity,
         taken_back: &Response,
         left: &[Response],
@@ -171,7 +170,7 @@ impl Ledger {
             "SET fence = :fence, restored_at = :at, restored_by = :by, restored_reason = :reason, \
              restored_response = :id, restored_state = :before, {APPEND}"
         );
-        let mut remove = "REMOVE #snapshot, #contents, #planned, #ended".to_owned();
+        let mut remove = "REMOVE #snapshot, #contents, #planned, #ended, intent, told, is_rotated".to_owned();
         match left.iter().rfind(|it| it.playbook == taken_back.playbook) {
             Some(older) => {
                 set.push_str(", #newest = :older");

@@ -1,26 +1,143 @@
-//! Whether a response may begin now: the circuit breaker's rules. The ledger counts.
+//! Whether a response may begin now, and what it does beside one that is going on. The ledger counts and
+//! holds the leases; what follows from them is decided here.
 
-use crate::finding::Source;
+use aws_smithy_types::DateTime;
+
+use crate::finding::{Finding, Source, Threat};
+
+/// How long somebody who was contained is no new one.
+pub const KNOWN_MILLIS: i64 = 24 * 3_600_000;
+/// How long a deferred finding waits for its turn.
+pub const DEFERRED_MILLIS: i64 = 24 * 3_600_000;
 
 /// A person's word goes through, and so does a drill, which is no containment to be counted.
 pub fn is_by_person(source: Source) -> bool {
     matches!(source, Source::Command | Source::SecurityHubCustomAction | Source::Drill)
 }
 
-/// Whether the breaker counts it. `is_known`: the principal was responded to before, so that it is no
+/// Whether the breaker counts it. `is_known`: the principal was contained within a day, so that it is no
 /// new one.
 pub fn is_counted(source: Source, is_known: bool) -> bool {
     !is_by_person(source) && !is_known
 }
 
-/// What a deferred response says: `account` and `all` are the limits of the hour.
-pub fn deferred((account, all): (u32, u32)) -> String {
-    format!("more than {account} principals of the account or {all} in all this hour: `contain` goes through")
+/// A breaker that can't be read is open, but for a compromised credential: whoever can make it fail must
+/// not go free by that.
+pub fn is_admitted_unread(threat: Threat) -> bool {
+    threat == Threat::CompromisedCredential
+}
+
+/// Whether each one that is deferred is told, and opens its incident. Of the others one digest an hour is
+/// enough.
+pub fn is_always_told(threat: Threat) -> bool {
+    threat == Threat::CompromisedCredential
+}
+
+/// What a deferred response says: `account` and `all` are the limits of the hour, for each threat.
+pub fn deferred((account, all): (u32, u32), threat: Threat) -> String {
+    format!(
+        "more than {account} principals of the account or {all} in all for {} this hour: it is taken up when there \
+         is room again, gravest first, and dropped after 24 h; `contain` goes through at once",
+        threat.playbook()
+    )
+}
+
+/// Deferred findings in the order in which they are taken up: the gravest first, then the oldest.
+/// `since`: milliseconds since 1970.
+pub fn order(finding: &Finding, since: i64) -> i64 {
+    const SLOT: i64 = 100_000_000_000_000;
+    let severity = (finding.severity.0.clamp(0.0, 10.0) * 10.0).round() as i64;
+    let rank = (4 - i64::from(finding.threat.gravity())) * 101 + (100 - severity);
+    rank.saturating_mul(SLOT).saturating_add(since.clamp(0, SLOT - 1))
+}
+
+/// Who holds an identity's lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The invocation.
+    pub owner: String,
+    pub holder: Option<Holder>,
+    /// Whom it struck; absent as long as it only looks for the identity.
+    pub struck: Option<String>,
+    /// When it began, and when its lease runs out: milliseconds since 1970.
+    pub since: i64,
+    pub until: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A response to the threat.
+    Response(Threat),
+    Restore,
+}
+
+impl Holder {
+    const RESTORE: &str = "restore";
+
+    /// As the ledger keeps it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Response(threat) => threat.playbook(),
+            Self::Restore => Self::RESTORE,
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        if word == Self::RESTORE { Some(Self::Restore) } else { Threat::of_playbook(word).map(Self::Response) }
+    }
+}
+
+/// What to do about a finding whose principal somebody is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// It is the holder's too: it is left with the holder, and taken up anew should that end badly.
+    Join,
+    /// Nothing new to a restore: it is looked at when that is through.
+    After,
+    /// The barriers go up at once; they are idempotent.
+    Strike,
+}
+
+/// INVARIANT: a finding is left with a holder only when the holder has struck the identity that the
+/// finding means, and its playbook covers the finding's. `tests/test_lease.py` holds it.
+pub fn beside(held: &Held, finding: &Finding) -> Beside {
+    match held.holder {
+        Some(Holder::Restore) if restore_yields_until(finding) > held.since => Beside::Strike,
+        Some(Holder::Restore) => Beside::After,
+        Some(Holder::Response(threat)) if threat.covers(finding.threat) && agrees(held, finding) => Beside::Join,
+        Some(Holder::Response(_)) | None => Beside::Strike,
+    }
+}
+
+/// A name alone may be anybody's: but the holder went by it too, and found the one who bears it.
+fn agrees(held: &Held, finding: &Finding) -> bool {
+    let claimed = finding.principal.unique_id();
+    held.struck.as_ref().is_some_and(|struck| claimed.is_none_or(|it| it.as_str() == struck))
+}
+
+/// Who gives the identity up to a response to this finding, as the ledger writes holders.
+pub fn yielding(finding: &Finding) -> Vec<&'static str> {
+    let weaker = Threat::ALL.into_iter().filter(|it| !it.covers(finding.threat) && finding.threat.covers(*it));
+    weaker.map(|it| Holder::Response(it).word()).collect()
+}
+
+/// A restore that began before this moment gives the identity up, in milliseconds since 1970: something was
+/// done after it began, or nobody can tell that it was before.
+pub fn restore_yields_until(finding: &Finding) -> i64 {
+    let seen = finding.occurred_at.and_then(|it: DateTime| it.to_millis().ok());
+    match seen {
+        _ if is_by_person(finding.source) => i64::MAX,
+        _ if !finding.threat.is_behaviour() => 0,
+        Some(seen) => seen,
+        None => i64::MAX,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::{Principal, Severity};
+    use crate::fixtures::{finding, parsed};
 
     #[test]
     fn a_person_is_never_held_up_and_nobody_is_counted_twice() {
@@ -29,5 +146,60 @@ mod tests {
         }
         assert!(is_counted(Source::GuardDuty, false));
         assert!(!is_counted(Source::GuardDuty, true));
+    }
+
+    #[test]
+    fn the_gravest_comes_first_then_the_oldest() {
+        let of = |threat, severity, since| {
+            let mut finding = finding(threat);
+            finding.severity = Severity(severity);
+            order(&finding, since)
+        };
+        let now = 1_790_000_000_000;
+        let sorted = [
+            of(Threat::CompromisedCredential, 9.0, now),
+            of(Threat::CompromisedCredential, 7.0, now - 5),
+            of(Threat::CompromisedCredential, 7.0, now),
+            of(Threat::UnauthorizedUser, 10.0, now - 9),
+            of(Threat::UnusedUser, 4.0, 0),
+        ];
+        assert!(sorted.is_sorted() && sorted[0] > 0, "{sorted:?}");
+    }
+
+    fn held(holder: Option<Holder>, struck: Option<&str>) -> Held {
+        Held { owner: "o".to_owned(), holder, struck: struck.map(str::to_owned), since: 1_000_000, until: 2_000_000 }
+    }
+
+    #[test]
+    fn a_finding_is_left_only_with_who_struck_the_same_and_covers_it() {
+        let mut graver = finding(Threat::CompromisedCredential);
+        graver.principal = Principal::User { name: Some(parsed("alice")), id: Some(parsed("AIDACKCEVSQ6C2EXAMPLE")) };
+        let by = |threat, struck| beside(&held(Some(Holder::Response(threat)), struck), &graver);
+        assert_eq!(by(Threat::CompromisedCredential, Some("AIDACKCEVSQ6C2EXAMPLE")), Beside::Join);
+        assert_eq!(by(Threat::CompromisedCredential, Some("AIDAOTHEROTHEROTHER00")), Beside::Strike);
+        assert_eq!(by(Threat::CompromisedCredential, None), Beside::Strike);
+        assert_eq!(by(Threat::UnusedUser, Some("AIDACKCEVSQ6C2EXAMPLE")), Beside::Strike);
+        assert_eq!(beside(&held(None, Some("AIDACKCEVSQ6C2EXAMPLE")), &graver), Beside::Strike);
+        let lesser = finding(Threat::UnusedUser);
+        let by = held(Some(Holder::Response(Threat::CompromisedCredential)), Some("AIDACKCEVSQ6C2EXAMPLE"));
+        assert_eq!(beside(&by, &lesser), Beside::Join);
+        assert_eq!(yielding(&graver), ["overprivileged-user", "unused-user", "unauthorized-user"]);
+        assert_eq!(yielding(&lesser), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_restore_gives_way_to_what_happened_since_it_began() {
+        let restore = held(Some(Holder::Restore), Some("AIDACKCEVSQ6C2EXAMPLE"));
+        let seen = |threat, at: i64| {
+            let mut finding = finding(threat);
+            finding.occurred_at = Some(DateTime::from_millis(at));
+            (beside(&restore, &finding), restore_yields_until(&finding) > restore.since)
+        };
+        assert_eq!(seen(Threat::CompromisedCredential, 1_000_001), (Beside::Strike, true));
+        assert_eq!(seen(Threat::CompromisedCredential, 1_000_000), (Beside::After, false));
+        assert_eq!(seen(Threat::UnusedUser, 1_000_001), (Beside::After, false));
+        let mut command = finding(Threat::CompromisedCredential);
+        (command.source, command.occurred_at) = (Source::Command, None);
+        assert_eq!(beside(&restore, &command), Beside::Strike);
     }
 }

@@ -38,20 +38,26 @@ pub fn old_news(notice: &Notice, progress: &Progress) -> Option<String> {
             let incident = progress.past.incident.as_ref()?;
             Some(format!("there is one for this identity: {incident}"))
         }
-        Notice::PublishAlert { .. } | Notice::StartRotation { .. } if !progress.has_news() => {
-            Some("all is as an earlier response left it".to_owned())
+        Notice::PublishAlert { .. } if !progress.has_news() => {
+            Some("people were told, and all is as an earlier response left it".to_owned())
+        }
+        Notice::StartRotation { .. } if progress.past.is_rotated && !progress.has_done() => {
+            Some("an earlier response started it, and nothing was done since".to_owned())
         }
         _ => None,
     }
 }
 
-/// The status changes only after success. For root, success is that a person was told: nothing else
-/// can be done from here.
-pub fn workflow(settings: &Responder, finding: &Finding, verdict: Verdict) -> Option<Workflow> {
+/// The status changes only after success, and after people were told. For root, success is that they
+/// were: nothing else can be done from here. Resolved is only what leaves nobody open.
+pub fn workflow(settings: &Responder, finding: &Finding, progress: &Progress) -> Option<Workflow> {
     match () {
+        () if !progress.is_delivered() => None,
         () if finding.threat == Threat::RootAccessKey => Some(Workflow::Notified),
-        () if !verdict.is_success() => None,
-        () if settings.notices.resolved_on_success => Some(Workflow::Resolved),
+        () if !progress.verdict().is_success() => None,
+        () if settings.notices.resolved_on_success && progress.verdict() == Verdict::Contained => {
+            Some(Workflow::Resolved)
+        }
         () => Some(Workflow::Notified),
     }
 }

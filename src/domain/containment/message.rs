@@ -7,7 +7,7 @@ use serde_json::json;
 use super::incident_token;
 use super::playbooks::Playbook;
 use super::progress::Progress;
-use super::report::counted;
+use super::report::{MOST_LEADS, counted};
 use crate::change::Undo;
 use crate::finding::{Finding, Principal, Severity};
 use crate::identity::Identity;
@@ -70,6 +70,37 @@ impl Message {
     }
 }
 
+/// What people are told of a finding that is given up: nobody will look at it any more but they.
+pub struct Dropped {
+    pub subject: String,
+    pub text: String,
+    pub attributes: Vec<(&'static str, String)>,
+}
+
+pub fn dropped(finding: &Finding, why: &str) -> Dropped {
+    let who = who(finding, None);
+    let playbook = finding.threat.playbook();
+    let lines = [
+        format!("[{}] {playbook}: {who} - DROPPED, nothing was done", finding.severity.label()),
+        String::new(),
+        format!("Finding: {} ({})", text::line(&finding.kind, 200), text::line(&finding.id, 512)),
+        format!("Said: {}", text::line(&finding.title, 300)),
+        format!("Why: {}", text::line(why, 2_000)),
+        "What to do: look at it, and send the command `contain` if it is real; the next report of it counts again"
+            .to_owned(),
+    ];
+    Dropped {
+        subject: text::subject(&format!("DROPPED: {playbook}: {who}")),
+        text: lines.join("\n"),
+        attributes: vec![
+            ("severity", finding.severity.label().to_owned()),
+            ("playbook", playbook.to_owned()),
+            ("account", finding.account.to_string()),
+            ("verdict", "Dropped".to_owned()),
+        ],
+    }
+}
+
 struct View<'a> {
     finding: &'a Finding,
     playbook: &'a Playbook,
@@ -118,8 +149,9 @@ impl View<'_> {
         section(&mut lines, "What was done", done.into_iter().map(|it| it.words));
         section(&mut lines, "Undone by somebody, and put back", counted(&progress.reversals).into_iter());
         section(&mut lines, "Still open", progress.open.iter().cloned());
+        let leads = progress.leads.iter().take(MOST_LEADS).cloned();
+        section(&mut lines, "Leads, for a person to look at", leads);
         section(&mut lines, "Failed", progress.failed.iter().filter(|it| !progress.open.contains(it)).cloned());
-        section(&mut lines, "Leads, for a person to look at", progress.leads.iter().cloned());
         section(&mut lines, "Good to know", progress.notes.iter().cloned());
         section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo());
         section(&mut lines, "Where to look", self.links());

@@ -9,6 +9,7 @@ use crate::change::{Change, DATE_TAG, FINDING_TAG, INCIDENT_TAG, QUARANTINED, RE
 use crate::finding::{Finding, Threat};
 use crate::identity::{Credential, Identity, IdentityKind, Observed};
 use crate::settings::Options;
+use crate::suspects::Suspect;
 use crate::text;
 
 mod compromised_credential;
@@ -65,7 +66,7 @@ pub struct Plan {
     /// What a person should know beside the changes.
     pub notes: Vec<String>,
     /// What the changes don't stop.
-    pub suspects: Vec<String>,
+    pub suspects: Vec<Suspect>,
 }
 
 /// Whom and what else to tell. Each is optional by configuration and none can hold up containment.

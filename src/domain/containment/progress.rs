@@ -1,15 +1,21 @@
 //! What is known of one response so far. It outlives a response that runs out of time, so that the
 //! report tells what was done until then.
 
+use sha2::{Digest, Sha256};
+
 use crate::change::Change;
+use crate::finding::Finding;
 use crate::history::Past;
 use crate::identity::{Identity, Observed};
 use crate::notice::Notice;
 use crate::outcome::{Done, Log, Outcome};
+use crate::suspects::Suspect;
 use crate::verdict::Verdict;
 
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// What the finding tells, in few bytes.
+    pub matter: String,
     pub identity: Option<Identity>,
     /// The snapshot: the state before anything was taken away; what was added is in `changes`.
     pub snapshot: Option<Observed>,
@@ -20,10 +26,12 @@ pub struct Progress {
     /// What was done and then undone by somebody else, each time it was seen.
     pub reversals: Vec<String>,
     pub notes: Vec<String>,
-    /// Who or what may be involved, for a person to look at. Never part of a verdict.
-    pub leads: Vec<String>,
     /// What the playbook's changes don't stop, known from the start.
-    pub suspects: Vec<String>,
+    pub suspects: Vec<Suspect>,
+    /// Those that this response found first, to be kept.
+    pub new_suspects: Vec<Suspect>,
+    /// Who only could have acted for the attacker: told, at most 20, and never in a verdict.
+    pub leads: Vec<String>,
     /// What still lets the identity act.
     pub open: Vec<String>,
     pub verdict: Option<Verdict>,
@@ -48,13 +56,58 @@ impl Progress {
         self.verdict.unwrap_or(Verdict::NotContained)
     }
 
-    /// Whether there is more to tell than that all is as an earlier response left it.
-    pub fn has_news(&self) -> bool {
+    /// Whether this response did anything, or somebody undid something.
+    pub fn has_done(&self) -> bool {
         let changed = |it: &Done<Change>| it.deed.contains() && !matches!(it.outcome, Outcome::AlreadyDone { .. });
-        self.past.verdict != Some(Verdict::Contained)
-            || self.verdict != Some(Verdict::Contained)
-            || !self.reversals.is_empty()
-            || self.changes.all().iter().any(changed)
+        !self.reversals.is_empty() || self.changes.all().iter().any(changed)
+    }
+
+    /// What there is to tell, in few bytes: the verdict, and who is suspected.
+    pub fn news(&self) -> String {
+        if self.verdict() == Verdict::Refused {
+            return format!("{} {}", self.verdict().name(), digest(&format!("{} {:?}", self.matter, self.reason)));
+        }
+        let suspects = &self.past.suspects;
+        let who: Vec<_> = suspects.open.keys().map(String::as_str).collect();
+        let who = digest(&format!("{} {}", who.join(" "), suspects.more));
+        let who = if suspects.is_empty() { "" } else { who.as_str() };
+        format!("{} {who}", self.verdict().name()).trim_end().to_owned()
+    }
+
+    /// Whether there is more to tell than what people were told of: news is what was not delivered, and
+    /// whatever did not succeed is told each time.
+    pub fn has_news(&self) -> bool {
+        let is_told = self.past.told.as_deref() == Some(self.news().as_str());
+        let can_be_old = self.verdict().is_success() || self.verdict() == Verdict::Refused;
+        !can_be_old || !is_told || self.has_done()
+    }
+
+    /// What people know once this response is over: that of the last alert which reached them.
+    pub fn told(&self) -> Option<String> {
+        let notices = self.notices.all();
+        let alert = notices.iter().rev().find(|it| matches!(it.deed, Notice::PublishAlert { .. }))?;
+        match (&alert.outcome, self.has_news()) {
+            (Outcome::Applied { .. } | Outcome::AlreadyDone { .. }, _) => Some(self.news()),
+            (Outcome::Skipped { .. }, false) => self.past.told.clone(),
+            _ => None,
+        }
+    }
+
+    /// Whether the rotation was started after what was done last.
+    pub fn is_rotated(&self) -> bool {
+        let is_start = |it: &Done<Notice>| {
+            let is_started = matches!(it.outcome, Outcome::Applied { .. } | Outcome::AlreadyDone { .. });
+            is_started && matches!(it.deed, Notice::StartRotation { .. })
+        };
+        self.notices.all().iter().any(is_start) || (self.past.is_rotated && !self.has_done())
+    }
+
+    /// Whether everybody who is to be told by an alert or an incident was: a failure is not the last word.
+    pub fn is_delivered(&self) -> bool {
+        let is_people = |it: &Done<Notice>| {
+            matches!(it.deed, Notice::PublishAlert { .. } | Notice::StartIncident { .. } | Notice::OpenOpsItem)
+        };
+        !self.notices.all().iter().any(|it| is_people(it) && matches!(it.outcome, Outcome::Failed(_)))
     }
 
     /// Everything that was applied, as the ledger keeps it.
@@ -76,4 +129,13 @@ impl Progress {
             _ => None,
         })
     }
+}
+
+fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text)).chars().take(16).collect()
+}
+
+/// What tells one finding's behaviour from its next: a source updates a finding under the same ID.
+pub fn matter(finding: &Finding) -> String {
+    digest(&format!("{} {:?} {}", finding.id, finding.occurred_at.map(|it| it.to_string()), finding.threat.playbook()))
 }

@@ -37,7 +37,8 @@ pub struct Report {
     pub times_undone: usize,
     pub notes: Vec<String>,
     pub open: Vec<String>,
-    /// For a person to look at; never part of the verdict.
+    /// Who only could have acted for the attacker.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leads: Vec<String>,
     /// What was attached, joined and active before, for whoever has to put it back.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +57,9 @@ pub struct Timings {
     pub verdict: u64,
     pub total: u64,
 }
+
+/// More than that nobody looks at in an hour.
+pub const MOST_LEADS: usize = 20;
 
 pub fn millis(it: Duration) -> u64 {
     u64::try_from(it.as_millis()).unwrap_or(u64::MAX)
@@ -86,7 +90,7 @@ impl Report {
             times_undone: progress.reversals.len(),
             notes: progress.notes.clone(),
             open: progress.open.clone(),
-            leads: progress.leads.clone(),
+            leads: progress.leads.iter().take(MOST_LEADS).cloned().collect(),
             before: progress.snapshot.as_ref().map(history::snapshot),
             timings_ms,
             round_trips,

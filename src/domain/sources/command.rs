@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::identity::name_or_id;
 use super::node::Node;
 use super::{DecodeError, Judged};
-use crate::command::{Command, Restore, Subject};
+use crate::command::{CloseSuspect, Command, DropDeferred, Restore, Subject};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region};
 use crate::settings::Settings;
@@ -16,6 +16,8 @@ use crate::text;
 
 const CONTAIN_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "reason", "region"];
 const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "response", "reason", "by", "force", "region"];
+const CLOSE_FIELDS: &[&str] = &["command", "account", "user", "role", "suspect", "by", "reason", "region"];
+const DROP_FIELDS: &[&str] = &["command", "account", "user", "role", "by", "reason"];
 const STATUS_FIELDS: &[&str] = &["command", "account", "user", "role", "region"];
 
 pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeError> {
@@ -28,9 +30,12 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
             only(root, STATUS_FIELDS)?;
             Ok(Judged::Command(Command::Status(subject(root, home)?)))
         }
-        (_, Settings::Responder(_)) => {
-            Err(root.get("command").malformed("`contain` or `status`: `restore` is for the function that restores"))
-        }
+        ("due", Settings::Responder(_)) => only(root, &["command"]).map(|()| Judged::Command(Command::Due)),
+        ("close-suspect", Settings::Responder(_)) => close_suspect(root, home),
+        ("drop-deferred", Settings::Responder(_)) => drop_deferred(root),
+        (_, Settings::Responder(_)) => Err(root.get("command").malformed(
+            "`contain`, `status`, `due`, `close-suspect` or `drop-deferred`: `restore` is for the function that restores",
+        )),
         (_, Settings::Restorer(_)) => Err(root.get("command").malformed("`restore` or `status`")),
         (_, Settings::Driller(_)) => Err(root.get("command").malformed("`drill`")),
     }
@@ -74,18 +79,42 @@ fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
     })))
 }
 
+fn close_suspect(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
+    only(root, CLOSE_FIELDS)?;
+    Ok(Judged::Command(Command::CloseSuspect(CloseSuspect {
+        subject: subject(root, home)?,
+        suspect: root.get("suspect").required()?.to_owned(),
+        by: root.get("by").required()?.to_owned(),
+        reason: root.get("reason").required()?.to_owned(),
+    })))
+}
+
+fn drop_deferred(root: &Node) -> Result<Judged, DecodeError> {
+    only(root, DROP_FIELDS)?;
+    let names_nobody = !root.get("user").is_present() && !root.get("role").is_present();
+    Ok(Judged::Command(Command::DropDeferred(DropDeferred {
+        account: root.get("account").require()?,
+        principal: if names_nobody { None } else { Some(principal(root)?) },
+        by: root.get("by").required()?.to_owned(),
+        reason: root.get("reason").required()?.to_owned(),
+    })))
+}
+
 fn subject(root: &Node, home: &Region) -> Result<Subject, DecodeError> {
     let account = root.get("account").require()?;
+    let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| home.clone());
+    Ok(Subject { account, partition: Partition::of_region(&region), principal: principal(root)? })
+}
+
+fn principal(root: &Node) -> Result<Principal, DecodeError> {
     let (user, user_id) = name_or_id(&root.get("user"))?;
     let (role, role_id) = name_or_id(&root.get("role"))?;
-    let principal = match (user.is_some() || user_id.is_some(), role.is_some() || role_id.is_some()) {
-        (true, false) => Principal::User { name: user, id: user_id },
-        (false, true) => Principal::Role { name: role, id: role_id, session: None },
-        (true, true) => return Err(root.get("role").malformed("either `user` or `role`")),
-        (false, false) => return Err(root.get("user").malformed("`user` or `role`")),
-    };
-    let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| home.clone());
-    Ok(Subject { account, partition: Partition::of_region(&region), principal })
+    match (user.is_some() || user_id.is_some(), role.is_some() || role_id.is_some()) {
+        (true, false) => Ok(Principal::User { name: user, id: user_id }),
+        (false, true) => Ok(Principal::Role { name: role, id: role_id, session: None }),
+        (true, true) => Err(root.get("role").malformed("either `user` or `role`")),
+        (false, false) => Err(root.get("user").malformed("`user` or `role`")),
+    }
 }
 
 fn contain(root: &Node, home: &Region) -> Result<Judged, DecodeError> {

@@ -52,7 +52,7 @@ fn each<'a>(
 fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     let standing = Standing {
         is_sample: is_sample(finding),
-        is_ours: finding.at("Note.UpdatedBy").text() == Some(UPDATED_BY),
+        is_ours: is_ours(finding),
         not_open: not_open(finding),
         has_passed: finding.at("Compliance.Status").text() == Some("PASSED"),
     };
@@ -76,6 +76,15 @@ fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError>
         return Ok(Judged::Ignored(reason));
     }
     build(finding, &product, Source::SecurityHub, threat)
+}
+
+/// Our note tells that nothing happened since only while nothing did: a source updates its finding under the
+/// same ID, and our own update leaves `UpdatedAt` as it is.
+/// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html>
+fn is_ours(finding: &Node) -> bool {
+    let (noted, updated) = (finding.at("Note.UpdatedAt").time(), finding.get("UpdatedAt").time());
+    let is_older = noted.zip(updated).is_some_and(|(noted, updated)| noted.secs() < updated.secs());
+    finding.at("Note.UpdatedBy").text() == Some(UPDATED_BY) && !is_older
 }
 
 fn not_open(finding: &Node) -> Option<String> {

@@ -19,6 +19,10 @@ use super::strike::Engine;
 /// Reading what policies say takes a few calls; an account that answers slower is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// An attacker who makes one key after the other adds a line each time, and an item of the ledger holds
+/// 400 KB. A restore names what it does not find among the planned as taken by somebody else.
+const MOST_PLANNED: usize = 300;
+
 impl Engine<'_> {
     /// Saves the snapshot and what is meant to be done, as a response of its own or as part of one that is open:
     /// its ID.
@@ -45,11 +49,19 @@ impl Engine<'_> {
         Err("others began and were taken back at the same time".to_owned())
     }
 
+    /// What is read while the barriers are watched. `saved`: once the snapshot is.
+    pub(super) async fn beside(&self, identity: Identity, before: Observed, saved: oneshot::Receiver<Saved>) -> Found {
+        Beside { engine: self, identity, before }.run(saved).await
+    }
+
     fn response(&self, before: &Observed, planned: &[Change], open: &[Response]) -> Response {
-        let planned_words = planned.iter().map(Change::words_of_record).collect();
+        let planned_words = planned.iter().map(Change::words_of_record);
         if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned) {
-            return Response { planned: planned_words, ..begun.clone() };
+            let room = MOST_PLANNED.saturating_sub(begun.planned.len());
+            let planned = planned_words.filter(|it| !begun.planned.contains(it)).take(room).collect();
+            return Response { planned, ..begun.clone() };
         }
+        let planned_words = planned_words.take(MOST_PLANNED).collect();
         let mut before = before.clone();
         snapshot::without_theirs(&mut before, open, &self.finding.partition.deny_all_policy());
         let begun = Response::new(self.playbook.id, &self.finding.id, self.now, history::snapshot(&before));
@@ -57,7 +69,14 @@ impl Engine<'_> {
     }
 }
 
-/// What was read aside.
+/// What is read while the barriers are watched.
+struct Beside<'a> {
+    engine: &'a Engine<'a>,
+    identity: Identity,
+    before: Observed,
+}
+
+/// What came of it.
 #[derive(Default)]
 pub(super) struct Found {
     leads: Vec<String>,
@@ -72,20 +91,14 @@ impl Found {
 }
 
 /// The response whose snapshot was saved, and those that were open before.
-type Saved = (Option<String>, Vec<Response>);
+pub(super) type Saved = (Option<String>, Vec<Response>);
 
-impl Engine<'_> {
-    /// Reads what a restore or a person needs to know, while the barriers are watched.
-    pub(super) async fn read_aside(
-        &self,
-        identity: &Identity,
-        before: &Observed,
-        saved: oneshot::Receiver<Saved>,
-    ) -> Found {
+impl Beside<'_> {
+    async fn run(self, saved: oneshot::Receiver<Saved>) -> Found {
         let mut found = Found::default();
         let (contents, leads) = tokio::join!(
-            tokio::time::timeout(PATIENCE, self.keep_contents(identity, before, saved)),
-            tokio::time::timeout(PATIENCE, self.leads(identity))
+            tokio::time::timeout(PATIENCE, self.keep_contents(saved)),
+            tokio::time::timeout(PATIENCE, self.leads())
         );
         const LATE: &str = "IAM took too long";
         if let Err(why) = contents.unwrap_or_else(|_| Err(LATE.to_owned())) {
@@ -102,34 +115,30 @@ impl Engine<'_> {
     }
 
     /// The playbooks that take policies away have read them before, and it is in their snapshots.
-    async fn keep_contents(
-        &self,
-        identity: &Identity,
-        before: &Observed,
-        saved: oneshot::Receiver<Saved>,
-    ) -> Result<(), String> {
-        let Some(ledger) = self.ledger.filter(|_| before.contents.is_err()) else { return Ok(()) };
-        let names = before.policy_names().map_err(|it| it.to_string())?;
-        let read = observe::contents(&self.member.read, identity, names).await;
+    async fn keep_contents(&self, saved: oneshot::Receiver<Saved>) -> Result<(), String> {
+        let Some(ledger) = self.engine.ledger.filter(|_| self.before.contents.is_err()) else { return Ok(()) };
+        let names = self.before.policy_names().map_err(|it| it.to_string())?;
+        let read = observe::contents(&self.engine.member.read, &self.identity, names).await;
         let Ok((Some(response), open)) = saved.await else { return Ok(()) };
         // Long after the snapshot, what is read is no state of before.
-        let too_late = |it: &Response| self.now.secs() - it.at / 1_000 > SNAPSHOT_IS_FRESH;
+        let too_late = |it: &Response| self.engine.now.secs() - it.at / 1_000 > SNAPSHOT_IS_FRESH;
         let is_known = |it: &Response| it.before.get(history::CONTENTS).is_some();
         if open.iter().any(|it| it.id == response && (is_known(it) || too_late(it))) {
             return Ok(());
         }
         let contents = read.map_err(|it| it.to_string())?;
-        ledger.save_contents(identity, &response, &contents).await.map_err(|it| it.to_string())
+        ledger.save_contents(&self.identity, &response, &contents).await.map_err(|it| it.to_string())
     }
 
     /// Roles that live on when their user is denied.
-    async fn leads(&self, identity: &Identity) -> Result<Vec<String>, String> {
-        let is_about_behaviour = self.playbook.has_adversary && self.finding.source != Source::Drill;
-        if identity.kind != IdentityKind::User || !is_about_behaviour {
+    async fn leads(&self) -> Result<Vec<String>, String> {
+        let is_about_behaviour = self.engine.playbook.has_adversary && self.engine.finding.source != Source::Drill;
+        if self.identity.kind != IdentityKind::User || !is_about_behaviour {
             return Ok(Vec::new());
         }
-        let since = self.finding.occurred_at.unwrap_or(DateTime::from_secs(self.now.secs() - LONGEST_SESSION));
-        assumed_roles::since(&self.member.read, identity, since).await.map_err(|it| it.to_string())
+        let since =
+            self.engine.finding.occurred_at.unwrap_or(DateTime::from_secs(self.engine.now.secs() - LONGEST_SESSION));
+        assumed_roles::since(&self.engine.member.read, &self.identity, since).await.map_err(|it| it.to_string())
     }
 }
 

@@ -13,6 +13,7 @@ use domain::change::Change;
 use domain::containment::playbooks::Case;
 use domain::containment::progress::Progress;
 use domain::identity::{Identity, Read, Unreadable};
+use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
 use super::judge::{check_time, is_hopeless, judge, missing};
@@ -21,12 +22,13 @@ use super::strike::Engine;
 
 impl Engine<'_> {
     /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.
-    pub(super) async fn hold(&self, mut identity: Identity, began: Instant, progress: &mut Progress) {
+    pub(super) async fn hold(&self, mut identity: Identity, progress: &mut Progress) {
         let mut clock = Clock::start(self.settle);
         loop {
             if clock.has_settled() || self.is_late() {
                 let case = self.case(&identity);
-                let (observed, suspects) = tokio::join!(self.observe(&identity), self.suspects(&case, began));
+                let (observed, suspects) =
+                    tokio::join!(self.observe(&identity), self.suspects(&case, progress.past.first_seen));
                 let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
                 let is_last =
                     missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, progress);
@@ -108,11 +110,12 @@ impl Engine<'_> {
     }
 
     /// Whoever acts with the identity may have made others that still can.
-    async fn suspects(&self, case: &Case<'_>, began: Instant) -> Read<Vec<String>> {
+    async fn suspects(&self, case: &Case<'_>, first_seen: Option<i64>) -> Read<Vec<Suspect>> {
         if !self.playbook.has_adversary {
             return Ok(Vec::new());
         }
-        recently_created::since(&self.member.read, case.identity, began.elapsed()).await
+        let from = Suspects::from(first_seen, self.now.to_millis().unwrap_or_default());
+        recently_created::since(&self.member.read, case.identity, from).await
     }
 }
 

@@ -7,6 +7,7 @@ use domain::containment::playbooks::Plan;
 use domain::containment::progress::Progress;
 use domain::identity::{Observed, Read};
 use domain::outcome::Outcome;
+use domain::suspects::Suspect;
 use domain::text;
 use domain::verdict::Verdict;
 
@@ -16,7 +17,7 @@ use super::pace::Clock;
 pub(super) fn judge(
     missing: &[Change],
     after: &Observed,
-    suspects: Read<Vec<String>>,
+    suspects: Read<Vec<Suspect>>,
     settle: Duration,
     progress: &mut Progress,
 ) {
@@ -29,8 +30,11 @@ pub(super) fn judge(
     progress.failed = progress.changes.failures();
     progress.failed.extend(progress.open.clone());
     progress.notes.extend(unmarked(progress));
-    let mut suspects = suspects.unwrap_or_default();
-    suspects.extend(progress.suspects.clone());
+    let found = progress.suspects.iter().cloned().chain(suspects.unwrap_or_default()).collect();
+    let suspects = &mut progress.past.suspects;
+    let new = suspects.add(found);
+    let suspects = suspects.words();
+    progress.new_suspects.extend(new);
     progress.open.extend(suspects.iter().cloned());
     match () {
         () if !missing.is_empty() => {
@@ -43,7 +47,7 @@ pub(super) fn judge(
         () if !suspects.is_empty() => {
             progress.conclude(
                 Verdict::SuspectsOpen,
-                "what was wanted is in place, and does not stop everything: see what is open",
+                "what was wanted is in place, and does not stop everything: look at each suspect, then send `close-suspect`",
             );
         }
         () => {

@@ -1,20 +1,21 @@
 //! The strike: what stops the attacker goes out first, before anything is read that it does not need;
 //! then everything else that the playbook plans, what takes away only once the snapshot is saved.
 
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::Member;
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::Resolved;
-use clients::ledger::Ledger;
+use clients::ledger::{Hold, IdentityLease, Lease, Ledger};
 use domain::change::Change;
+use domain::containment::admission::Held;
 use domain::containment::playbooks::{Case, Plan, Playbook};
 use domain::containment::progress::Progress;
 use domain::containment::snapshot;
 use domain::finding::Finding;
-use domain::history::Past;
 use domain::identity::{Identity, Observed};
 use domain::outcome::{Deed, Failure, Log, Outcome};
 use domain::settings::{Mode, Options};
@@ -43,12 +44,19 @@ pub(super) struct Engine<'a> {
     pub(super) ledger: Option<&'a Ledger>,
     /// A previous attempt applied containment and stopped before saving the snapshot.
     pub(super) is_resumed: bool,
+    pub(super) lease: Option<&'a Lease>,
+    pub(super) lease_until: SystemTime,
+    pub(super) identity_lease: &'a OnceLock<IdentityLease>,
 }
 
 impl Engine<'_> {
-    pub(super) async fn run(&self, mode: Mode, resolved: Resolved, progress: &mut Progress) {
+    /// Gives back who has the identity, when it is another's and the finding is too.
+    pub(super) async fn run(&self, mode: Mode, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
         match mode {
-            Mode::Observe => self.foresee(&resolved.identity, progress).await,
+            Mode::Observe => {
+                self.foresee(&resolved.identity, progress).await;
+                None
+            }
             Mode::Enforce => self.enforce(resolved, progress).await,
         }
     }
@@ -65,7 +73,7 @@ impl Engine<'_> {
     async fn foresee(&self, identity: &Identity, progress: &mut Progress) {
         let observed = self.observe(identity).await;
         let Plan { changes, notes, suspects } = (self.playbook.plan)(&self.case(identity), &observed);
-        progress.open.extend(suspects);
+        progress.open.extend(suspects.into_iter().map(|it| it.words));
         for change in changes {
             note(&progress.changes, change, Outcome::Planned);
         }
@@ -75,21 +83,23 @@ impl Engine<'_> {
         progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
     }
 
-    async fn enforce(&self, resolved: Resolved, progress: &mut Progress) {
+    async fn enforce(&self, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
         let Resolved { identity, observed: known } = resolved;
         let case = self.case(&identity);
-        let began = Instant::now();
         let strike = (self.playbook.strike)(&case, &known);
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
-        let (mut before, (), past) = tokio::join!(
+        let words = strike.iter().map(Change::words_of_record).collect();
+        let (mut before, (), held) = tokio::join!(
             self.observe(&identity),
             self.apply_all(strike.clone(), may_replace, &progress.changes),
-            self.past(&identity)
+            self.hold_identity(&identity, words)
         );
-        match past {
-            Ok(past) => progress.past = past,
-            Err(failure) => progress.ledger_failed.push(format!("reading the ledger: {failure}")),
+        match held {
+            Ok(None) => {}
+            Ok(Some(Hold::Mine(_, past))) => progress.past = past,
+            Ok(Some(Hold::Others(held))) => return Some(held),
+            Err(failure) => progress.ledger_failed.push(format!("taking the identity in the ledger: {failure}")),
         }
         if known.revoked_before.is_ok() {
             before.revoked_before.clone_from(&known.revoked_before);
@@ -98,30 +108,47 @@ impl Engine<'_> {
         progress.notes.extend(notes);
         progress.suspects = suspects;
         let mut before = snapshot::before_strike(known, before, &self.finding.partition.deny_all_policy());
-        if self.is_resumed {
+        if self.is_resumed || progress.past.is_struck {
             snapshot::without_ours(&mut before, &self.finding.partition.deny_all_policy());
         }
         let planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();
         // The read beside the strike may have been too early to see it.
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         let (is_saved, saved) = oneshot::channel();
+        let beside = self.beside(identity.clone(), before.clone(), saved);
         let fight = async {
             self.apply_recorded(changes, planned, &identity, &before, progress).await;
             let _ = is_saved.send((progress.response.clone(), progress.past.responses.clone()));
             let put_off = strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect();
             self.apply_taking(put_off, progress).await;
             progress.snapshot = Some(before.clone());
-            self.hold(identity.clone(), began, progress).await;
+            self.hold(identity.clone(), progress).await;
         };
-        let ((), found) = tokio::join!(fight, self.read_aside(&identity, &before, saved));
+        let ((), found) = tokio::join!(fight, beside);
         found.tell(progress);
+        None
     }
 
-    async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
-        match self.ledger {
-            Some(ledger) => ledger.past(identity).await,
-            None => Ok(Past::default()),
-        }
+    /// The lease on the identity itself, with what is meant to be done, and whom the lease on its name is
+    /// about: beside the strike, which waits for neither.
+    async fn hold_identity(&self, identity: &Identity, strike: Vec<String>) -> Result<Option<Hold>, Failure> {
+        let Some(ledger) = self.ledger else { return Ok(None) };
+        let noted = async {
+            if let Some(lease) = self.lease
+                && let Err(failure) = ledger.note_struck(lease, identity).await
+            {
+                tracing::warn!("whoever comes by the same name will strike too: {failure}");
+            }
+        };
+        let held = async {
+            let held = ledger.hold(identity, self.finding, strike, self.lease_until).await?;
+            if let Hold::Mine(lease, _) = &held {
+                let _ = self.identity_lease.set(lease.clone());
+            }
+            Ok(held)
+        };
+        let (held, ()) = tokio::join!(held, noted);
+        held.map(Some)
     }
 
     /// What adds goes on beside saving the snapshot; what takes away comes after, and only if it

@@ -9,6 +9,7 @@ use super::{Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, disa
 use crate::change::Change;
 use crate::finding::{Principal, Threat};
 use crate::identity::{IdentityKind, Observed};
+use crate::suspects::Suspect;
 use crate::text;
 
 pub(super) const PLAYBOOK: Playbook = Playbook {
@@ -56,7 +57,7 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
 
 /// Seen after an earlier revocation: somebody gets new sessions, and revoking those up to now stops
 /// nobody who gets the next one.
-fn new_sessions(case: &Case, observed: &Observed) -> Option<String> {
+fn new_sessions(case: &Case, observed: &Observed) -> Option<Suspect> {
     let (Ok(Some(cutoff)), Some(seen)) = (&observed.revoked_before, case.finding.occurred_at) else { return None };
     if case.identity.kind != IdentityKind::Role || case.options.quarantine_roles || seen.secs() <= cutoff.secs() {
         return None;
@@ -70,12 +71,13 @@ fn new_sessions(case: &Case, observed: &Observed) -> Option<String> {
         }
         _ => "find out where it runs".to_owned(),
     };
-    Some(format!(
+    let words = format!(
         "revoking is not enough: something was seen at {seen}, after the sessions up to {cutoff} were revoked. Unless \
          those were only refused calls, whoever is behind it gets new sessions: {session}, and take out of the trust \
          policy of role {} whoever should not be in it",
         case.identity.name
-    ))
+    );
+    Some(Suspect { id: "new-sessions".to_owned(), words, since: seen.to_millis().unwrap_or_default() })
 }
 
 fn quarantine_role(case: &Case, observed: &Observed) -> Option<Change> {
@@ -172,7 +174,7 @@ mod tests {
             observed.revoked_before = Ok(Some(DateTime::from_secs(cutoff)));
             plan(&case(&finding, &identity), &observed).suspects
         };
-        assert_eq!(suspects(1_000), Vec::<String>::new());
-        assert!(suspects(999)[0].contains("isolate the instance i-0abc?"));
+        assert_eq!(suspects(1_000), Vec::new());
+        assert!(suspects(999)[0].words.contains("isolate the instance i-0abc?"));
     }
 }

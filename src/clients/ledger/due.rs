@@ -1,0 +1,249 @@
+//! What is due: findings that are to be taken up, or taken up again, in one sparse index. A schedule asks for
+//! it every minute, so that nothing is lost with whoever wrote it.
+
+use std::time::SystemTime;
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValue;
+use domain::containment::admission;
+use domain::finding::Finding;
+use domain::outcome::Failure;
+
+use super::{Item, Ledger, digest, int, millis, millis_now, number, principal, string, text};
+use crate::errors::{failure, is};
+
+const INDEX: &str = "due";
+/// What is due at a time: leases that run out among them.
+pub(super) const BUCKET: &str = "due";
+/// What is due when there is room, the gravest first.
+const DEFERRED: &str = "deferred";
+/// After a lease ran out its holder may still be ending.
+pub(super) const GRACE_MILLIS: i64 = 5_000;
+/// How long a finding is kept that is not due any more.
+const KEPT_SECONDS: i64 = 7 * 24 * 3_600;
+
+/// Why a finding is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The breaker put it off.
+    Deferred,
+    /// Another invocation is at its identity.
+    Waiting,
+    /// Somebody could not be told.
+    Undelivered,
+    /// It was taken up from here, and ended badly.
+    Unfinished,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Deferred, Self::Waiting, Self::Undelivered, Self::Unfinished];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deferred => "deferred",
+            Self::Waiting => "waiting",
+            Self::Undelivered => "undelivered",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+/// An item of the index.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub id: String,
+    pub account: String,
+    pub threat: String,
+    pub target: String,
+}
+
+impl Listed {
+    /// A lease that ran out: nobody released it.
+    pub fn is_lease(&self) -> bool {
+        self.id.starts_with("lock#")
+    }
+}
+
+/// A finding that is due.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pub finding: Finding,
+    pub kind: Kind,
+    /// Since when, in milliseconds since 1970.
+    pub since: i64,
+    /// How often it was taken up in vain.
+    pub attempts: i64,
+}
+
+impl Ledger {
+    /// The same for the same finding about the same principal: what is due twice is one item.
+    pub fn due_id(finding: &Finding) -> String {
+        format!("due#{}#{}", finding.account, digest(&format!("{}|{}", finding.id, principal(finding))))
+    }
+
+    /// Puts a finding on the list; `at` in milliseconds since 1970, which a deferred one does not go by.
+    /// Returns whether people were told that it is deferred.
+    pub async fn put_due(&self, finding: &Finding, kind: Kind, at: i64) -> Result<bool, Failure> {
+        let now = millis_now();
+        let mut expression = "SET finding = :finding, kind = :kind, account = :account, threat = :threat, \
+                              target = :target, since = if_not_exists(since, :now), due_bucket = :bucket, "
+            .to_owned();
+        let (bucket, at) = match kind {
+            Kind::Deferred => {
+                expression.push_str("due_at = if_not_exists(turn, :at), turn = if_not_exists(turn, :at)");
+                (DEFERRED, admission::order(finding, now))
+            }
+            Kind::Waiting | Kind::Undelivered | Kind::Unfinished => {
+                expression.push_str("due_at = :at");
+                (BUCKET, at)
+            }
+        };
+        let output = self
+            .update(&Self::due_id(finding))
+            .update_expression(format!("{expression} REMOVE expires"))
+            .expression_attribute_values(":finding", text(finding.kept()))
+            .expression_attribute_values(":kind", text(kind.word()))
+            .expression_attribute_values(":account", text(finding.account.as_str()))
+            .expression_attribute_values(":threat", text(finding.threat.playbook()))
+            .expression_attribute_values(":target", text(principal(finding)))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":bucket", text(bucket))
+            .expression_attribute_values(":at", number(at))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await
+            .map_err(|it| failure(&it))?;
+        Ok(output.attributes.is_some_and(|it| it.contains_key("told_at")))
+    }
+
+    /// People know that the finding is deferred.
+    pub async fn note_deferral_told(&self, finding: &Finding) -> Result<(), Failure> {
+        let request = self.update(&Self::due_id(finding)).update_expression("SET told_at = :now");
+        let sent = request.expression_attribute_values(":now", number(millis_now())).send().await;
+        sent.map(|_| ()).map_err(|it| failure(&it))
+    }
+
+    /// What is due now, the oldest first.
+    pub async fn due_now(&self, most: i32) -> Result<Vec<Listed>, Failure> {
+        let request = self.query(BUCKET, most).key_condition_expression("due_bucket = :bucket AND due_at <= :now");
+        let found = request.expression_attribute_values(":now", number(millis_now())).send().await;
+        Ok(listed(found.map_err(|it| failure(&it))?.items.unwrap_or_default()))
+    }
+
+    /// What was deferred, the gravest first, then the oldest.
+    pub async fn deferred(&self, most: i32) -> Result<Vec<Listed>, Failure> {
+        let found = self.query(DEFERRED, most).key_condition_expression("due_bucket = :bucket").send().await;
+        Ok(listed(found.map_err(|it| failure(&it))?.items.unwrap_or_default()))
+    }
+
+    fn query(&self, bucket: &str, most: i32) -> QueryFluentBuilder {
+        let query = self.client.query().table_name(&self.table).index_name(INDEX).limit(most);
+        query.expression_attribute_values(":bucket", text(bucket))
+    }
+
+    /// Takes an item until `until`, so that no other run takes it too. `None`: another has it, or it is not
+    /// due any more.
+    pub async fn take_due(&self, id: &str, until: SystemTime) -> Result<Option<Due>, Failure> {
+        let sent = self
+            .update(id)
+            .update_expression("SET holder = :me, lease_until = :until")
+            .condition_expression(
+                "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
+            )
+            .expression_attribute_values(":me", text(&self.owner))
+            .expression_attribute_values(":until", number(millis(until)))
+            .expression_attribute_values(":now", number(millis_now()))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match sent {
+            Ok(output) => Ok(due(&output.attributes.unwrap_or_default())),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// The finding of a lease that ran out. `None`: somebody has the lease again. Whoever takes the finding
+    /// up takes the lease with it.
+    pub async fn abandoned(&self, id: &str) -> Result<Option<Due>, Failure> {
+        let item = self.item(id).await?;
+        let is_over = item.contains_key("due_bucket") && int(&item, "lease_until") < millis_now();
+        Ok(due(&item).filter(|_| is_over))
+    }
+
+    /// A lease that ran out is not due any more, whatever the finding's own response did about it.
+    pub async fn forget_lease(&self, id: &str) -> Result<(), Failure> {
+        let request = self
+            .update(id)
+            .update_expression("REMOVE due_bucket, due_at, finding")
+            .condition_expression("attribute_not_exists(lease_until) OR lease_until < :now")
+            .expression_attribute_values(":now", number(millis_now()));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// A finding that waits for a response that has ended.
+    pub async fn waiting(&self, id: &str) -> Result<Option<Finding>, Failure> {
+        let item = self.item(id).await?;
+        Ok(due(&item).filter(|_| item.contains_key("due_bucket")).map(|it| it.finding))
+    }
+
+    /// The finding is answered: it is not due any more. Returns it.
+    pub async fn settle(&self, id: &str) -> Result<Option<Finding>, Failure> {
+        let request = self
+            .update(id)
+            .update_expression(
+                "SET expires = :expires REMOVE due_bucket, due_at, turn, since, attempts, told_at, holder, lease_until",
+            )
+            .condition_expression("attribute_exists(due_bucket)")
+            .expression_attribute_values(":expires", number(millis_now() / 1_000 + KEPT_SECONDS))
+            .return_values(ReturnValue::AllOld);
+        match request.send().await {
+            Ok(output) => Ok(due(&output.attributes.unwrap_or_default()).map(|it| it.finding)),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// It is due again: where it stands, or at `at` after an attempt in vain.
+    pub async fn put_back(&self, id: &str, at: Option<i64>) -> Result<(), Failure> {
+        let request = self.update(id);
+        let request = match at {
+            Some(at) => request
+                .update_expression(
+                    "SET due_bucket = :bucket, due_at = :at REMOVE holder, lease_until ADD attempts :one",
+                )
+                .expression_attribute_values(":bucket", text(BUCKET))
+                .expression_attribute_values(":at", number(at))
+                .expression_attribute_values(":one", number(1)),
+            None => request.update_expression("REMOVE holder, lease_until"),
+        };
+        request.send().await.map(|_| ()).map_err(|it| failure(&it))
+    }
+}
+
+fn listed(items: Vec<Item>) -> Vec<Listed> {
+    let text = |item: &Item, name: &str| string(item, name).unwrap_or_default();
+    let one = |it: &Item| Listed {
+        id: text(it, "id"),
+        account: text(it, "account"),
+        threat: text(it, "threat"),
+        target: text(it, "target"),
+    };
+    items.iter().map(one).collect()
+}
+
+/// `None` for what can't be read: only we write here.
+fn due(item: &Item) -> Option<Due> {
+    let kind = string(item, "kind").and_then(|word| Kind::ALL.into_iter().find(|it| it.word() == word));
+    Some(Due {
+        finding: Finding::from_kept(&string(item, "finding")?)?,
+        // A lease has none.
+        kind: kind.unwrap_or(Kind::Unfinished),
+        since: int(item, if item.contains_key("since") { "since" } else { "fence" }),
+        attempts: int(item, "attempts"),
+    })
+}

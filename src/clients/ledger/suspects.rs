@@ -1,0 +1,77 @@
+//! Who is suspected around an identity, until a person closes each one.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::outcome::Failure;
+use domain::suspects::{ALL, Suspect, Suspects};
+use serde_json::json;
+
+use super::{Item, Ledger, int, millis_now, number, text};
+use crate::errors::{failure, is};
+
+/// How many closed ones are kept one by one.
+const MOST_CLOSED: usize = 200;
+
+/// An expression has at most 4 KB.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+const MOST_AT_ONCE: usize = 50;
+
+impl Ledger {
+    /// Adds suspects to a record that was held: that made the place for them.
+    pub(super) async fn add_suspects(&self, record: &str, suspects: &[Suspect]) -> Result<(), Failure> {
+        let add = |suspects: &[Suspect]| {
+            let mut request = self.update(record);
+            let mut sets = Vec::new();
+            for (n, suspect) in suspects.iter().enumerate() {
+                sets.push(format!("suspects.#s{n} = :s{n}"));
+                request = request
+                    .expression_attribute_names(format!("#s{n}"), &suspect.id)
+                    .expression_attribute_values(format!(":s{n}"), text(&suspect.words));
+            }
+            request.update_expression(format!("SET {}", sets.join(", "))).send()
+        };
+        let added = futures_util::future::join_all(suspects.chunks(MOST_AT_ONCE).map(add)).await;
+        added.into_iter().try_for_each(|it| it.map(|_| ()).map_err(|it| failure(&it)))
+    }
+
+    /// Closes a suspect of the record, or all of them, with who did it and why. False when there is no such
+    /// one, or too many were closed one by one: `all` closes those too.
+    pub async fn close_suspect(&self, record: &str, suspect: &str, by: &str, reason: &str) -> Result<bool, Failure> {
+        let at = millis_now();
+        let closure = json!({"suspect": suspect, "by": by, "reason": reason, "at": at}).to_string();
+        let request = if suspect == ALL {
+            let closed = HashMap::from([(ALL.to_owned(), text(closure))]);
+            self.update(record)
+                .update_expression(
+                    "SET suspects = :none, closed_suspects = :closed, all_closed_at = :at REMOVE suspects_more",
+                )
+                .condition_expression("attribute_exists(suspects)")
+                .expression_attribute_values(":none", AttributeValue::M(HashMap::new()))
+                .expression_attribute_values(":closed", AttributeValue::M(closed))
+                .expression_attribute_values(":at", number(at))
+        } else {
+            self.update(record)
+                .update_expression("SET closed_suspects.#id = :closure REMOVE suspects.#id")
+                .condition_expression("attribute_exists(suspects.#id) AND size(closed_suspects) < :most")
+                .expression_attribute_names("#id", suspect)
+                .expression_attribute_values(":closure", text(closure))
+                .expression_attribute_values(":most", number(MOST_CLOSED))
+        };
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+}
+
+pub(super) fn suspects(item: &Item) -> Suspects {
+    let map = |name: &str| item.get(name).and_then(|it| it.as_m().ok()).into_iter().flatten();
+    Suspects {
+        open: map("suspects").filter_map(|(id, it)| Some((id.clone(), it.as_s().ok()?.clone()))).collect(),
+        closed: map("closed_suspects").map(|(id, _)| id.clone()).collect(),
+        more: usize::try_from(int(item, "suspects_more")).unwrap_or_default(),
+        all_closed_at: int(item, "all_closed_at"),
+    }
+}

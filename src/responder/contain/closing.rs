@@ -1,0 +1,153 @@
+//! How a response ends: people are told, then the ledger and Security Hub; and what waited for it is
+//! answered.
+
+use clients::ledger::{Ending, IdentityLease, Kind, Lease, Ledger};
+use domain::containment::admission;
+use domain::containment::guard;
+use domain::containment::progress::Progress;
+use domain::finding::{Finding, Source};
+use domain::notice::Notice;
+use domain::outcome::{Failure, Outcome};
+use domain::settings::Mode;
+use domain::verdict::Verdict;
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::entry::now_millis;
+use crate::notify::{Scene, keep, notify, send_all};
+
+/// How many of those that waited are answered at the same time.
+const PARALLEL_ANSWERS: usize = 8;
+/// When somebody who could not be told is tried again; Lambda tries an event again after a minute.
+const REDELIVERY_MILLIS: i64 = 60_000;
+
+pub(super) struct Closing<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) mode: Mode,
+    pub(super) lease: Option<Lease>,
+    pub(super) identity_lease: Option<IdentityLease>,
+}
+
+impl Closing<'_> {
+    /// `is_quiet`: another one tells, or has told.
+    ///
+    /// INVARIANT: what people were told is kept only after it was delivered, and a finding's workflow status
+    /// changes only after people were told. `tests/test_notices_delivered.py` holds it.
+    pub(super) async fn run(&self, is_quiet: bool, progress: &mut Progress) {
+        let updates = if is_quiet { Vec::new() } else { notify(self.scene, self.mode, progress).await };
+        let is_told = !is_quiet && progress.is_delivered();
+        let shared = &*progress;
+        let (sent, closed, released, noted) = tokio::join!(
+            send_all(self.scene, &updates, shared),
+            self.close(shared),
+            self.release(is_told, shared),
+            self.note_told(is_quiet, is_told, shared)
+        );
+        keep(progress, updates, sent);
+        let waiting = match closed {
+            Ok(it) => it,
+            Err(failure) => {
+                progress.ledger_failed.push(format!("closing the record: {failure}"));
+                Vec::new()
+            }
+        };
+        let failed = [("releasing the lease", released), ("keeping what is to be told again", noted)];
+        for (what, result) in failed {
+            if let Err(failure) = result {
+                progress.ledger_failed.push(format!("{what}: {failure}"));
+            }
+        }
+        self.answer(waiting, progress).await;
+    }
+
+    /// Leaves the outcome in the identity's record, and gives the identity back.
+    async fn close(&self, progress: &Progress) -> Result<Vec<String>, Failure> {
+        let Some(lease) = &self.identity_lease else { return Ok(Vec::new()) };
+        let Some(identity) = &progress.identity else { return self.ledger.let_go(lease).await.map(|()| Vec::new()) };
+        let incident = progress.incident();
+        let ending = Ending {
+            identity,
+            verdict: progress.verdict(),
+            incident: incident.as_deref(),
+            response: progress.response.as_deref(),
+            applied: progress.applied().into_iter().take(200).collect(),
+            suspects: &progress.new_suspects,
+            more_suspects: progress.past.suspects.more,
+            told: progress.told(),
+            is_rotated: progress.is_rotated(),
+        };
+        self.ledger.close(lease, &ending).await
+    }
+
+    async fn release(&self, is_told: bool, progress: &Progress) -> Result<(), Failure> {
+        let Some(lease) = &self.lease else { return Ok(()) };
+        let is_ours = self.identity_lease.is_some();
+        // A principal that was left alone stays a new one for the breaker.
+        let record = progress.identity.as_ref().filter(|_| is_ours).map(Ledger::record_of);
+        let is_finished = progress.is_snapshot_saved
+            || progress.verdict() == Verdict::InProgress
+            || !(progress.has_struck() || lease.memory.is_resumed);
+        let told = progress.told().filter(|_| is_told && progress.verdict() == Verdict::Refused);
+        self.ledger.release(lease, Some(self.scene.finding), record, is_finished, told).await
+    }
+
+    /// Who could not be told is told later; what is deferred is told once.
+    async fn note_told(&self, is_quiet: bool, is_told: bool, progress: &Progress) -> Result<(), Failure> {
+        let finding = self.scene.finding;
+        if self.mode == Mode::Observe || is_quiet || finding.source == Source::Drill {
+            return Ok(());
+        }
+        match (progress.verdict(), is_told) {
+            // It is due as long as it is deferred, and told then.
+            (Verdict::Deferred, false) => Ok(()),
+            (Verdict::Deferred, true) => {
+                self.ledger.note_deferral_told(finding).await?;
+                if !admission::is_always_told(finding.threat) {
+                    self.ledger.note_digest_told(finding.threat).await?;
+                }
+                match (progress.incident(), &progress.identity) {
+                    (Some(incident), Some(identity)) => self.ledger.note_incident(identity, &incident).await,
+                    _ => Ok(()),
+                }
+            }
+            (_, false) => {
+                let at = now_millis() + REDELIVERY_MILLIS;
+                self.ledger.put_due(finding, Kind::Undelivered, at).await.map(|_| ())
+            }
+            (_, true) => Ok(()),
+        }
+    }
+
+    /// The findings that others left with us get our verdict, where it is theirs too; the others are due now.
+    async fn answer(&self, waiting: Vec<String>, progress: &mut Progress) {
+        let shared = &*progress;
+        let one = |id: String| async move { self.answer_one(&id, shared).await };
+        let answered: Vec<_> = stream::iter(waiting).map(one).buffer_unordered(PARALLEL_ANSWERS).collect().await;
+        for answer in answered {
+            match answer {
+                Ok(Some((notice, outcome))) => keep(progress, vec![notice], vec![outcome]),
+                Ok(None) => {}
+                Err(failure) => progress.ledger_failed.push(format!("answering a finding that waited: {failure}")),
+            }
+        }
+    }
+
+    async fn answer_one(&self, id: &str, progress: &Progress) -> Result<Option<(Notice, Outcome)>, Failure> {
+        let Some(finding) = self.ledger.waiting(id).await? else { return Ok(None) };
+        if !self.is_ours(&finding, progress) {
+            self.ledger.put_due(&finding, Kind::Waiting, now_millis()).await?;
+            return Ok(None);
+        }
+        let update = finding.security_hub.clone().map(Notice::UpdateFinding);
+        let outcomes = send_all(self.scene, update.as_slice(), progress).await;
+        self.ledger.settle(id).await?;
+        Ok(update.zip(outcomes.into_iter().next()))
+    }
+
+    fn is_ours(&self, finding: &Finding, progress: &Progress) -> bool {
+        let identity = progress.identity.as_ref();
+        let means = |it| guard::refuse_identity(self.scene.settings, finding, it).is_none();
+        self.scene.finding.threat.covers(finding.threat) && identity.is_some_and(means)
+    }
+}

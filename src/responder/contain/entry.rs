@@ -1,0 +1,119 @@
+//! How a response begins: the lease, what it does beside somebody who has it, and the circuit breaker.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clients::ledger::{Acquired, Kind, Ledger, Memory, Reservation};
+use domain::containment::admission::{self, Beside, Held};
+use domain::identity::Identity;
+use domain::outcome::Failure;
+use domain::settings::Mode;
+use domain::verdict::Verdict;
+
+use super::Attempt;
+use super::progress::Running;
+
+/// After a lease ran out its holder may still be ending.
+const GRACE_MILLIS: i64 = 5_000;
+
+impl Attempt<'_> {
+    /// `observe` mode writes nothing, the ledger included.
+    pub(super) async fn acquire(&self) -> Result<Option<Acquired>, Failure> {
+        match self.mode {
+            Mode::Observe => Ok(None),
+            Mode::Enforce => self.ledger.acquire(self.finding, self.lease_until).await.map(Some),
+        }
+    }
+
+    /// Who has the lease, when the finding is for that one or for later. Otherwise the response goes on, with
+    /// the lease or beside it.
+    pub(super) fn enter(&self, acquired: Acquired, running: &mut Running) -> Option<(Held, Beside)> {
+        let beside = match acquired {
+            Acquired::Lease(won) => {
+                running.memory = won.memory.clone();
+                running.lease = Some(won);
+                None
+            }
+            Acquired::Busy { held, memory } => {
+                running.memory = memory;
+                match admission::beside(&held, self.finding) {
+                    Beside::Strike => None,
+                    beside => Some((held, beside)),
+                }
+            }
+        };
+        running.progress.past.told.clone_from(&running.memory.told);
+        beside
+    }
+
+    /// Leaves the finding with who has the identity. It is due should that one be killed; when that one ends
+    /// badly it stays due, and when it ends well it answers what waits.
+    pub(super) async fn leave(&self, held: &Held, beside: Beside, identity: Option<&Identity>, running: &mut Running) {
+        running.is_quiet = true;
+        let who = &held.owner;
+        let reason = match beside {
+            Beside::After => format!("invocation {who} is restoring it, and the finding is no news to that"),
+            Beside::Join | Beside::Strike => format!("already being contained by invocation {who}"),
+        };
+        running.progress.conclude(Verdict::InProgress, reason);
+        if let Err(failure) = self.wait(held, beside, identity).await {
+            running.progress.ledger_failed.push(format!("leaving the finding with who has the identity: {failure}"));
+        }
+    }
+
+    async fn wait(&self, held: &Held, beside: Beside, identity: Option<&Identity>) -> Result<(), Failure> {
+        let (ledger, finding) = (self.ledger, self.finding);
+        let at = held.until.max(now_millis()) + GRACE_MILLIS;
+        let (put, seen) = tokio::join!(ledger.put_due(finding, Kind::Waiting, at), ledger.note_seen(finding));
+        put?;
+        seen?;
+        let id = identity.map(|it| it.id.as_str()).or(held.struck.as_deref());
+        let (Beside::Join, Some(id)) = (beside, id) else { return Ok(()) };
+        let record = Ledger::record_id(&finding.account, id);
+        if !ledger.wait_along(&record, &Ledger::due_id(finding)).await? {
+            // It has ended meanwhile, or very many wait already.
+            ledger.put_due(finding, Kind::Waiting, now_millis()).await?;
+        }
+        Ok(())
+    }
+
+    /// A place in the hour's budget, where one is needed. `ledger`: absent where it is out of reach; then
+    /// what adds is done all the same.
+    pub(super) async fn reserve(&self, ledger: Option<&Ledger>, memory: &Memory) -> Reservation {
+        let Some(ledger) = ledger.filter(|_| admission::is_counted(self.finding.source, memory.is_known)) else {
+            return Reservation::uncounted(true);
+        };
+        match ledger.reserve(self.finding, self.settings.max_containments).await {
+            Ok(it) => it,
+            Err(failure) => {
+                tracing::error!("the circuit breaker can't be read: {failure}");
+                Reservation::uncounted(admission::is_admitted_unread(self.finding.threat))
+            }
+        }
+    }
+
+    /// Kept on the list of what is due. Each compromised credential is told; of the others the first one of an
+    /// hour.
+    pub(super) async fn defer(&self, running: &mut Running) {
+        let threat = self.finding.threat;
+        running.progress.conclude(Verdict::Deferred, admission::deferred(self.settings.max_containments, threat));
+        let kept = async {
+            let is_told = self.ledger.put_due(self.finding, Kind::Deferred, 0).await?;
+            if is_told || admission::is_always_told(threat) {
+                return Ok(is_told);
+            }
+            self.ledger.is_digest_told(threat).await
+        };
+        match kept.await {
+            Ok(is_told) => running.is_quiet = is_told,
+            Err(failure) => {
+                let failed = format!("keeping the deferred finding: {failure}");
+                running.progress.ledger_failed.push(failed);
+            }
+        }
+    }
+}
+
+pub(crate) fn now_millis() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,203 @@
+//! What is due: findings that wait for their turn, that somebody could not be told of, or whose response was
+//! killed. Each is taken up anew, and checked anew, as if it came for the first time.
+//!
+//! A schedule asks every minute: whoever puts a finding on the list needs to wake nobody, so that a crash
+//! between the two loses nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clients::accounts::{Aws, Home};
+use clients::ledger::{Due, Kind, Ledger, Listed};
+use clients::notices::alert;
+use clients::round_trips::CallLog;
+use domain::command::DropDeferred;
+use domain::containment::admission::DEFERRED_MILLIS;
+use domain::containment::message;
+use domain::containment::report::Report;
+use domain::finding::Finding;
+use domain::outcome::{Failure, Outcome};
+use domain::settings::{Mode, Responder};
+use domain::verdict::Verdict;
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use crate::contain::contain;
+use crate::contain::now_millis;
+use crate::invocation::Call;
+
+/// How many are taken up side by side, and in one run: the next run comes in a minute.
+const PARALLEL: usize = 8;
+const MOST: i32 = 50;
+/// How far the list of deferred findings is read for one that there is room for.
+const MOST_DEFERRED: i32 = 500;
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: i64 = 30 * 60_000;
+/// What one attempt needs at the least.
+const ENOUGH: Duration = Duration::from_secs(30);
+
+/// One run.
+struct Run<'a> {
+    aws: &'a Aws,
+    home: &'a Home,
+    ledger: &'a Ledger,
+    settings: &'a Responder,
+    call: &'a Call,
+}
+
+/// Takes up what is due: the reports, and what is wrong with the list itself. A finding that fails again
+/// stays on the list.
+pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> (Vec<Report>, Vec<String>) {
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let run = Run { aws, home: &home, ledger: &ledger, settings, call };
+    let mut reports = Vec::new();
+    let mut failed = Vec::new();
+    match ledger.due_now(MOST).await {
+        Ok(listed) => run.at_their_time(listed, &mut reports, &mut failed).await,
+        Err(failure) => failed.push(format!("listing what is due: {failure}")),
+    }
+    match ledger.deferred(MOST_DEFERRED).await {
+        Ok(listed) => run.in_their_turn(listed, &mut reports, &mut failed).await,
+        Err(failure) => failed.push(format!("listing what is deferred: {failure}")),
+    }
+    (reports, failed)
+}
+
+/// Gives deferred findings up, with a word to people about each: how many, and what failed.
+pub(crate) async fn drop_deferred(
+    aws: &Aws,
+    settings: &Responder,
+    command: &DropDeferred,
+    call: &Call,
+) -> (usize, Vec<String>) {
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let run = Run { aws, home: &home, ledger: &ledger, settings, call };
+    let listed = match ledger.deferred(MOST_DEFERRED).await {
+        Ok(it) => it,
+        Err(failure) => return (0, vec![format!("listing what is deferred: {failure}")]),
+    };
+    let is_meant = |it: &Listed| {
+        let is_principals = command.principal.as_ref().is_none_or(|principal| principal.target_key() == it.target);
+        it.account == command.account.as_str() && is_principals
+    };
+    let why = format!("by {}: {}", domain::text::line(&command.by, 200), domain::text::line(&command.reason, 500));
+    let (mut dropped, mut failed) = (0, Vec::new());
+    for listed in listed.into_iter().filter(is_meant) {
+        match run.give_up_listed(&listed, &why).await {
+            Ok(is_dropped) => dropped += usize::from(is_dropped),
+            Err(failure) => failed.push(format!("dropping {}: {failure}", listed.id)),
+        }
+    }
+    (dropped, failed)
+}
+
+impl Run<'_> {
+    /// Leases that ran out, notices to deliver, findings that waited: each at its time, side by side.
+    async fn at_their_time(&self, listed: Vec<Listed>, reports: &mut Vec<Report>, failed: &mut Vec<String>) {
+        let one = |listed: Listed| async move { self.take_one(&listed).await };
+        let ended: Vec<_> = stream::iter(listed).map(one).buffer_unordered(PARALLEL).collect().await;
+        for ended in ended {
+            match ended {
+                Ok(report) => reports.extend(report),
+                Err(failure) => failed.push(failure.to_string()),
+            }
+        }
+    }
+
+    /// Deferred findings, the gravest first, one after the other. Where there is no room, the others of the
+    /// same budget are left for the next run.
+    async fn in_their_turn(&self, listed: Vec<Listed>, reports: &mut Vec<Report>, failed: &mut Vec<String>) {
+        let mut is_full: BTreeSet<(String, String)> = BTreeSet::new();
+        for listed in listed {
+            let budget = (listed.account.clone(), listed.threat.clone());
+            if is_full.contains(&budget) || self.call.left() < ENOUGH {
+                continue;
+            }
+            match self.take_one(&listed).await {
+                Ok(Some(report)) => {
+                    if report.verdict == Verdict::Deferred {
+                        is_full.insert(budget);
+                    }
+                    reports.push(report);
+                }
+                Ok(None) => {}
+                Err(failure) => failed.push(failure.to_string()),
+            }
+        }
+    }
+
+    /// `None`: another run has it, it is not due any more, or there is no time left.
+    async fn take_one(&self, listed: &Listed) -> Result<Option<Report>, Failure> {
+        if self.call.left() < ENOUGH {
+            return Ok(None);
+        }
+        let due = if listed.is_lease() {
+            self.ledger.abandoned(&listed.id).await?
+        } else {
+            self.ledger.take_due(&listed.id, self.call.deadline).await?
+        };
+        let Some(due) = due else { return Ok(None) };
+        if self.settings.mode_of(due.finding.threat.playbook()) == Mode::Observe {
+            return self.leave(listed).await.map(|()| None);
+        }
+        if due.kind == Kind::Deferred && now_millis() - due.since > DEFERRED_MILLIS {
+            self.give_up(&listed.id, &due.finding, "it waited for 24 h, and there was never room").await?;
+            return Ok(None);
+        }
+        // Two findings about one identity must not pass for one holder of its lease.
+        let request_id = format!("{}/{}", self.call.request_id, Ledger::due_id(&due.finding));
+        let call = Call { request_id, deadline: self.call.deadline };
+        let (report, failures) = contain(self.aws, self.settings, &due.finding, &call).await;
+        self.after(listed, &due, &report, &failures).await?;
+        if listed.is_lease() {
+            self.ledger.forget_lease(&listed.id).await?;
+        }
+        Ok(Some(report))
+    }
+
+    async fn leave(&self, listed: &Listed) -> Result<(), Failure> {
+        if listed.is_lease() { Ok(()) } else { self.ledger.put_back(&listed.id, None).await }
+    }
+
+    /// Answered, left where it is, or tried again later: twice as long after each attempt, for a day.
+    async fn after(&self, listed: &Listed, due: &Due, report: &Report, failures: &[String]) -> Result<(), Failure> {
+        let id = Ledger::due_id(&due.finding);
+        match report.verdict {
+            // The response has put it on the list anew.
+            Verdict::InProgress | Verdict::Deferred => self.leave(listed).await,
+            _ if failures.is_empty() => self.ledger.settle(&id).await.map(|_| ()),
+            _ if now_millis() - due.since > DEFERRED_MILLIS => {
+                let why = format!("it failed for 24 h, the last time with: {}", failures.join("; "));
+                self.give_up(&id, &due.finding, &why).await
+            }
+            _ => {
+                let pause = 60_000_i64.saturating_mul(1 << due.attempts.clamp(0, 10)).min(LONGEST_PAUSE);
+                if listed.is_lease() {
+                    self.ledger.put_due(&due.finding, Kind::Unfinished, now_millis() + pause).await?;
+                }
+                self.ledger.put_back(&id, Some(now_millis() + pause)).await
+            }
+        }
+    }
+
+    async fn give_up_listed(&self, listed: &Listed, why: &str) -> Result<bool, Failure> {
+        let Some(due) = self.ledger.take_due(&listed.id, self.call.deadline).await? else { return Ok(false) };
+        self.give_up(&listed.id, &due.finding, why).await.map(|()| true)
+    }
+
+    /// Off the list, once people were told.
+    async fn give_up(&self, id: &str, finding: &Finding, why: &str) -> Result<(), Failure> {
+        let words = message::dropped(finding, why);
+        tracing::error!(finding = finding.id, "{}", words.subject);
+        if let Some(topic) = &self.settings.common.alert_topic_arn {
+            let outcome = alert::publish(&self.home.sns, topic, &words.subject, &words.text, &words.attributes).await;
+            if let Outcome::Failed(failure) = outcome {
+                self.ledger.put_back(id, None).await?;
+                return Err(failure);
+            }
+        }
+        self.ledger.settle(id).await.map(|_| ())
+    }
+}

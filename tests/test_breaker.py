@@ -1,0 +1,127 @@
+"""The circuit breaker is no switch for an attacker: what leads to nobody costs nothing, each threat has a
+budget of its own, and a compromised credential is never put off without a word."""
+
+import copy
+
+from .harness.ledger import Table, about, renamed
+from .harness.victims import User, allowed
+
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+SUCCESS = ("Contained", "SuspectsOpen")
+
+
+def verdict(responder, event):
+    [report] = responder.invoke(event)["reports"]
+    return report["verdict"]
+
+
+def counted(world, prefix):
+    found = [it["principals"]["SS"] for it in Table(world).items(prefix) if "principals" in it]
+    return sorted(name for names in found for name in names)
+
+
+def test_decoys_that_are_nobody_use_up_nothing(world):
+    """Accounts full of findings about users that are gone."""
+    world.deploy(MaxContainmentsPerHour="1,1")
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    for n in range(6):
+        decoy = renamed(renamed(event, "alice", f"decoy-{n}"), user.id, f"AIDADECOYDECOYDECOY0{n}")
+        assert verdict(responder, decoy) == "Refused"
+    assert verdict(responder, event) in SUCCESS and not user.key_works()
+    assert counted(world, "breaker#compromised-credential#all") == [f"{world.member}/user/alice"]
+
+
+def test_a_person_who_protects_somebody_uses_up_nothing(world):
+    world.deploy(MaxContainmentsPerHour="1,1", ProtectedPrincipals="arn:aws:iam::*:user/bob")
+    alice, bob = User(world), User(world, name="bob", groups=())
+    responder = world.responder()
+    assert verdict(responder, about(world, EXFILTRATION, bob)) == "Refused" and bob.key_works()
+    assert verdict(responder, world.event(EXFILTRATION, alice)) in SUCCESS
+
+
+def test_each_threat_has_a_budget_of_its_own(world):
+    world.deploy(MaxContainmentsPerHour="1,1")
+    backdoor, alice = User(world, name="backdoor", groups=()), User(world)
+    responder = world.responder()
+    assert verdict(responder, world.event("cloudtrail-create-user", backdoor)) in SUCCESS
+    assert verdict(responder, world.event(EXFILTRATION, alice)) in SUCCESS and not alice.key_works()
+
+
+def test_what_the_account_refuses_is_not_counted_for_the_organisation(world):
+    world.deploy(MaxContainmentsPerHour="1,2")
+    alice, bob = User(world), User(world, name="bob", groups=())
+    responder = world.responder()
+    assert verdict(responder, world.event(EXFILTRATION, alice)) in SUCCESS
+    assert verdict(responder, about(world, EXFILTRATION, bob)) == "Deferred" and bob.key_works()
+    assert counted(world, "breaker#compromised-credential#all") == [f"{world.member}/user/alice"]
+    # What is counted already goes on, and so does a person's word.
+    assert verdict(responder, world.event(EXFILTRATION, alice)) in SUCCESS
+    command = {"command": "contain", "account": world.member, "user": "bob", "reason": "I looked"}
+    assert verdict(responder, command) in SUCCESS and not bob.key_works()
+
+
+def test_what_was_counted_before_is_not_given_back_by_another(world):
+    """A refused namesake's finding must not free the place of the one who was contained."""
+    world.deploy(MaxContainmentsPerHour="1,20")
+    alice, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, alice)
+    assert verdict(responder, event) in SUCCESS
+    table = Table(world)
+    table.change(table.item("lock#"), "REMOVE contained_at")
+    namesake = renamed(event, alice.id, "AIDAOTHEROTHEROTHER00")
+    assert verdict(responder, namesake) == "Refused"
+    assert counted(world, "breaker#compromised-credential#all") == [f"{world.member}/user/alice"]
+
+
+def test_each_compromise_that_is_put_off_is_told_and_opens_its_incident(world):
+    world.deploy(MaxContainmentsPerHour="0,20", response_plan=True)
+    alice, bob = User(world), User(world, name="bob", groups=())
+    responder = world.responder()
+    for event in (world.event(EXFILTRATION, alice), about(world, EXFILTRATION, bob)):
+        assert verdict(responder, event) == "Deferred"
+        [alert] = world.alerts()
+        assert "DEFERRED" in alert["Subject"]
+    assert len(world.incidents()) == 2 and alice.key_works() and bob.key_works()
+    # The same again is no news, and what follows needs no other incident.
+    assert verdict(responder, event) == "Deferred" and world.alerts() == []
+    command = {"command": "contain", "account": world.member, "user": "bob", "reason": "I looked"}
+    assert verdict(responder, command) in SUCCESS
+    assert len(world.incidents()) == 2
+
+
+def test_a_breaker_that_can_not_be_read_does_not_put_off_a_compromise(world):
+    world.deploy()
+    alice, backdoor = User(world), User(world, name="backdoor", groups=())
+    # After the lease, the breaker's two.
+    world.fault("dynamodb:UpdateItem", "AccessDenied", status=400, after=1, times=2)
+    assert verdict(world.responder(), world.event(EXFILTRATION, alice)) in SUCCESS and not alice.key_works()
+    world.fault("dynamodb:UpdateItem", "AccessDenied", status=400, after=1, times=2)
+    assert verdict(world.responder(), world.event("cloudtrail-create-user", backdoor)) == "Deferred"
+
+
+def test_who_was_contained_is_counted_like_everybody_after_a_day(world):
+    world.deploy(MaxContainmentsPerHour="1,20")
+    alice, bob = User(world), User(world, name="bob", groups=())
+    responder = world.responder()
+    assert verdict(responder, {"command": "contain", "account": world.member, "user": "alice"}) in SUCCESS
+    assert verdict(responder, about(world, EXFILTRATION, bob)) in SUCCESS
+    assert verdict(responder, world.event(EXFILTRATION, alice)) in SUCCESS
+    table = Table(world)
+    [lock] = [it for it in table.items("lock#") if it["id"]["S"].endswith("user/alice")]
+    table.change(lock, "SET contained_at = :old", old={"N": str(int(lock["contained_at"]["N"]) - 25 * 3_600_000)})
+    assert verdict(responder, world.event(EXFILTRATION, alice)) == "Deferred"
+
+
+def test_the_hours_others_are_told_by_one_digest(world):
+    world.deploy(MaxContainmentsPerHour="0,20")
+    users = [User(world, name=name, groups=()) for name in ("backdoor", "bob", "carol")]
+    responder, sample = world.responder(), world.event("cloudtrail-create-user", users[0])
+    for user in users:
+        event = copy.deepcopy(sample)
+        event["detail"]["requestParameters"]["userName"] = user.name
+        event["detail"]["responseElements"]["user"] |= {"userName": user.name, "userId": user.id, "arn": user.arn}
+        event["detail"]["eventID"] = user.name
+        assert verdict(responder, event) == "Deferred" and allowed(user.session().list_users)
+    assert len(world.alerts()) == 1
+    assert len(Table(world).due()) == 3

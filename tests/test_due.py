@@ -1,0 +1,167 @@
+"""The list of what is due: nothing that was put off, left with somebody or could not be told is lost with
+whoever put it there."""
+
+import concurrent.futures
+
+from .harness import templates
+from .harness.ledger import Table, about
+from .harness.victims import User
+from .test_lease import killed, wrote
+
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+DUE = {"command": "due"}
+SUCCESS = ("Contained", "SuspectsOpen")
+HOUR = 3_600_000
+
+
+def deferred(world, *severities):
+    """Users of whom each was put off, in this order."""
+    world.deploy(MaxContainmentsPerHour="1,20")
+    responder = world.responder()
+    first = User(world)
+    assert responder.invoke(world.event(EXFILTRATION, first))["reports"][0]["verdict"] in SUCCESS
+    users = []
+    for n, severity in enumerate(severities):
+        user = User(world, name=f"user-{n}", groups=())
+        event = about(world, EXFILTRATION, user)
+        event["detail"]["severity"] = severity
+        assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
+        users.append(user)
+    world.alerts()
+    return responder, users
+
+
+def names(answer):
+    return [(it["principal"]["name"], it["verdict"]) for it in answer["reports"]]
+
+
+def test_the_deferred_are_taken_up_gravest_first_then_oldest(world):
+    responder, _ = deferred(world, 7, 9, 7)
+    table, order = Table(world), []
+    for _ in range(3):
+        table.next_hour()
+        (name, verdict), *others = names(responder.invoke(DUE))
+        assert verdict in SUCCESS and all(verdict == "Deferred" for _, verdict in others)
+        order.append(name)
+    assert order == ["user-1", "user-0", "user-2"] and table.due() == []
+    assert names(responder.invoke(DUE)) == []
+
+
+def test_without_room_the_deferred_stay_and_nobody_is_told_again(world):
+    responder, [user] = deferred(world, 7)
+    assert names(responder.invoke(DUE)) == [("user-0", "Deferred")]
+    assert user.key_works() and world.alerts() == [] and len(Table(world).due()) == 1
+
+
+def test_the_deferred_are_checked_anew(world):
+    responder, [user] = deferred(world, 7)
+    Table(world).next_hour()
+    answer = world.responder(PROTECTED_PRINCIPALS=user.arn).invoke(DUE)
+    assert names(answer) == [("user-0", "Refused")]
+    assert user.key_works() and Table(world).due() == [] and len(world.alerts()) == 1
+
+
+def test_the_deferred_are_dropped_after_a_day_with_a_word(world):
+    responder, [user] = deferred(world, 7)
+    table = Table(world)
+    item = table.item("due#")
+    table.change(item, "SET since = :old", old={"N": str(int(item["since"]["N"]) - 25 * HOUR)})
+    table.next_hour()
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=1)
+    responder.invoke(DUE)
+    assert len(table.due()) == 1, "dropped before people were told"
+    assert names(responder.invoke(DUE)) == []
+    [alert] = world.alerts()
+    assert "DROPPED" in alert["Subject"] and "user-0" in alert["Message"]
+    assert table.due() == [] and user.key_works()
+    # A next report begins a day of its own.
+    event = about(world, EXFILTRATION, user)
+    assert responder.invoke(event)["reports"][0]["verdict"] in SUCCESS
+
+
+def test_the_deferred_are_dropped_by_command_with_a_word(world):
+    responder, [first, second] = deferred(world, 7, 7)
+    command = {"command": "drop-deferred", "account": world.member, "by": "Dana", "reason": "a test of ours"}
+    assert responder.invoke({**command, "user": "user-0"})["dropped"] == 1
+    [alert] = world.alerts()
+    assert "by Dana: a test of ours" in alert["Message"]
+    assert responder.invoke({**command, "account": "000000000000"})["dropped"] == 0
+    assert responder.invoke(command)["dropped"] == 1
+    assert Table(world).due() == [] and len(world.alerts()) == 1
+    assert "by" in responder.invoke({"command": "drop-deferred", "account": world.member})["errorMessage"]
+
+
+def test_a_crash_after_the_write_loses_nothing(world):
+    """The function ends after the finding was put on the list and before anybody was told."""
+    world.deploy(MaxContainmentsPerHour="0,20")
+    user, table = User(world), Table(world)
+    world.fault("sns:Publish", delay_ms=1_500, reset="before", times=1)
+    killed(world, world.event(EXFILTRATION, user), lambda: table.items("due#"))
+    assert world.alerts() == []
+    responder = world.responder()
+    table.pass_time()
+    assert names(responder.invoke(DUE))[-1] == ("alice", "Deferred")
+    assert len(world.alerts()) == 1
+    allowing = world.responder(MAX_CONTAINMENTS_PER_HOUR="5,20")
+    assert names(allowing.invoke(DUE))[-1][1] in SUCCESS and not user.key_works()
+
+
+def test_a_response_that_was_killed_is_taken_up_whoever_called_it(world):
+    """Nobody tries a command again."""
+    world.deploy(SettleSeconds="20")
+    user = User(world)
+    world.fault("iam:GetUser", delay_ms=1_500, times=1)
+    table = Table(world)
+    killed(world, {"command": "contain", "account": world.member, "user": "alice"}, lambda: table.items("lock#"))
+    assert user.key_works()
+    responder = world.responder(SETTLE_SECONDS="0")
+    assert names(responder.invoke(DUE)) == []  # Its lease has not run out.
+    table.pass_time()
+    assert names(responder.invoke(DUE)) == [("alice", "Contained")]
+    assert not user.key_works() and len(world.alerts()) == 1
+    table.pass_time()
+    assert names(responder.invoke(DUE)) == []
+
+
+def test_what_fails_again_is_tried_again_later_and_for_a_day(world):
+    world.deploy(SettleSeconds="20")
+    user, table = User(world), Table(world)
+    killed(world, world.event(EXFILTRATION, user), wrote(world, "iam:TagUser"))
+    responder = world.responder(SETTLE_SECONDS="0")
+    world.fault("iam:ListGroupsForUser", "AccessDenied", status=403)
+    table.pass_time()
+    assert names(responder.invoke(DUE)) == [("alice", "Unverified")]
+    assert names(responder.invoke(DUE)) == [] and len(table.due()) == 1
+    item = table.item("due#")
+    assert int(item["attempts"]["N"]) == 1
+    table.change(item, "SET since = :old", old={"N": str(int(item["since"]["N"]) - 25 * HOUR)})
+    table.pass_time()
+    world.alerts()
+    responder.invoke(DUE)
+    assert any("DROPPED" in it["Subject"] for it in world.alerts()) and table.due() == []
+
+
+def test_two_runs_take_a_finding_once(world):
+    responder, _ = deferred(world, 7)
+    Table(world).next_hour()
+    others = [world.responder(SETTLE_SECONDS="1") for _ in range(2)]
+    for other in others:
+        other.invoke({"source": "nothing of ours", "detail-type": "Nothing"})
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda it: names(it.invoke(DUE)), others))
+    assert sorted(map(len, answers)) == [0, 1], answers
+    assert len(world.alerts()) == 1
+
+
+def test_observe_mode_takes_nothing_up(world):
+    responder, [user] = deferred(world, 7)
+    Table(world).next_hour()
+    assert names(world.responder(MODE="observe").invoke(DUE)) == []
+    assert user.key_works() and len(Table(world).due()) == 1
+
+
+def test_the_schedule_asks_every_minute():
+    resources = templates.translated()["Resources"].values()
+    rules = [it["Properties"] for it in resources if it["Type"] == "AWS::Events::Rule"]
+    [rule] = [it for it in rules if it["Targets"][0].get("Input") == '{"command": "due"}']
+    assert rule["ScheduleExpression"] == "rate(1 minute)"

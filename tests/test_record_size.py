@@ -1,0 +1,83 @@
+"""An item of the ledger holds 400 KB, whatever an attacker makes us write into it."""
+
+import json
+
+from .harness.ledger import Table
+from .harness.victims import User
+
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+LIMIT = 400_000
+
+
+def size(item):
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html"""
+    return len(json.dumps(item))
+
+
+
+
+
+def test_what_was_done_rolls_over_into_parts(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    responder.invoke(event)
+    table = Table(world)
+    [record] = table.items("record#")
+    line = json.dumps({"at": "2026-01-01T00:00:00Z", "action": "DeactivateAccessKey", "target": "x" * 900})
+    lines = {"L": [{"S": line}] * 380}
+    table.change(record, "SET applied = :lines", lines=lines)
+    assert size(table.item("record#")) > 0.9 * LIMIT
+    for _ in range(2):
+        world.iam.detach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+        [report] = responder.invoke(event)["reports"]
+        assert report["verdict"] == "Contained", report
+    record, part = sorted(table.items("record#"), key=lambda it: it["id"]["S"])
+    assert part["id"]["S"] == record["id"]["S"] + "#part#0" and part["applied"] == lines
+    applied = [json.loads(it["S"])["action"] for it in record["applied"]["L"]]
+    assert applied.count("AttachDenyAll") == 2 and size(record) < LIMIT / 4
+    assert record["parts"]["N"] == "1"
+
+
+def test_what_was_planned_and_seen_does_not_grow_without_bound(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    responder.invoke(event)
+    table = Table(world)
+    planned = [f"DeactivateAccessKey alice/AKIA{n:016}" for n in range(400)]
+    table.change(table.item("record#"), "SET planned = :planned", planned={"SS": planned})
+    table.change(table.item("lock#"), "SET seen = :seen", seen={"SS": [f"{n:016x}" for n in range(2_000)]})
+    world.iam.update_access_key(UserName="alice", AccessKeyId=user.keys[1]["AccessKeyId"], Status="Active")
+    [report] = responder.invoke(event)["reports"]
+    assert report["verdict"] == "Contained", report
+    assert len(table.item("record#")["planned"]["SS"]) == 400
+    assert len(table.item("lock#")["seen"]["SS"]) == 1
+
+
+def test_a_finding_is_kept_without_the_length_that_its_writer_gave_it(world):
+    world.deploy(MaxContainmentsPerHour="0,20")
+    user = User(world)
+    event = world.event(EXFILTRATION, user)
+    event["detail"]["title"] = "x" * 100_000
+    assert world.responder().invoke(event)["reports"][0]["verdict"] == "Deferred"
+    assert all(size(it) < 8_000 for it in Table(world).items())
+
+
+def test_at_most_150_wait_for_one_response(world):
+    """The others are due one by one."""
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    responder.invoke(event)
+    table = Table(world)
+    now = "99999999999999"
+    held = {"until": {"N": now}, "me": {"S": "another"}, "playbook": {"S": "compromised-credential"}, "id": {"S": user.id}}
+    table.change(table.item("lock#"), "SET lease_until = :until, holder = :me, playbook = :playbook, struck_id = :id", **held)
+    full = {"SS": [f"due#{n}" for n in range(150)]}
+    values = {name: held[name] for name in ("until", "me", "playbook")} | {"full": full}
+    table.change(table.item("record#"), "SET lease_until = :until, holder = :me, playbook = :playbook, waiting = :full", **values)
+    assert responder.invoke(event)["reports"][0]["verdict"] == "InProgress"
+    assert len(table.item("record#")["waiting"]["SS"]) == 150
+    [item] = [it for it in table.items("due#") if "due_bucket" in it]
+    assert int(item["due_at"]["N"]) < 2_000_000_000_000

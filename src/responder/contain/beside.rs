@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use aws_smithy_types::DateTime;
-use clients::iam::{assumed_roles, observe};
+use clients::iam::assumed_roles::{self, AssumedRoles};
+use clients::iam::observe;
 use clients::ledger::Opened;
 use domain::change::Change;
 use domain::containment::progress::Progress;
@@ -108,7 +109,14 @@ impl Beside<'_> {
             ));
         }
         match leads.unwrap_or_else(|_| Err(LATE.to_owned())) {
-            Ok(leads) => found.leads = leads,
+            Ok(AssumedRoles { leads, unread }) => {
+                found.leads = leads;
+                if unread > 0 {
+                    found
+                        .notes
+                        .push(format!("{unread} more roles trust the user: when they were used last was not read"));
+                }
+            }
             Err(why) => found.notes.push(format!("which roles the user may have assumed could not be read: {why}")),
         }
         found
@@ -131,10 +139,10 @@ impl Beside<'_> {
     }
 
     /// Roles that live on when their user is denied.
-    async fn leads(&self) -> Result<Vec<String>, String> {
+    async fn leads(&self) -> Result<AssumedRoles, String> {
         let is_about_behaviour = self.engine.playbook.has_adversary && self.engine.finding.source != Source::Drill;
         if self.identity.kind != IdentityKind::User || !is_about_behaviour {
-            return Ok(Vec::new());
+            return Ok(AssumedRoles::default());
         }
         let since =
             self.engine.finding.occurred_at.unwrap_or(DateTime::from_secs(self.engine.now.secs() - LONGEST_SESSION));

@@ -144,6 +144,8 @@ def tell(answer, reports):
             say(paint(cut(f"     {line}"), "grey"))
     for ignored in answer.get("ignored", []):
         say(f"   ignored: {ignored['reason']}")
+    for told in answer.get("told", []):
+        say(f"   told, not contained ({told['how']}, {told['outcome']}): {told['kind']} - {told['detail']}")
     for report in reports:
         tell_verdict(report["playbook"], report, "Contained")
         for line in [*report["open"], *report["notes"]]:

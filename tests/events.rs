@@ -5,8 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use aws_smithy_types::DateTime;
@@ -17,24 +18,13 @@ use domain::identity::{AccessKey, Contents, Identity, IdentityKind, Observed, Pr
 use domain::ids::{AccessKeyId, Parse, PrincipalName, UniqueId};
 use domain::settings::{Options, Responder, Settings};
 use domain::sources::{Decoded, decode};
+use domain::told::Told;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use support::files;
 
-fn settings(part: &'static str) -> Settings {
-    let settings = BTreeMap::from([
-        ("PART", part),
-        ("MODE", "enforce"),
-        ("EXTERNAL_ID", "an-external-id-of-the-tests"),
-        ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
-        ("AWS_REGION", "us-east-1"),
-        ("LEDGER_TABLE", "ledger"),
-        ("SIMULATION", "true"),
-        ("DRILL_ACCOUNT", "111122223333"),
-        ("TRUSTED_PRODUCTS", "product/aws/*,product/prowler/prowler,product/*/default"),
-        ("TRUSTED_CREATORS", "arn:aws:iam::*:role/Terraform"),
-        ("CUSTOM_ACTION_ARN", "arn:aws:securityhub:us-east-1:999988887777:action/custom/ContainIdentity"),
-    ]);
-    Settings::from_lookup(|name| settings.get(name).map(|it| (*it).to_owned())).unwrap()
+fn settings(part: &str) -> Settings {
+    support::settings(part, &[])
 }
 
 fn responder() -> Responder {
@@ -42,19 +32,6 @@ fn responder() -> Responder {
         Settings::Responder(it) => *it,
         other => unreachable!("{other:?}"),
     }
-}
-
-fn files(folder: &str) -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
-    // Beside the events lie what is made into some, and the script that makes them new.
-    paths.retain(|it| it.extension().is_some_and(|it| it == "json"));
-    paths.sort();
-    let read = |path: PathBuf| {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        (name, serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
-    };
-    paths.into_iter().map(read).collect()
 }
 
 /// The identity that the finding means, with two keys, three policies, two groups and an inline
@@ -113,20 +90,33 @@ fn response(finding: &Finding) -> Value {
     described
 }
 
+/// What people read, line by line.
+fn words(told: &Told) -> Value {
+    match told {
+        Told::Finding(it) => {
+            let alert = it.alert("iam-responder");
+            let text: Vec<_> = alert.text.lines().collect();
+            json!({"how": it.urgency.to_string(), "subject": alert.subject, "alert": text, "line": it.line()})
+        }
+        Told::Unreadable(it) => json!({"how": "unreadable", "alert": it.alert().text.lines().collect::<Vec<_>>()}),
+    }
+}
+
 #[test]
 fn every_sample_decodes_to_its_finding_playbook_and_plan() {
     let samples = files("events");
     assert!(samples.len() >= 12);
     for (name, payload) in samples {
         let part = if name.starts_with("command-restore") { "restorer" } else { "responder" };
-        let Decoded { command, findings, ignored, malformed } = decode(&payload, &settings(part));
+        let Decoded { command, findings, told, ignored, malformed } = decode(&payload, &settings(part));
         if command.is_some() {
             insta::assert_debug_snapshot!(name, command);
             continue;
         }
-        assert!(!findings.is_empty(), "{name} gave no finding: {ignored:?} {malformed:?}");
+        assert!(!(findings.is_empty() && told.is_empty()), "{name} gave no finding: {ignored:?} {malformed:?}");
         assert!(ignored.is_empty() && malformed.is_empty(), "{name}: {ignored:?} {malformed:?}");
-        let responses: Vec<_> = findings.iter().map(response).collect();
+        let told = told.iter().map(|it| json!({"told": words(it)}));
+        let responses: Vec<_> = findings.iter().map(response).chain(told).collect();
         insta::assert_json_snapshot!(name, responses);
     }
 }
@@ -283,7 +273,7 @@ proptest! {
         for part in ["responder", "restorer"] {
             let it = decode(&payload, &settings(part));
             prop_assert!(
-                it.command.is_some() || !it.findings.is_empty() || !it.ignored.is_empty() || !it.malformed.is_empty()
+                it.command.is_some() || !it.findings.is_empty() || !it.told.is_empty() || !it.ignored.is_empty() || !it.malformed.is_empty()
             );
         }
         let decoded = decode(&payload, &RESPONDER);

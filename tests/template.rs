@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -17,6 +19,7 @@ use domain::identity::{CredentialKind, IdentityKind};
 use domain::ids::{AccessKeyId, Parse, PrincipalName, Region};
 use domain::notice::Notice;
 use domain::settings::Settings;
+use domain::sources::decode;
 use quamina::Quamina;
 use serde_json::Value;
 
@@ -277,8 +280,8 @@ fn settings(part: &str) -> BTreeSet<String> {
         asked.borrow_mut().insert(name.to_owned());
         (name == "PART").then(|| part.to_owned())
     });
-    // AWS sets the region.
-    asked.into_inner().into_iter().filter(|it| it != "AWS_REGION").collect()
+    // Lambda sets the region and the function's name.
+    asked.into_inner().into_iter().filter(|it| !it.starts_with("AWS_")).collect()
 }
 
 #[test]
@@ -377,6 +380,45 @@ fn each_sample_matches_exactly_one_rule() {
     assert_eq!(matched.len(), patterns().len(), "a rule without a sample: {matched:?}");
 }
 
+/// Whatever the decoder makes something of, the rules let through: every GuardDuty type, known or not, in
+/// every shape in which it arrives.
+#[test]
+fn rules_let_through_what_is_decoded() {
+    let all = support::settings("responder", &[]);
+    let mut quamina = Quamina::new();
+    for (name, pattern) in patterns() {
+        quamina.add_pattern(name, &pattern).unwrap();
+    }
+    let new = ["Collection:IAMUser/New", "Collection:IAM/New", "Collection:S3/New", "AttackSequence:DynamoDB/New"];
+    let types = support::guardduty_types().into_iter().chain(new.map(str::to_owned));
+    let (mut let_through, mut kept_out) = (0, 0);
+    for kind in types {
+        for shape in support::Shape::ALL {
+            let event = support::event(&kind, 8.0, shape);
+            let decoded = decode(&event, &all);
+            let rules = quamina.matches_for_event(event.to_string().as_bytes()).unwrap();
+            if decoded.ignored.is_empty() {
+                assert_eq!(rules.len(), 1, "{kind} as {shape:?}");
+                let_through += 1;
+            } else if rules.is_empty() {
+                kept_out += 1;
+            }
+        }
+    }
+    assert!(let_through > 500 && kept_out > 80, "{let_through} {kept_out}");
+}
+
+/// The types of resources that a Security Hub finding may name somebody by.
+#[test]
+fn rules_let_through_every_resource_that_is_decoded() {
+    for kind in ["AwsIamAccessKey", "AWSIAMAccessKey", "AWS::IAM::AccessKey"] {
+        let mut event = support::sample("security-hub-guardduty-exfiltration-iam-user-anomalous-behavior");
+        event["detail"]["findings"][0]["Resources"][0]["Type"] = kind.into();
+        assert_eq!(decode(&event, &support::settings("responder", &[])).findings.len(), 1, "{kind}");
+        assert_eq!(matching(event.to_string().as_bytes()).len(), 1, "{kind}");
+    }
+}
+
 /// What a member account forwards, what the forwarding bus takes and what the account's own bus takes
 /// is the same.
 #[test]
@@ -428,7 +470,7 @@ fn rules_keep_out_what_they_can() {
         "security-hub-archived",
         "security-hub-v2-resolved",
         "security-hub-other-custom-action",
-        "guardduty-s3-finding-with-access-key",
+        "guardduty-runtime",
         "schedule-event",
         "health-scheduled-maintenance",
     ] {

@@ -10,6 +10,7 @@
 //! - `breaker#…`: the principals contained in one hour for one threat, in one account or in all.
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.
+//! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
 //! - `drill#last`: when the last drill passed.
 //!
 //! No secret is ever in it.
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::errors::failure;
 
 mod breaker;
+mod digest;
 mod due;
 mod identity;
 mod lease;

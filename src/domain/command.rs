@@ -17,6 +17,8 @@ pub enum Command {
     DropDeferred(DropDeferred),
     /// Hold a fire drill, unless the last one that passed is younger.
     Drill { if_older_than_days: f64 },
+    /// Send the digests that are due.
+    Digest,
 }
 
 /// An identity as a person names it.

@@ -146,6 +146,11 @@ pub enum Principal {
         id: Option<UniqueId>,
         session: Option<String>,
     },
+    /// A name without a word on whether a user or a role bears it. IAM tells: a name that both bear, or
+    /// nobody, leads to nobody.
+    UserOrRole {
+        name: PrincipalName,
+    },
     /// Only a long-term access key is known; IAM tells its owner.
     KeyOwner,
     Root,
@@ -159,7 +164,7 @@ impl Principal {
     pub fn unique_id(&self) -> Option<&UniqueId> {
         match self {
             Self::User { id, .. } | Self::Role { id, .. } => id.as_ref(),
-            Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
+            Self::UserOrRole { .. } | Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
         }
     }
 
@@ -174,6 +179,7 @@ impl Principal {
         match self {
             Self::User { name, id } => format!("user/{}", text(name, id)),
             Self::Role { name, id, .. } => format!("role/{}", text(name, id)),
+            Self::UserOrRole { name } => format!("user-or-role/{name}"),
             Self::KeyOwner => "key".to_owned(),
             Self::Root => "root".to_owned(),
             Self::NotContainable { .. } => "-".to_owned(),
@@ -230,6 +236,11 @@ impl Finding {
     /// From what `kept` made. Valid, or not read at all.
     pub fn from_kept(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    /// The access key, or nothing.
+    pub fn access_key_text(&self) -> &str {
+        self.access_key.as_ref().map_or("", AccessKeyId::as_str)
     }
 }
 

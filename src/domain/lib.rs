@@ -23,4 +23,5 @@ pub mod settings;
 pub mod sources;
 pub mod suspects;
 pub mod text;
+pub mod told;
 pub mod verdict;

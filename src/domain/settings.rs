@@ -16,7 +16,7 @@ mod values;
 pub use driller::Driller;
 pub use responder::{Eligibility, Notices, Options, Responder};
 pub use restorer::Restorer;
-pub use values::{IdentityPattern, Mode, Part, Pattern, Secret};
+pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 
 use reader::{Reader, arn, external_id, nowhere, parsed, table, url};
 
@@ -88,13 +88,19 @@ impl Common {
     }
 }
 
+/// Where the users of drills are, and nobody else.
+pub const DRILL_PATH: &str = "/iam-responder-drill/";
+
 /// What no function of ours ever touches: our own roles, and accounts outside of the list.
 #[derive(Debug, Clone)]
 pub struct Untouchable {
     pub responder_role_arn: String,
     pub restorer_role_arn: Option<String>,
     /// The names of the roles that our functions take in member accounts.
-    pub member_role_names: [String; 3],
+    pub member_role_names: [String; 2],
+    pub drill_role_name: String,
+    /// The only account in which the drill's role is ours.
+    pub drill_account: Option<AccountId>,
     /// Where not empty, nothing outside of these is touched.
     pub member_accounts: Vec<AccountId>,
 }
@@ -104,18 +110,34 @@ impl Untouchable {
         Self {
             responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
             restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
-            member_role_names: [reader::remediation_role(read), reader::restore_role(read), reader::drill_role(read)],
+            member_role_names: [reader::remediation_role(read), reader::restore_role(read)],
+            drill_role_name: reader::drill_role(read),
+            drill_account: read.optional("DRILL_ACCOUNT", parsed),
             member_accounts: read.list("MEMBER_ACCOUNTS", parsed),
         }
     }
 
-    /// Whether it is a role that this software acts as: never a target, and what it does is no news.
+    /// Whether it is a role that this software acts as, which is never a target. By the whole ARN: a role of
+    /// that name under a path is anybody's. That it is so by name in every account takes nothing away: an
+    /// identity is only ever asked about after our role of that name was assumed in its account.
     pub fn is_own_role(&self, arn: &str) -> bool {
         let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref()];
-        let name = Arn::parse(arn).and_then(|it| it.kind_and_name());
-        let is_members = |own: &String| name.is_some_and(|(kind, name)| kind == "role" && name == own);
-        home.into_iter().flatten().any(|it| it == arn) || self.member_role_names.iter().any(is_members)
+        home.into_iter().flatten().any(|it| it == arn)
+            || self.member_role_names.iter().any(|name| is_role(arn, name))
+            || self.is_drill_role(arn)
     }
+
+    pub fn is_drill_role(&self, arn: &str) -> bool {
+        let account = Arn::parse(arn).map(|it| it.account);
+        is_role(arn, &self.drill_role_name)
+            && account.is_some()
+            && account == self.drill_account.as_ref().map(AccountId::as_str)
+    }
+}
+
+/// The role of that name without a path, in whichever account.
+fn is_role(arn: &str, name: &str) -> bool {
+    Arn::parse(arn).is_some_and(|it| it.service == "iam" && it.resource.strip_prefix("role/") == Some(name))
 }
 
 #[cfg(test)]
@@ -198,6 +220,25 @@ pub(crate) mod tests {
         assert!(!error.to_string().contains("s3cret"), "{error}");
         let config = config(&[("EXTERNAL_ID", "s3cret")]).unwrap();
         assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn roles_are_ours_by_their_whole_arn() {
+        let settings = config(&[("DRILL_ACCOUNT", "111122223333")]).unwrap();
+        let is_own = |arn: &str| settings.untouchable.is_own_role(arn);
+        assert!(is_own("arn:aws:iam::111122223333:role/SecurityRemediationRole"));
+        assert!(is_own("arn:aws:iam::111122223333:role/SecurityDrillRole"));
+        for other in [
+            "arn:aws:iam::444455556666:role/SecurityDrillRole",
+            "arn:aws:iam::111122223333:role/team/SecurityDrillRole",
+            "arn:aws:iam::111122223333:role/team/SecurityRemediationRole",
+            "arn:aws:iam::111122223333:user/SecurityRestoreRole",
+            "arn:aws:sts::111122223333:role/SecurityRestoreRole",
+            "arn:aws:iam::111122223333:role/team/iam-responder",
+        ] {
+            assert!(!is_own(other), "{other}");
+        }
+        assert!(!config(&[]).unwrap().untouchable.is_own_role("arn:aws:iam::111122223333:role/SecurityDrillRole"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! An invocation's payload, whatever its shape, into findings.
 //!
-//! Three outcomes and no fourth: findings, ignored *with a reason*, malformed *with the JSON
-//! path*. One event may hold several findings, each judged alone, so that all three can come from
-//! one payload. The payload is read leniently (AWS's own samples have missing fields and odd
+//! Four outcomes and no fifth: findings to respond to, findings to *tell* a person of, ignored *with a
+//! reason*, malformed *with the JSON path*. One event may hold several findings, each judged alone, so that
+//! all of them can come from one payload. Malformed is told as well, when its source is one that we trust.
+//! The payload is read leniently (AWS's own samples have missing fields and odd
 //! times), but every field that an action will use must be present and valid.
 //!
 //! Does no IO and decides nothing by a title, which attackers can write.
@@ -13,19 +14,24 @@ use crate::command::Command;
 use crate::finding::Finding;
 use crate::settings::{Responder, Settings};
 use crate::text;
+use crate::told::{Told, ToldFinding};
 
 pub use security_hub::SIMULATION_TITLE;
 
 mod cloudtrail;
 mod command;
+mod controls;
 pub mod drill;
 mod eligibility;
 mod guardduty;
+pub mod guardduty_types;
 mod health;
 mod identity;
 mod node;
 mod ocsf;
+mod resource;
 mod security_hub;
+mod unreadable;
 
 use node::Node;
 
@@ -35,6 +41,8 @@ pub struct Decoded {
     /// What a person asked for, beside a containment: then there is nothing else.
     pub command: Option<Command>,
     pub findings: Vec<Finding>,
+    /// What people are told of and nobody is contained for.
+    pub told: Vec<Told>,
     /// Why what is well-formed but not ours was left alone.
     pub ignored: Vec<String>,
     pub malformed: Vec<DecodeError>,
@@ -54,6 +62,7 @@ pub struct DecodeError {
 /// What became of one of an event's findings.
 enum Judged {
     Finding(Box<Finding>),
+    Told(Box<ToldFinding>),
     Command(Command),
     Ignored(String),
 }
@@ -69,6 +78,10 @@ impl From<Finding> for Judged {
         Self::Finding(Box::new(finding))
     }
 }
+
+/// How much of a list is read. AWS sends one finding in most events and 20 at most; a list of thousands is
+/// no list of theirs, and would take many times its size in memory.
+const MAX_ITEMS: usize = 1_000;
 
 /// Takes the whole event; its `detail` is known to be an object.
 type Shape = fn(&Node, &Responder) -> Vec<Result<Judged, DecodeError>>;
@@ -98,12 +111,21 @@ pub fn decode(payload: &Value, settings: &Settings) -> Decoded {
     for it in judged {
         match it {
             Ok(Judged::Finding(finding)) => decoded.findings.push(*finding),
+            Ok(Judged::Told(told)) => decoded.told.push(Told::Finding(told)),
             Ok(Judged::Command(command)) => decoded.command = Some(command),
             Ok(Judged::Ignored(reason)) => decoded.ignored.push(reason),
             Err(error) => decoded.malformed.push(DecodeError { event: event.clone(), ..error }),
         }
     }
+    if let Some(unreadable) = unreadable::told(&root, &decoded.malformed) {
+        decoded.told.push(Told::Unreadable(unreadable));
+    }
     decoded
+}
+
+/// Whether events of this source are AWS's word, which nobody else can send on a bus.
+fn is_trusted(source: &str) -> bool {
+    source.starts_with("aws.") && SHAPES.iter().any(|(it, ..)| *it == source)
 }
 
 fn judge(root: &Node, settings: &Settings) -> Result<Vec<Result<Judged, DecodeError>>, DecodeError> {

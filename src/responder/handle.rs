@@ -19,12 +19,16 @@ use crate::invocation::{Call, Context, Error};
 use crate::restore::restore;
 use crate::status::status;
 use crate::suspects;
+use crate::tell;
 
 /// The response of one invocation.
 #[derive(Debug, Default, Serialize)]
 pub struct Response {
     pub reports: Vec<Report>,
     pub ignored: Vec<Ignored>,
+    /// What people are told of and nobody is contained for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<tell::Entry>,
     /// Only in the answer to the command `restore`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<domain::restoration::report::Report>,
@@ -87,6 +91,9 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
                 Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
             }
         }
+        (Command::Digest, Settings::Responder(settings)) => {
+            finished(Response::default(), tell::send_due_digests(&context.aws, settings, call).await)
+        }
         (Command::Status(subject), Settings::Responder(_) | Settings::Restorer(_)) => {
             match status(&context.aws, settings, subject, call).await {
                 Ok(status) => Ok(Response { status: Some(status), ..Response::default() }),
@@ -130,14 +137,18 @@ async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call
         }
         ended
     };
-    let ended = futures_util::future::join_all(by_identity.into_values().map(one_identity)).await;
+    let contained = futures_util::future::join_all(by_identity.into_values().map(one_identity));
+    let (ended, (told, untold)) = tokio::join!(contained, tell::tell(&context.aws, settings, &decoded.told, call));
+    response.told = told;
     for (report, failures) in ended.into_iter().flatten() {
         response.reports.push(report);
         failed.extend(failures);
     }
+    let is_malformed_alone = response.reports.is_empty() && untold.is_empty();
+    failed.extend(untold);
     if !decoded.malformed.is_empty() {
         failed.extend(decoded.malformed.iter().map(ToString::to_string));
-        if response.reports.is_empty() {
+        if is_malformed_alone {
             return Err(Error::Malformed(decoded.malformed));
         }
     }

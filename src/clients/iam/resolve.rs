@@ -65,6 +65,7 @@ pub async fn resolve(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Un
         Principal::User { name: None, id: Some(id) } => user_by_id(iam, id).await,
         Principal::Role { name: Some(name), .. } => role(iam, name).await,
         Principal::Role { name: None, id: Some(id), .. } => role_by_id(iam, id).await,
+        Principal::UserOrRole { name } => user_or_role(iam, claimed, name).await,
         Principal::KeyOwner => key_owner(iam, claimed).await,
         Principal::User { name: None, id: None } | Principal::Role { name: None, id: None, .. } => {
             Err(Unresolved::Refused("the finding gives no name to look for".to_owned()))
@@ -107,14 +108,46 @@ fn refuse_foreign_key(claimed: Claimed<'_>, found: &Resolved) -> Result<(), Unre
     let Some(key) = claimed.access_key.filter(|it| it.is_long_term()) else {
         return Ok(());
     };
+    if claimed.principal.unique_id().is_some() {
+        return Ok(());
+    }
     match &found.observed.keys {
-        Ok(keys) if claimed.principal.unique_id().is_none() && !keys.iter().any(|it| it.id == *key) => {
-            Err(Unresolved::Refused(format!(
-                "access key {key} does not belong to user `{}`: cannot confirm the finding's user",
+        // Not known is not "it is his": the next try may be able to read them.
+        Err(unreadable) => Err(Unresolved::Failed(Failure {
+            code: "KeysUnreadable".to_owned(),
+            message: format!(
+                "{unreadable}: cannot tell whether access key {key} belongs to user `{}` or to a namesake",
                 found.identity.name
-            )))
+            ),
+            retryable: true,
+        })),
+        Ok(keys) if !keys.iter().any(|it| it.id == *key) => Err(Unresolved::Refused(format!(
+            "access key {key} does not belong to user `{}`: cannot confirm the finding's user",
+            found.identity.name
+        ))),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// A user and a role may bear the same name. Only one that is alone in bearing it can be meant; whether it
+/// agrees with what else is known is asked like of everybody.
+async fn user_or_role(iam: &IamRead, claimed: Claimed<'_>, name: &PrincipalName) -> Result<Resolved, Unresolved> {
+    let (user, role) = tokio::join!(read_user(iam, name, claimed.is_new), role(iam, name));
+    let role = match role {
+        Ok(it) => Some(it),
+        Err(Unresolved::Refused(_)) => None,
+        Err(failed @ Unresolved::Failed(_)) => return Err(failed),
+    };
+    match (user?, role) {
+        (Some(user), Some(role)) => Err(Unresolved::Refused(format!(
+            "the finding names `{name}` and not whether it is a user or a role, and both exist: `{}` ({}) and `{}` ({})",
+            user.identity.arn, user.identity.id, role.identity.arn, role.identity.id
+        ))),
+        (Some(user), None) => Ok(user),
+        (None, Some(role)) => Ok(role),
+        (None, None) => {
+            Err(Unresolved::Refused(format!("there is no user and no role `{name}` in account {}", claimed.account)))
         }
-        _ => Ok(()),
     }
 }
 

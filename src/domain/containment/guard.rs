@@ -23,7 +23,7 @@ pub fn refuse_target(settings: &Responder, finding: &Finding) -> Option<String> 
                 root_access_key::STEPS.iter().enumerate().map(|(n, it)| format!("{}. {it}", n + 1)).collect();
             Some(format!("no IAM edit holds the root user back; a person must: {}", steps.join("; ")))
         }
-        Principal::User { .. } | Principal::Role { .. } | Principal::KeyOwner => None,
+        Principal::User { .. } | Principal::Role { .. } | Principal::UserOrRole { .. } | Principal::KeyOwner => None,
     }
 }
 
@@ -88,8 +88,7 @@ fn refuse_namesake(finding: &Finding, identity: &Identity) -> Option<String> {
     }
 }
 
-/// Where the users of drills are, and nobody else.
-pub const DRILL_PATH: &str = "/iam-responder-drill/";
+pub use crate::settings::DRILL_PATH;
 
 /// How long a finding that describes a state, and no behaviour, stays answered by a restore. A person
 /// who means it for good suppresses the finding or protects the principal.

@@ -240,6 +240,7 @@ fn who(finding: &Finding, identity: Option<&Identity>) -> String {
         (None, Principal::User { name: Some(name), .. }) => format!("user {name} in account {account}"),
         (None, Principal::User { id: Some(id), .. }) => format!("user {id} in account {account}"),
         (None, Principal::Role { name: Some(name), .. }) => format!("role {name} in account {account}"),
+        (None, Principal::UserOrRole { name }) => format!("user or role {name} in account {account}"),
         (None, Principal::Root) => format!("the root user of account {account}"),
         (None, _) => match &finding.access_key {
             Some(key) => format!("the holder of {key} in account {account}"),

@@ -105,6 +105,7 @@ fn principal(finding: &Finding, identity: Option<&Identity>) -> Value {
     match &finding.principal {
         Principal::User { name, id } => json!({"type": "user", "name": name, "id": id}),
         Principal::Role { name, id, .. } => json!({"type": "role", "name": name, "id": id}),
+        Principal::UserOrRole { name } => json!({"type": "unknown", "name": name, "id": null}),
         Principal::KeyOwner => json!({"type": "unknown", "name": null, "id": null}),
         Principal::Root => json!({"type": "root", "name": "root", "id": null}),
         Principal::NotContainable { .. } => json!({"type": "not-containable", "name": null, "id": null}),

@@ -1,9 +1,10 @@
 //! Reads variables, one parser for each kind of setting. Every problem is kept, with the variable's
 //! name.
 
-use super::values::{Mode, Pattern};
+use super::values::{FindingResponse, Mode, Pattern};
 use crate::finding::Threat;
 use crate::ids::{Arn, Parse, PrincipalName, Region};
+use crate::told::Answer;
 
 pub(super) struct Reader<'a> {
     pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
@@ -161,6 +162,25 @@ pub(super) fn generator(text: &str) -> Result<(Pattern, Threat), String> {
         return Err("expected a generator ID before the `=`".to_owned());
     }
     Ok((Pattern(pattern.to_owned()), threat))
+}
+
+/// `S3=contain@7`: a family or a type, what is done, and from which severity on.
+pub(super) fn finding_response(text: &str) -> Result<FindingResponse, String> {
+    let (of, rest) = text.split_once('=').ok_or("expected `<family or type>=<answer>`")?;
+    let (answer, from) = rest.split_once('@').unwrap_or((rest, "0"));
+    let answer = match answer {
+        "contain" => Answer::Contain,
+        "alert" => Answer::Alert,
+        "digest" => Answer::Digest,
+        "count" => Answer::Count,
+        _ => return Err("expected `contain`, `alert`, `digest` or `count`".to_owned()),
+    };
+    let is_family = !of.is_empty() && of.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_type = of.split_once(':').is_some_and(|(_, rest)| rest.contains('/'));
+    if !is_family && !is_type {
+        return Err("expected a family such as `S3`, or a type such as `Discovery:S3/TorIPCaller`".to_owned());
+    }
+    Ok(FindingResponse { of: of.to_owned(), answer, from: severity(from)? })
 }
 
 pub(super) fn playbook_mode(text: &str) -> Result<(&'static str, Mode), String> {

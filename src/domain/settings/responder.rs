@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::reader::{
-    Reader, arn, document, flag, generator, limits, parsed, playbook_mode, product, remediation_role, seconds, severity,
+    Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role,
+    seconds, severity,
 };
-use super::{Common, IdentityPattern, Mode, Pattern, Untouchable};
+use super::{Common, FindingResponse, IdentityPattern, Mode, Pattern, Untouchable};
 use crate::finding::Threat;
 use crate::ids::AccountId;
 
@@ -26,12 +27,16 @@ pub struct Responder {
     /// Distinct principals that may be contained automatically in an hour: in one account, in all.
     pub max_containments: (u32, u32),
     pub notices: Notices,
+    /// Whom to send commands to.
+    pub function_name: String,
 }
 
 /// Which events count.
 #[derive(Debug, Clone)]
 pub struct Eligibility {
     pub min_severity: f64,
+    /// What the operator says of GuardDuty's types and families, on top of the defaults.
+    pub finding_responses: Vec<FindingResponse>,
     pub simulation: bool,
     /// Where drills are held; absent where there are none.
     pub drill_account: Option<AccountId>,
@@ -79,6 +84,10 @@ impl Responder {
                 quarantine_roles: read.optional("QUARANTINE_ROLES", flag).unwrap_or(false),
             },
             max_containments: read.optional("MAX_CONTAINMENTS_PER_HOUR", limits).unwrap_or((5, 20)),
+            // Lambda sets it; elsewhere it is the README's.
+            function_name: read
+                .optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.to_owned()))
+                .unwrap_or_else(|| "$FUNCTION".to_owned()),
             notices: Notices {
                 response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),
                 ops_items: read.optional("OPS_ITEMS", flag).unwrap_or(true),
@@ -99,6 +108,7 @@ impl Eligibility {
         generator_threats.extend(DEFAULT_GENERATORS.split(',').filter_map(|it| generator(it).ok()));
         Self {
             min_severity: read.optional("MIN_SEVERITY", severity).unwrap_or(7.0),
+            finding_responses: read.list("FINDING_RESPONSES", finding_response),
             simulation: read.optional("SIMULATION", flag).unwrap_or(false),
             drill_account: read.optional("DRILL_ACCOUNT", parsed),
             trusted_creators: read.list("TRUSTED_CREATORS", IdentityPattern::parse),

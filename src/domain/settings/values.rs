@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::ids::{AccountId, Arn, Parse, UniqueId};
+use crate::told::Answer;
 
 /// What the responder may do. Absent means [`Mode::Observe`]: nothing is changed until the
 /// operator says so.
@@ -69,6 +70,14 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[hidden]")
     }
+}
+
+/// What is done about a GuardDuty type, or about a family such as `S3`, from a severity on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindingResponse {
+    pub of: String,
+    pub answer: Answer,
+    pub from: f64,
 }
 
 /// Text in which `*` stands for any characters.

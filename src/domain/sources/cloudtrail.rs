@@ -6,8 +6,9 @@ use super::node::Node;
 use super::{DecodeError, Judged};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccountId, Arn, Parse, Partition, PrincipalName, Region, UniqueId};
-use crate::settings::Responder;
+use crate::settings::{DRILL_PATH, Responder};
 use crate::text;
+use crate::told::{Digest, ToldFinding, Urgency};
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
     vec![one(&event.get("detail"), settings)]
@@ -42,8 +43,11 @@ fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     if let Some(reason) = creator.as_deref().and_then(|arn| eligibility::ignored_creator(arn, settings)) {
         return Ok(Judged::Ignored(reason));
     }
+    let is_drills = creator.as_deref().is_some_and(|it| settings.untouchable.is_drill_role(it))
+        && settings.eligibility.drill_account.as_ref() == Some(&account)
+        && arn.resource.strip_prefix("user").is_some_and(|it| it.starts_with(DRILL_PATH));
     let region: Region = detail.get("awsRegion").require()?;
-    Ok(Judged::from(Finding {
+    let finding = Finding {
         id: detail.get("eventID").required()?.to_owned(),
         source: Source::CloudTrail,
         threat: Threat::UnauthorizedUser,
@@ -58,7 +62,13 @@ fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
         occurred_at: detail.get("eventTime").time(),
         creator: Some(creator.unwrap_or_else(|| "unknown".to_owned())),
         security_hub: None,
-    }))
+    };
+    if is_drills {
+        let why = "the drill's role made it, under the drill's path: a drill is held about once a week".to_owned();
+        let urgency = Urgency::Digest(Digest::Daily);
+        return Ok(Judged::Told(Box::new(ToldFinding { finding, urgency, says: "A user of a drill", why })));
+    }
+    Ok(Judged::from(finding))
 }
 
 /// Of a session, the role or user behind it: the session's own ARN drops the role's path and ends

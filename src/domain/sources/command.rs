@@ -10,7 +10,7 @@ use super::node::Node;
 use super::{DecodeError, Judged};
 use crate::command::{CloseSuspect, Command, DropDeferred, Restore, Subject};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
-use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region};
+use crate::ids::{AccessKeyId, AccountId, Partition, Region};
 use crate::settings::Settings;
 use crate::text;
 
@@ -26,6 +26,10 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
         ("contain", Settings::Responder(_)) => contain(root, home),
         ("restore", Settings::Restorer(_)) => restore(root, home),
         ("drill", Settings::Driller(_)) => drill(root),
+        ("digest", Settings::Responder(_)) => {
+            only(root, &["command"])?;
+            Ok(Judged::Command(Command::Digest))
+        }
         ("status", Settings::Responder(_) | Settings::Restorer(_)) => {
             only(root, STATUS_FIELDS)?;
             Ok(Judged::Command(Command::Status(subject(root, home)?)))
@@ -122,14 +126,14 @@ fn contain(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
     let account: AccountId = root.get("account").require()?;
     let access_key = root.get("access_key").parse::<AccessKeyId>()?;
     let (user, user_id) = name_or_id(&root.get("user"))?;
-    let role = root.get("role").parse::<PrincipalName>()?;
+    let (role, role_id) = name_or_id(&root.get("role"))?;
     let names_user = user.is_some() || user_id.is_some();
-    let principal = match (names_user, role) {
-        (true, None) => Principal::User { name: user, id: user_id },
-        (false, Some(role)) => Principal::Role { name: Some(role), id: None, session: None },
-        (true, Some(_)) => return Err(root.get("role").malformed("either `user` or `role`")),
-        (false, None) if access_key.as_ref().is_some_and(AccessKeyId::is_long_term) => Principal::KeyOwner,
-        (false, None) => return Err(root.get("user").malformed("`user`, `role` or a long-term `access_key`")),
+    let principal = match (names_user, role.is_some() || role_id.is_some()) {
+        (true, false) => Principal::User { name: user, id: user_id },
+        (false, true) => Principal::Role { name: role, id: role_id, session: None },
+        (true, true) => return Err(root.get("role").malformed("either `user` or `role`")),
+        (false, false) if access_key.as_ref().is_some_and(AccessKeyId::is_long_term) => Principal::KeyOwner,
+        (false, false) => return Err(root.get("user").malformed("`user`, `role` or a long-term `access_key`")),
     };
     let region = root.get("region").parse::<Region>()?.unwrap_or_else(|| home.clone());
     let reason = root.get("reason").optional()?.unwrap_or("no reason given");

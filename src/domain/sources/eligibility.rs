@@ -23,7 +23,7 @@ impl Standing {
             () if self.is_sample => Some("it is a sample finding".to_owned()),
             () if self.is_ours => Some("this responder updated the finding last".to_owned()),
             () if self.not_open.is_some() => self.not_open,
-            () if self.has_passed => Some("its compliance status is `PASSED`".to_owned()),
+            () if self.has_passed => Some("its control did not fail".to_owned()),
             () => None,
         }
     }
@@ -35,17 +35,25 @@ pub(super) fn ignored_product(name: &str, settings: &Eligibility) -> Option<Stri
     (!is_trusted).then(|| format!("its product `{}` is not in TRUSTED_PRODUCTS", text::line(name, 120)))
 }
 
-/// `words`: the severity as the source writes it.
-pub(super) fn ignored_severity(severity: Severity, words: &str, settings: &Eligibility) -> Option<String> {
+/// Findings that describe a state. `words`: the severity as the source writes it. The controls that playbooks
+/// name are switched by PLAYBOOK_MODES and not by their severity, which is MEDIUM for IAM.8 and IAM.22; one
+/// without any severity asks for nothing.
+pub(super) fn ignored_state(
+    severity: Severity,
+    words: &str,
+    is_control: bool,
+    settings: &Eligibility,
+) -> Option<String> {
     let min = settings.min_severity;
-    (severity.0 < min).then(|| format!("severity {words} is below MIN_SEVERITY {min}"))
+    match () {
+        () if is_control && severity.0 <= 0.0 => Some(format!("severity {words} asks for nothing")),
+        () if !is_control && severity.0 < min => Some(format!("severity {words} is below MIN_SEVERITY {min}")),
+        () => None,
+    }
 }
 
-/// Whoever did what the event tells of: our own acts are no news, and some may do it.
+/// Whoever created a user: the operator says who may.
 pub(super) fn ignored_creator(arn: &str, settings: &Responder) -> Option<String> {
-    if settings.untouchable.is_own_role(arn) {
-        return Some("the user was created by this responder".to_owned());
-    }
     let is_trusted = settings.eligibility.trusted_creators.iter().any(|it| it.matches(arn));
     is_trusted.then(|| format!("its creator `{}` is in TRUSTED_CREATORS", text::line(arn, 200)))
 }

@@ -1,16 +1,21 @@
 //! GuardDuty findings, from the bus (camelCase), from its API (PascalCase) and simulated.
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-format.html>
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::eligibility::{self, Standing};
-use super::identity::{Claim, principal};
+use super::eligibility::Standing;
+use super::guardduty_types::{self, GuardDutyType, Says};
+use super::identity::{Claim, Issuer, Key, Named, named};
 use super::node::Node;
-use super::{DecodeError, Judged};
+use super::resource::Identity;
+use super::{DecodeError, Judged, MAX_ITEMS};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
-use crate::ids::{AccessKeyId, AccountId, Arn, Parse, Partition, Region};
-use crate::settings::Responder;
+use crate::ids::{AccountId, Arn, Parse, Partition, Region};
+use crate::settings::{Eligibility, Responder};
 use crate::text;
+use crate::told::{Answer, ToldFinding};
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
     one(&event.get("detail"), settings, Source::GuardDuty).unwrap_or_else(|error| vec![Err(error)])
@@ -27,83 +32,99 @@ pub(super) fn decode_simulation(event: &Node, settings: &Responder) -> Vec<Resul
 type Findings = Result<Vec<Result<Judged, DecodeError>>, DecodeError>;
 
 fn one(detail: &Node, settings: &Responder, source: Source) -> Findings {
-    let kind = detail.get("type").required()?;
+    let kind_node = detail.get("type");
+    let kind = GuardDutyType::parse(kind_node.required()?)
+        .ok_or_else(|| kind_node.malformed("a finding type such as `Discovery:IAMUser/AnomalousBehavior`"))?;
     let ignored = |reason: String| Ok(vec![Ok(Judged::Ignored(reason))]);
     let service = detail.get("service");
     let standing = Standing {
-        is_sample: is_sample(&service, detail.get("title").text()),
-        not_open: service.get("archived").is_true().then(|| "the finding is archived".to_owned()),
+        is_sample: is_sample(&service, detail.get("title").text())
+            || is_generated(&detail.at("resource.accessKeyDetails.accessKeyId")),
+        not_open: service.get("archived").flag()?.then(|| "the finding is archived".to_owned()),
         ..Standing::default()
     };
     if let Some(reason) = standing.why_ignored() {
         return ignored(reason);
     }
-    if !concerns_credentials(kind) {
-        return ignored(format!("the GuardDuty type `{}` is not about IAM credentials", text::line(kind, 120)));
+    let resource = detail.get("resource");
+    let details = resource.get("accessKeyDetails");
+    let says = kind.says(details.is_present());
+    if says == Says::Nothing {
+        return ignored(not_about_credentials(&kind));
+    }
+    if !resource.value().is_some_and(Value::is_object) {
+        return Err(resource.malformed("an object"));
     }
     let severity = detail.get("severity").number().ok_or_else(|| detail.get("severity").malformed("a number"))?;
-    if let Some(reason) =
-        eligibility::ignored_severity(Severity(severity), &severity.to_string(), &settings.eligibility)
-    {
-        return ignored(reason);
-    }
-    let finding = |account, principal, access_key| -> Result<Judged, DecodeError> {
+    let finding = |it: Identity| -> Result<Judged, DecodeError> {
         let region: Region = detail.get("region").require()?;
-        Ok(Judged::from(Finding {
+        let finding = Finding {
             id: detail.get("arn").optional()?.map_or_else(|| detail.get("id").required(), Ok)?.to_owned(),
             source,
-            threat: threat(&principal),
+            threat: threat(&it.principal),
             severity: Severity(severity),
-            account,
+            account: it.account,
             partition: partition(detail, &region)?,
             region,
-            principal,
-            access_key,
-            kind: kind.to_owned(),
-            title: detail.get("title").text().unwrap_or(kind).to_owned(),
+            principal: it.principal,
+            access_key: it.access_key,
+            kind: kind.to_string(),
+            title: detail.get("title").text().unwrap_or(kind_node.text().unwrap_or_default()).to_owned(),
             occurred_at: service.get("eventLastSeen").time().or_else(|| detail.get("updatedAt").time()),
             creator: None,
             security_hub: None,
-        }))
+        };
+        Ok(judge(&kind, says, finding, &settings.eligibility))
     };
     let account: AccountId = detail.get("accountId").require()?;
-    if is_attack_sequence(kind) {
-        let actors = sequence_actors(&service.at("detection.sequence"), &account)?;
-        return Ok(actors.into_iter().map(|it| finding(it.account, it.principal, it.access_key)).collect());
+    let sequence = service.at("detection.sequence");
+    if is_attack_sequence(&kind) && (sequence.get("actors").is_present() || !details.is_present()) {
+        let actors = sequence_actors(&sequence, &account)?;
+        return Ok(actors.into_iter().map(|it| finding(it?)).collect());
     }
-    let details = detail.at("resource.accessKeyDetails");
+    if !details.is_present() && !matches!(kind.family.as_str(), "IAMUser" | "IAM") {
+        let nobody = Principal::NotContainable { reason: "the finding names no IAM identity that acted".to_owned() };
+        // What was changed for nobody in particular is told of all the same.
+        return match says {
+            Says::Configuration => Ok(vec![finding(Identity { account, principal: nobody, access_key: None })]),
+            _ => ignored(format!("{}: the finding names no IAM identity that acted", not_about_credentials(&kind))),
+        };
+    }
     if !details.is_present() {
         return Err(details.malformed("an object"));
     }
-    let access_key = details.get("accessKeyId").parse()?;
-    let principal = principal(&Claim {
+    let Named { principal, access_key } = named(&Claim {
         kind: details.get("userType"),
         name: details.get("userName"),
         principal_id: details.get("principalId"),
-        access_key: access_key.clone(),
+        access_key: Key::of(&details.get("accessKeyId")),
+        issuer: Issuer { node: details.at("sessionContext.sessionIssuer"), owner: account.clone() },
     })?;
-    Ok(vec![finding(account, principal, access_key)])
+    Ok(vec![finding(Identity { account, principal, access_key })])
 }
 
-/// `UnauthorizedAccess:IAMUser/TorIPCaller`, and the attack sequences; types about buckets and
-/// instances carry an access key too, but their remedy lies there. Types that AWS adds later keep
-/// the form, so that it is matched and not a list.
-/// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-format.html>
-pub(super) fn concerns_credentials(kind: &str) -> bool {
-    let resource = kind.split_once(':').and_then(|(_, rest)| rest.split('/').next());
-    is_attack_sequence(kind) || matches!(resource, Some("IAMUser" | "IAM"))
+/// What is done about a finding of a type, whichever service brought it.
+pub(super) fn judge(kind: &GuardDutyType, says: Says, finding: Finding, settings: &Eligibility) -> Judged {
+    let (answer, why) = guardduty_types::answer(kind, finding.severity, says, settings);
+    match (answer, answer.urgency()) {
+        (Answer::Contain, _) => Judged::from(finding),
+        (_, Some(urgency)) => Judged::Told(Box::new(ToldFinding { finding, urgency, says: says.words(), why })),
+        (_, None) => Judged::Ignored(format!("`{}` is only counted: {why}", text::line(&finding.kind, 120))),
+    }
 }
 
-pub(super) fn is_attack_sequence(kind: &str) -> bool {
-    kind.starts_with("AttackSequence:")
+pub(super) fn not_about_credentials(kind: &GuardDutyType) -> String {
+    format!("the GuardDuty type `{}` is not about IAM credentials", text::line(&kind.to_string(), 120))
+}
+
+pub(super) fn is_attack_sequence(kind: &GuardDutyType) -> bool {
+    kind.purpose == "AttackSequence"
 }
 
 pub(super) fn threat(principal: &Principal) -> Threat {
     match principal {
         Principal::Root => Threat::RootAccessKey,
-        Principal::User { .. } | Principal::Role { .. } | Principal::KeyOwner | Principal::NotContainable { .. } => {
-            Threat::CompromisedCredential
-        }
+        _ => Threat::CompromisedCredential,
     }
 }
 
@@ -114,6 +135,11 @@ pub(super) fn is_sample(service: &Node, title: Option<&str>) -> bool {
     info.get("sample").is_true()
         || info.get("value").text().is_some_and(says_sample)
         || title.is_some_and(|it| it.starts_with("[SAMPLE]"))
+}
+
+/// What samples have in the place of a key, which is no key at all.
+pub(super) fn is_generated(key: &Node) -> bool {
+    key.text().is_some_and(|it| it.contains("GeneratedFindingAccessKeyId"))
 }
 
 pub(super) fn says_sample(json: &str) -> bool {
@@ -133,56 +159,68 @@ fn partition(detail: &Node, region: &Region) -> Result<Partition, DecodeError> {
     }
 }
 
-pub(super) struct Actor {
-    pub(super) account: AccountId,
-    pub(super) principal: Principal,
-    pub(super) access_key: Option<AccessKeyId>,
-}
-
-/// Everyone who acted in an attack sequence. A sequence may have several actors; none is preferred.
-/// The text of the finding may name them as well, but text must not drive an action.
+/// Everyone who acted in an attack sequence, each judged alone. A sequence may have several actors; none
+/// is preferred. The text of the finding may name them as well, but text must not drive an action.
 /// <https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Actor.html>
-pub(super) fn sequence_actors(sequence: &Node, account: &AccountId) -> Result<Vec<Actor>, DecodeError> {
-    let mut actors: Vec<Actor> = Vec::new();
-    for actor in sequence.get("actors").items() {
-        let user = actor.get("user");
-        if !user.is_present() {
-            continue;
+pub(super) fn sequence_actors(
+    sequence: &Node,
+    account: &AccountId,
+) -> Result<Vec<Result<Identity, DecodeError>>, DecodeError> {
+    let list = sequence.get("actors");
+    let mut actors: Vec<Result<Identity, DecodeError>> = Vec::new();
+    if list.items().next().is_some() {
+        let owners = owners(sequence)?;
+        for actor in list.bounded_items(MAX_ITEMS)? {
+            if !actor.get("user").is_present() {
+                continue;
+            }
+            let found = sequence_actor(&actor, &owners, account);
+            if !actors.contains(&found) {
+                actors.push(found);
+            }
         }
-        let access_key = user.get("credentialUid").parse::<AccessKeyId>()?;
-        let named = principal(&Claim {
-            kind: user.get("type"),
-            name: user.get("name"),
-            principal_id: user.get("uid"),
-            access_key: access_key.clone(),
-        })?;
-        let found = Actor { account: owner(sequence, &user, account)?, principal: named, access_key };
-        if !actors.iter().any(|it| {
-            it.account == found.account && it.principal == found.principal && it.access_key == found.access_key
-        }) {
-            actors.push(found);
-        }
+    } else if list.is_present() && !list.is_empty_list() {
+        return Err(list.malformed("a list"));
     }
     if actors.is_empty() {
         let reason = "the attack sequence names no identity in its structured fields".to_owned();
-        actors.push(Actor {
-            account: account.clone(),
-            principal: Principal::NotContainable { reason },
-            access_key: None,
-        });
+        let principal = Principal::NotContainable { reason };
+        actors.push(Ok(Identity { account: account.clone(), principal, access_key: None }));
     }
     Ok(actors)
 }
 
+fn sequence_actor(
+    actor: &Node,
+    owners: &BTreeMap<&str, AccountId>,
+    account: &AccountId,
+) -> Result<Identity, DecodeError> {
+    let user = actor.get("user");
+    let owner = match user.get("uid").text().and_then(|uid| owners.get(uid)) {
+        Some(owner) => owner.clone(),
+        None => user.at("account.uid").parse()?.unwrap_or_else(|| account.clone()),
+    };
+    let Named { principal, access_key } = named(&Claim {
+        kind: user.get("type"),
+        name: user.get("name"),
+        principal_id: user.get("uid"),
+        access_key: Key::of(&user.get("credentialUid")),
+        issuer: Issuer { node: actor.at("session.issuer"), owner: owner.clone() },
+    })?;
+    Ok(Identity { account: owner, principal, access_key })
+}
+
 /// An actor's own account is "not necessarily the account that owns the identity", so that the
-/// access key among the sequence's resources comes first.
-fn owner(sequence: &Node, user: &Node, account: &AccountId) -> Result<AccountId, DecodeError> {
-    let uid = user.get("uid").text();
-    let is_same = |it: &Node| uid.is_some() && it.at("data.accessKey.principalId").text() == uid;
-    if let Some(resource) = sequence.get("resources").items().iter().find(|it| is_same(it))
-        && let Some(owner) = resource.get("accountId").parse()?
-    {
-        return Ok(owner);
+/// access key among the sequence's resources comes first: the owner by principal ID.
+fn owners<'a>(sequence: &Node<'a>) -> Result<BTreeMap<&'a str, AccountId>, DecodeError> {
+    let mut owners = BTreeMap::new();
+    sequence.get("resources").at_most(MAX_ITEMS)?;
+    for resource in sequence.get("resources").items() {
+        if let Some(id) = resource.at("data.accessKey.principalId").text()
+            && let Some(owner) = resource.get("accountId").parse()?
+        {
+            owners.entry(id).or_insert(owner);
+        }
     }
-    Ok(user.at("account.uid").parse()?.unwrap_or_else(|| account.clone()))
+    Ok(owners)
 }

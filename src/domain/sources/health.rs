@@ -1,19 +1,26 @@
 //! AWS Health's risk events: a key of ours was found where it must not be.
-//! <https://docs.aws.amazon.com/health/latest/ug/cloudwatch-events-health.html>
+//!
+//! They are global: they arrive in us-east-1, as a copy in us-west-2, and where there is an organisational
+//! view once more. All of them have the same event ARN, and lead to the same identity.
+//! <https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html>
 
-use super::identity::{merge, name_or_id};
+use super::identity::{contradiction, merge, name_or_id};
 use super::node::Node;
-use super::{DecodeError, Judged};
+use super::{DecodeError, Judged, MAX_ITEMS};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
-use crate::ids::{AccessKeyId, AccountId, Parse, Partition, Region};
+use crate::ids::{AccessKeyId, AccountId, Arn, Parse, Partition, Region};
 use crate::settings::Responder;
 use crate::text;
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
-    all(&event.get("detail"), settings).unwrap_or_else(|error| vec![Err(error)])
+    all(event, settings).unwrap_or_else(|error| vec![Err(error)])
 }
 
-fn all(detail: &Node, settings: &Responder) -> Result<Vec<Result<Judged, DecodeError>>, DecodeError> {
+/// Whom one entity names.
+type Named = (Principal, Option<AccessKeyId>);
+
+fn all(event: &Node, settings: &Responder) -> Result<Vec<Result<Judged, DecodeError>>, DecodeError> {
+    let detail = event.get("detail");
     let code = detail.get("eventTypeCode").required()?;
     if !code.starts_with("AWS_RISK_") {
         return Ok(vec![Ok(Judged::Ignored(format!(
@@ -24,75 +31,132 @@ fn all(detail: &Node, settings: &Responder) -> Result<Vec<Result<Judged, DecodeE
     if detail.get("statusCode").text() == Some("closed") {
         return Ok(vec![Ok(Judged::ignored("the Health event is closed"))]);
     }
-    let metadata = detail.get("eventMetadata");
-    let account = match detail.get("affectedAccount").parse::<AccountId>()? {
-        Some(account) => account,
-        None => metadata
-            .get("accountId")
-            .parse()?
-            .ok_or_else(|| detail.get("affectedAccount").malformed(AccountId::EXPECTED))?,
+    let account = owner(event)?;
+    let named = named(&detail, &account)?;
+    let stated = detail.get("eventRegion");
+    let region = match stated.optional()? {
+        None | Some("global") => settings.common.region.clone(),
+        Some(_) => stated.require::<Region>()?,
     };
-    let mut named = Vec::new();
-    for entity in detail.get("affectedEntities").items() {
-        let value = entity.get("entityValue");
-        named.push(entity_claim(&value)?);
-    }
-    let public_key = metadata.get("publicKey").parse::<AccessKeyId>()?;
-    let (name, id) = name_or_id(&metadata.get("userName"))?;
-    match (named.as_mut_slice(), name.is_some() || id.is_some()) {
-        ([], _) if public_key.is_some() => named.push((Principal::KeyOwner, public_key)),
-        // The metadata describe one key; with several entities they can't say whose they are.
-        ([(principal, key)], true) => {
-            *principal = match (&*key, &public_key) {
-                (Some(a), Some(b)) if a != b => super::identity::contradiction("it names two different access keys"),
-                _ => merge(principal.clone(), Principal::User { name, id }),
-            };
-        }
-        _ => {}
-    }
-    if named.is_empty() {
-        let reason = "the Health event names no access key".to_owned();
-        named.push((Principal::NotContainable { reason }, None));
-    }
-    let region = detail.get("eventRegion").parse::<Region>()?.unwrap_or_else(|| settings.common.region.clone());
     let id = match detail.get("eventArn").optional()? {
         Some(arn) => arn,
         None => detail.get("communicationId").required()?,
     };
-    Ok(named
-        .into_iter()
-        .map(|(principal, access_key)| {
-            Ok(Judged::from(Finding {
-                id: id.to_owned(),
-                source: Source::Health,
-                threat: Threat::CompromisedCredential,
-                severity: Severity::CRITICAL,
-                account: account.clone(),
-                partition: Partition::of_region(&region),
-                region: region.clone(),
-                principal,
-                access_key,
-                kind: code.to_owned(),
-                title: code.to_owned(),
-                occurred_at: detail.get("lastUpdatedTime").time().or_else(|| detail.get("startTime").time()),
-                creator: None,
-                security_hub: None,
-            }))
+    let finding = |(principal, access_key)| {
+        Judged::from(Finding {
+            id: id.to_owned(),
+            source: Source::Health,
+            threat: Threat::CompromisedCredential,
+            severity: Severity::CRITICAL,
+            account: account.clone(),
+            partition: Partition::of_region(&region),
+            region: region.clone(),
+            principal,
+            access_key,
+            kind: code.to_owned(),
+            title: code.to_owned(),
+            occurred_at: detail.get("lastUpdatedTime").time().or_else(|| detail.get("startTime").time()),
+            creator: None,
+            security_hub: None,
         })
-        .collect())
+    };
+    Ok(named.into_iter().map(|it| it.map(finding)).collect())
 }
 
-/// A bare key ID, or `IAM_USER/alice/AKIA…` in hand-made variants.
-fn entity_claim(value: &Node) -> Result<(Principal, Option<AccessKeyId>), DecodeError> {
+/// Events of the organisational view name the account. Where none is named, the event is about the account
+/// whose bus got it: the only place where the envelope counts. IAM knows no foreign key there.
+fn owner(event: &Node) -> Result<AccountId, DecodeError> {
+    let affected = event.at("detail.affectedAccount").parse::<AccountId>()?;
+    let stated = event.at("detail.eventMetadata.accountId").parse::<AccountId>();
+    let own = event.at("detail.accountId").parse::<AccountId>();
+    match (affected, stated, own) {
+        (Some(account), ..) => Ok(account),
+        (None, Ok(Some(a)), Ok(Some(b))) if a != b => {
+            Err(event.at("detail.accountId").malformed("the account of the event's metadata"))
+        }
+        (None, stated, own) => match stated?.or(own?) {
+            Some(account) => Ok(account),
+            None => event.get("account").require(),
+        },
+    }
+}
+
+/// Each entity is judged alone: one that can't be read hides no other.
+fn named(detail: &Node, account: &AccountId) -> Result<Vec<Result<Named, DecodeError>>, DecodeError> {
+    let metadata = detail.get("eventMetadata");
+    let list = detail.get("affectedEntities");
+    let mut named: Vec<Result<Named, DecodeError>> = Vec::new();
+    if list.is_present() && !list.is_empty_list() {
+        for entity in list.bounded_items(MAX_ITEMS)? {
+            let found = entity_claim(&entity.get("entityValue"), account);
+            if !named.contains(&found) {
+                named.push(found);
+            }
+        }
+    }
+    let public_key = metadata.get("publicKey").parse::<AccessKeyId>();
+    if !named.iter().any(Result::is_ok) {
+        match public_key.clone() {
+            Ok(Some(key)) => named.push(Ok((Principal::KeyOwner, Some(key)))),
+            Err(error) => named.push(Err(error)),
+            Ok(None) if !named.is_empty() => {}
+            Ok(None) => {
+                let reason = "the Health event names no access key".to_owned();
+                named.push(Ok((Principal::NotContainable { reason }, None)));
+            }
+        }
+    }
+    // The metadata describe one key; with several entities they can't say whose they are. IAM knows whose a
+    // key is, so that a name which can't be read is not needed.
+    if let ([Ok((principal, key))], Ok((name, id))) = (named.as_mut_slice(), name_or_id(&metadata.get("userName")))
+        && (name.is_some() || id.is_some())
+        && !matches!(principal, Principal::NotContainable { .. })
+    {
+        *principal = match (&*key, &public_key) {
+            (Some(a), Ok(Some(b))) if a != b => contradiction("it names two different access keys"),
+            _ => merge(principal.clone(), Principal::User { name, id }),
+        };
+    }
+    Ok(named)
+}
+
+/// A bare key ID; an ARN of a user or role; in hand-made variants `IAM_USER/alice/AKIA…`. An account ID is
+/// what events about the account as a whole name.
+fn entity_claim(value: &Node, account: &AccountId) -> Result<Named, DecodeError> {
     let text = value.required()?;
     let malformed = || value.malformed(AccessKeyId::EXPECTED);
-    let parts: Vec<&str> = text.split('/').collect();
+    if text.starts_with("arn:") {
+        return arn_claim(value, text, account);
+    }
+    if AccountId::parse(text).is_ok() {
+        let reason = "the Health event is about an account and names no identity".to_owned();
+        return Ok((Principal::NotContainable { reason }, None));
+    }
+    let parts: Vec<&str> = text.splitn(4, '/').collect();
     match parts.as_slice() {
-        [key] => Ok((Principal::KeyOwner, Some(AccessKeyId::parse(key).map_err(|_| malformed())?))),
+        [key] => {
+            let key = AccessKeyId::parse(key).map_err(|_| malformed())?;
+            let temporary = || Principal::NotContainable {
+                reason: "the Health event names a temporary access key and not whose it is".to_owned(),
+            };
+            Ok((if key.is_long_term() { Principal::KeyOwner } else { temporary() }, Some(key)))
+        }
         ["IAM_USER", user, key] => {
             let name = Some(Parse::parse(user).map_err(|_| malformed())?);
             Ok((Principal::User { name, id: None }, Some(AccessKeyId::parse(key).map_err(|_| malformed())?)))
         }
+        _ => Err(malformed()),
+    }
+}
+
+fn arn_claim(value: &Node, text: &str, account: &AccountId) -> Result<Named, DecodeError> {
+    let malformed = || value.malformed("the ARN of an IAM user or role of the affected account");
+    let arn = Arn::parse(text).filter(|it| it.service == "iam" && it.account == account.as_str());
+    let (kind, name) = arn.and_then(|it| it.kind_and_name()).ok_or_else(malformed)?;
+    let (name, id) = super::identity::text_name_or_id(name).map_err(|_| malformed())?;
+    match kind {
+        "user" => Ok((Principal::User { name, id }, None)),
+        "role" => Ok((Principal::Role { name, id, session: None }, None)),
         _ => Err(malformed()),
     }
 }

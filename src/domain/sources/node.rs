@@ -14,11 +14,14 @@ use crate::ids::Parse;
 pub(super) struct Node<'a> {
     value: Option<&'a Value>,
     path: String,
+    /// A field above it is there and is no object: whether this one was ever sent can't be told, which is
+    /// not the same as absent.
+    is_lost: bool,
 }
 
 impl<'a> Node<'a> {
     pub(super) fn root(value: &'a Value) -> Self {
-        Self { value: Some(value), path: String::new() }
+        Self { value: Some(value), path: String::new(), is_lost: false }
     }
 
     /// The field `key`, or its other spelling with the case of the first letter swapped. JSON's
@@ -27,7 +30,8 @@ impl<'a> Node<'a> {
         let object = self.value.and_then(Value::as_object);
         let value = object.and_then(|fields| fields.get(key).or_else(|| fields.get(&swap_first(key))));
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
-        Node { value: value.filter(|it| !it.is_null()), path }
+        let is_lost = self.is_lost || (self.value.is_some() && object.is_none());
+        Node { value: value.filter(|it| !it.is_null()), path, is_lost }
     }
 
     /// `a.b.c`, one field after the other.
@@ -35,19 +39,37 @@ impl<'a> Node<'a> {
         path.split('.').fold(self.clone(), |node, key| node.get(key))
     }
 
-    /// The elements of an array; nothing when it is absent.
-    pub(super) fn items(&self) -> Vec<Node<'a>> {
+    /// The elements of an array; nothing when it is absent. Made one at a time: an event may be 1 MB, and
+    /// one of zeros alone would be half a million of them.
+    pub(super) fn items(&self) -> impl Iterator<Item = Node<'a>> + use<'a> {
         let elements = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let element = |(n, value)| Node { value: Some(value), path: format!("{}[{n}]", self.path) };
-        elements.iter().enumerate().map(element).collect()
+        let path = self.path.clone();
+        elements.iter().enumerate().map(move |(n, value)| Node {
+            value: Some(value),
+            path: format!("{path}[{n}]"),
+            is_lost: false,
+        })
     }
 
-    /// The elements of an array that must be there and not be empty.
-    pub(super) fn required_items(&self) -> Result<Vec<Node<'a>>, DecodeError> {
-        match self.items() {
-            items if items.is_empty() => Err(self.malformed("a list with at least one element")),
-            items => Ok(items),
+    /// The elements of an array that must be there, not be empty, and have at most `max` elements.
+    pub(super) fn bounded_items(&self, max: usize) -> Result<impl Iterator<Item = Node<'a>> + use<'a>, DecodeError> {
+        match self.value.and_then(Value::as_array).map_or(0, Vec::len) {
+            0 => Err(self.malformed("a list with at least one element")),
+            _ => self.at_most(max).map(|()| self.items()),
         }
+    }
+
+    /// That the list, where there is one, has at most `max` elements.
+    pub(super) fn at_most(&self, max: usize) -> Result<(), DecodeError> {
+        match self.value.and_then(Value::as_array) {
+            Some(list) if list.len() > max => Err(self.malformed(&format!("a list of at most {max}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether something stands here, or may have: the first of several places that is said counts.
+    pub(super) fn is_said(&self) -> bool {
+        self.is_present() || self.is_lost
     }
 
     pub(super) fn is_present(&self) -> bool {
@@ -63,6 +85,7 @@ impl<'a> Node<'a> {
     /// error.
     pub(super) fn optional(&self) -> Result<Option<&'a str>, DecodeError> {
         match self.value {
+            None if self.is_lost => Err(self.malformed("text")),
             None => Ok(None),
             Some(Value::String(it)) if it.is_empty() => Ok(None),
             Some(Value::String(it)) => Ok(Some(it)),
@@ -76,6 +99,7 @@ impl<'a> Node<'a> {
 
     pub(super) fn parse<T: Parse>(&self) -> Result<Option<T>, DecodeError> {
         match self.value {
+            None if self.is_lost => Err(self.malformed(T::EXPECTED)),
             None => Ok(None),
             Some(Value::String(it)) if it.is_empty() => Ok(None),
             Some(Value::String(it)) => T::parse(it).map(Some).map_err(|it| self.malformed(it.expected)),
@@ -93,6 +117,21 @@ impl<'a> Node<'a> {
 
     pub(super) fn is_true(&self) -> bool {
         self.value == Some(&Value::Bool(true))
+    }
+
+    /// A flag that decides something: absent is false, another type than a boolean or its word is an error.
+    pub(super) fn flag(&self) -> Result<bool, DecodeError> {
+        match self.value {
+            None if self.is_lost => Err(self.malformed("`true` or `false`")),
+            None => Ok(false),
+            Some(Value::Bool(it)) => Ok(*it),
+            Some(Value::String(it)) if it == "true" || it == "false" => Ok(it == "true"),
+            Some(_) => Err(self.malformed("`true` or `false`")),
+        }
+    }
+
+    pub(super) fn is_empty_list(&self) -> bool {
+        self.value.and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
 
     pub(super) fn value(&self) -> Option<&'a Value> {
@@ -113,6 +152,7 @@ impl<'a> Node<'a> {
 
     pub(super) fn malformed(&self, expected: &str) -> DecodeError {
         let found = match self.value {
+            None if self.is_lost => "no object around it".to_owned(),
             None => "nothing".to_owned(),
             Some(Value::Null) => "null".to_owned(),
             Some(Value::Bool(_)) => "a boolean".to_owned(),
@@ -149,8 +189,16 @@ mod tests {
         let error = root.at("detail.accountId").require::<AccountId>().unwrap_err();
         assert_eq!(error.path, "detail.accountId");
         assert_eq!(error.problem, "expected a 12-digit account ID, found a number");
-        let list = root.at("detail.list").items();
+        let list: Vec<_> = root.at("detail.list").items().collect();
         assert_eq!(list[0].get("x").required().unwrap_err().path, "detail.list[0].x");
+    }
+
+    #[test]
+    fn what_is_in_something_else_than_an_object_is_not_absent() {
+        let value = json!({"details": 7, "absent": null});
+        let root = Node::root(&value);
+        assert!(root.at("details.userId").parse::<AccountId>().is_err());
+        assert!(root.at("absent.userId").parse::<AccountId>().unwrap().is_none());
     }
 
     #[test]

@@ -2,78 +2,92 @@
 //! <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-v2-eventbridge.html>
 
 use super::eligibility::{self, Standing};
-use super::guardduty::concerns_credentials;
-use super::identity::{Claim, contradiction, merge, principal, text_name_or_id};
+use super::guardduty_types::{GuardDutyType, Says};
 use super::node::Node;
-use super::{DecodeError, Judged};
+use super::resource::{self, Identity, KeyDetails, Owner, Resource};
+use super::{DecodeError, Judged, MAX_ITEMS, controls, guardduty};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
-use crate::ids::{AccessKeyId, AccountId, Arn, Partition, Region};
+use crate::ids::{AccountId, Arn, Partition, Region};
 use crate::settings::Responder;
 use crate::text;
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
-    match event.at("detail.findings").required_items() {
-        Ok(findings) => findings.iter().map(|it| one(it, settings)).collect(),
+    match event.at("detail.findings").bounded_items(MAX_ITEMS) {
+        Ok(findings) => findings.map(|it| one(&it, settings)).collect(),
         Err(error) => vec![Err(error)],
     }
+}
+
+/// What a finding is about.
+enum Matter {
+    GuardDuty(GuardDutyType, Says),
+    Control(String, Threat),
 }
 
 fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     let info = finding.get("finding_info");
     let title = info.get("title").text();
     let standing = Standing {
-        is_sample: title.is_some_and(|it| it.starts_with("[SAMPLE]")),
-        not_open: not_open(finding).map(str::to_owned),
+        is_sample: title.is_some_and(|it| it.starts_with("[SAMPLE]"))
+            || finding.get("resources").items().any(|it| guardduty::is_generated(&it.get("uid"))),
+        not_open: not_open(finding)?.map(str::to_owned),
+        has_passed: has_passed(finding),
         ..Standing::default()
     };
     if let Some(reason) = standing.why_ignored() {
         return Ok(Judged::Ignored(reason));
     }
     let product = finding.at("metadata.product.uid");
-    let product_arn = product.required()?;
-    let service = Arn::parse(product_arn)
-        .filter(|it| it.service == "securityhub")
-        .and_then(|it| it.resource.strip_prefix("productv2/"))
-        .ok_or_else(|| product.malformed("a product ARN"))?;
-    if let Some(reason) = eligibility::ignored_product(&format!("product/{service}"), &settings.eligibility) {
+    let uid = product.required()?;
+    let arn = Arn::parse(uid).filter(|it| it.service == "securityhub");
+    // Others' findings have any name; AWS's own have an ARN.
+    let Some(service) = arn.and_then(|it| it.resource.strip_prefix("productv2/")) else {
+        return Ok(Judged::Ignored(format!("its product `{}` is not in TRUSTED_PRODUCTS", text::line(uid, 120))));
+    };
+    let product = format!("product/{service}");
+    if let Some(reason) = eligibility::ignored_product(&product, &settings.eligibility) {
         return Ok(Judged::Ignored(reason));
     }
-    let types = info.get("types").items();
-    let guardduty_type = types.iter().filter_map(Node::text).find(|it| concerns_credentials(it));
-    let control = finding.at("compliance.control").text();
-    let (threat, kind, own_severity) = match (service, guardduty_type, control) {
-        ("aws/guardduty", Some(kind), _) => (Threat::CompromisedCredential, kind, false),
-        (_, _, Some("IAM.4")) => (Threat::RootAccessKey, "IAM.4", true),
-        (_, _, Some(kind @ ("IAM.8" | "IAM.22"))) => (Threat::UnusedUser, kind, true),
-        _ => {
-            let what = control.or_else(|| types.first().and_then(Node::text)).unwrap_or("a finding");
-            return Ok(Judged::Ignored(format!(
-                "no playbook reacts to `{}` from `{}`",
-                text::line(what, 160),
-                text::line(service, 120)
-            )));
+    finding.get("resources").at_most(MAX_ITEMS)?;
+    let Some(matter) = matter(finding, service)? else {
+        // The word for the class of the finding comes before its type.
+        let types = || info.get("types").items().filter_map(|it| it.text());
+        let control = finding.at("compliance.control").text();
+        let what = control.or_else(|| types().find(|it| it.contains([':', '/'])).or_else(|| types().last()));
+        return Ok(Judged::Ignored(format!(
+            "no playbook reacts to `{}` from `{}`",
+            text::line(what.unwrap_or("a finding"), 160),
+            text::line(service, 120)
+        )));
+    };
+    let (kind, threat) = match &matter {
+        Matter::GuardDuty(kind, Says::Nothing) => {
+            return Ok(Judged::Ignored(guardduty::not_about_credentials(kind)));
         }
+        Matter::GuardDuty(kind, _) => (kind.to_string(), Threat::CompromisedCredential),
+        Matter::Control(control, threat) => (control.clone(), *threat),
     };
     let severity = severity(finding)?;
-    let too_low = eligibility::ignored_severity(severity, severity.label(), &settings.eligibility);
-    if let Some(reason) = too_low.filter(|_| !own_severity) {
+    if matches!(matter, Matter::Control(..))
+        && let Some(reason) = eligibility::ignored_state(severity, severity.label(), true, &settings.eligibility)
+    {
         return Ok(Judged::Ignored(reason));
     }
-    let account: AccountId = finding.at("cloud.account.uid").require()?;
-    let (account, principal, access_key) = identity(finding, account, threat)?;
+    let stated: AccountId = finding.at("cloud.account.uid").require()?;
+    let found = identity(finding, stated, &product, threat)?;
     let region: Region = finding.at("cloud.region").require()?;
-    Ok(Judged::from(Finding {
+    let finding = Finding {
         id: info.get("uid").required()?.to_owned(),
         source: Source::SecurityHubV2,
-        threat: if principal == Principal::Root { Threat::RootAccessKey } else { threat },
+        threat: if found.principal == Principal::Root { Threat::RootAccessKey } else { threat },
         severity,
-        account,
+        account: found.account,
         partition: Partition::of_region(&region),
         region,
-        principal,
-        access_key,
-        kind: kind.to_owned(),
-        title: title.unwrap_or(kind).to_owned(),
+        principal: found.principal,
+        access_key: found.access_key,
+        title: title.unwrap_or(&kind).to_owned(),
+        kind,
         occurred_at: info
             .get("last_seen_time")
             .time()
@@ -81,15 +95,65 @@ fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
             .or_else(|| info.get("created_time").time()),
         creator: None,
         security_hub: None,
-    }))
+    };
+    Ok(match matter {
+        Matter::GuardDuty(kind, says) => guardduty::judge(&kind, says, finding, &settings.eligibility),
+        Matter::Control(..) => Judged::from(finding),
+    })
 }
 
-/// Activities: 1 create, 2 update, 3 close. Statuses: 1 new.
-fn not_open(finding: &Node) -> Option<&'static str> {
-    if finding.get("activity_id").number() == Some(3.0) {
-        return Some("the finding is closed");
+fn matter(finding: &Node, service: &str) -> Result<Option<Matter>, DecodeError> {
+    if service == "aws/guardduty" {
+        let types = finding.at("finding_info.types");
+        let kind = types.items().filter_map(|it| it.text()).find_map(GuardDutyType::of_security_hub);
+        let kind = kind.ok_or_else(|| types.malformed("a GuardDuty type"))?;
+        let has_actor = finding.get("resources").items().any(|it| is_identity(&it));
+        let says = match kind.says(has_actor) {
+            Says::Elsewhere if !has_actor => Says::Nothing,
+            says => says,
+        };
+        return Ok(Some(Matter::GuardDuty(kind, says)));
     }
-    finding.get("status_id").number().is_some_and(|it| it != 1.0).then_some("its status is not New")
+    let control = finding.at("compliance.control").text();
+    Ok(control.and_then(|it| Some(Matter::Control(it.to_owned(), controls::threat(it)?))))
+}
+
+fn is_identity(resource: &Node) -> bool {
+    resource.get("type").text().is_some_and(|it| {
+        matches!(
+            it,
+            "AWS::IAM::User"
+                | "AwsIamUser"
+                | "AWS::IAM::Role"
+                | "AwsIamRole"
+                | "AWS::IAM::AccessKey"
+                | "AwsIamAccessKey"
+        )
+    })
+}
+
+/// Activities: 1 create, 2 update, 3 close. Statuses: 1 new, 2 in progress, 3 suppressed, 4 resolved,
+/// 5 archived, 0 and 99 none of them.
+fn not_open(finding: &Node) -> Result<Option<&'static str>, DecodeError> {
+    if finding.get("activity_id").number() == Some(3.0) {
+        return Ok(Some("the finding is closed"));
+    }
+    let status = finding.get("status_id");
+    match status.number().map(|it| it as i64) {
+        Some(1) => Ok(None),
+        Some(0 | 2..=5 | 99) => Ok(Some("its status is not New")),
+        None if !status.is_present() => Ok(None),
+        _ => Err(status.malformed("an OCSF status (0 to 5, or 99)")),
+    }
+}
+
+/// Only a control that failed asks for something. Status IDs: 1 pass, 2 warning, 3 fail.
+/// <https://schema.ocsf.io/1.6.0/objects/compliance>
+fn has_passed(finding: &Node) -> bool {
+    let compliance = finding.get("compliance");
+    let by_id = compliance.get("status_id").number().is_some_and(|it| it != 3.0);
+    let is_fail = |it: &str| it.eq_ignore_ascii_case("fail") || it.eq_ignore_ascii_case("failed");
+    by_id || compliance.get("status").text().is_some_and(|it| !is_fail(it))
 }
 
 /// <https://schema.ocsf.io/1.6.0/dictionary#severity_id>
@@ -105,65 +169,32 @@ fn severity(finding: &Node) -> Result<Severity, DecodeError> {
     }
 }
 
-type Identity = (AccountId, Principal, Option<AccessKeyId>);
-
-fn identity(finding: &Node, account: AccountId, threat: Threat) -> Result<Identity, DecodeError> {
-    let mut found: Option<Identity> = None;
-    for resource in finding.get("resources").items() {
-        let Some((principal, key)) = resource_identity(&resource)? else {
-            continue;
-        };
-        let owner = resource.at("owner.account.uid").parse()?.unwrap_or_else(|| account.clone());
-        found = Some(match found {
-            None => (owner, principal, key),
-            Some((a, p, k)) if a == owner && (k.is_none() || key.is_none() || k == key) => {
-                (a, merge(p, principal), k.or(key))
-            }
-            Some((a, ..)) => (a, contradiction("it names two different identities"), None),
-        });
+fn identity(finding: &Node, stated: AccountId, product: &str, threat: Threat) -> Result<Identity, DecodeError> {
+    let owner = Owner { stated: &stated, is_aggregator: product.starts_with("product/aws/") };
+    if let Some(identity) = resource::identity(finding.get("resources").items().map(|it| resource(&it)), &owner)? {
+        return Ok(identity);
     }
-    Ok(found.unwrap_or_else(|| {
-        let reason = "none of the finding's resources is an IAM identity".to_owned();
-        let principal =
-            if threat == Threat::RootAccessKey { Principal::Root } else { Principal::NotContainable { reason } };
-        (account, principal, None)
-    }))
+    let reason = "none of the finding's resources is an IAM identity".to_owned();
+    let principal =
+        if threat == Threat::RootAccessKey { Principal::Root } else { Principal::NotContainable { reason } };
+    Ok(Identity { account: stated, principal, access_key: None })
 }
 
-/// Two forms occur for keys: type `AWS::IAM::AccessKey` with the bare key as its ID, and
-/// `AwsIamAccessKey` with the user's ARN as its ID.
-fn resource_identity(resource: &Node) -> Result<Option<(Principal, Option<AccessKeyId>)>, DecodeError> {
-    let is_key = match resource.get("type").optional()? {
-        Some("AWS::IAM::AccessKey" | "AwsIamAccessKey") => true,
-        Some("AWS::IAM::User" | "AwsIamUser" | "AWS::IAM::Role" | "AwsIamRole") => false,
-        _ => return Ok(None),
-    };
-    let uid = resource.get("uid");
-    let text = uid.required()?;
-    if let Some(arn) = Arn::parse(text) {
-        let malformed = || uid.malformed("the ARN of an IAM user or role");
-        let (kind, name) = arn.kind_and_name().ok_or_else(malformed)?;
-        let (name, id) = text_name_or_id(name).map_err(|_| malformed())?;
-        let key = resource.at("data.accessKeyId").parse()?;
-        return match kind {
-            "user" => Ok(Some((Principal::User { name, id }, key))),
-            "role" => Ok(Some((Principal::Role { name, id, session: None }, key))),
-            _ => Err(malformed()),
-        };
-    }
-    if !is_key {
-        return Err(uid.malformed("the ARN of an IAM user or role"));
-    }
-    let access_key: AccessKeyId = uid.require()?;
+fn resource<'a>(resource: &Node<'a>) -> Resource<'a> {
     let details = resource.at("data.accessKeyDetails");
-    let name = [resource.at("user.name"), details.get("userName")].into_iter().find(Node::is_present);
-    let id = [resource.at("user.uid"), details.get("principalId")].into_iter().find(Node::is_present);
-    let kind = [resource.at("user.type"), details.get("userType")].into_iter().find(Node::is_present);
-    let named = principal(&Claim {
-        kind: kind.unwrap_or_else(|| resource.at("user.type")),
-        name: name.unwrap_or_else(|| resource.at("user.name")),
-        principal_id: id.unwrap_or_else(|| resource.at("user.uid")),
-        access_key: Some(access_key.clone()),
-    })?;
-    Ok(Some((named, Some(access_key))))
+    let either = |own: Node<'a>, other: Node<'a>| if own.is_said() { own } else { other };
+    Resource {
+        kind: resource.get("type"),
+        id: resource.get("uid"),
+        own_name: resource.at("data.userName"),
+        own_id: resource.at("data.userId"),
+        key: KeyDetails {
+            kind: either(resource.at("user.type"), details.get("userType")),
+            name: either(resource.at("user.name"), details.get("userName")),
+            principal_id: either(resource.at("user.uid"), details.get("principalId")),
+            access_key: either(resource.at("data.accessKeyId"), details.get("accessKeyId")),
+            account: resource.at("owner.account.uid"),
+            issuer: either(resource.at("session.issuer"), details.at("sessionContext.sessionIssuer")),
+        },
+    }
 }

@@ -4,12 +4,12 @@
 use serde_json::Value;
 
 use super::eligibility::{self, Standing};
-use super::guardduty;
-use super::identity::{Claim, contradiction, merge, name_or_id, principal, text_name_or_id};
+use super::guardduty_types::{GuardDutyType, Says};
 use super::node::Node;
-use super::{DecodeError, Judged};
+use super::resource::{self, Identity, KeyDetails, Owner, Resource};
+use super::{DecodeError, Judged, MAX_ITEMS, controls, guardduty};
 use crate::finding::{Finding, HubReference, Principal, Severity, Source, Threat};
-use crate::ids::{AccessKeyId, AccountId, Arn, Parse, Partition, Region};
+use crate::ids::{AccountId, Arn, Parse, Partition, Region};
 use crate::notice::UPDATED_BY;
 use crate::settings::Responder;
 use crate::text;
@@ -25,7 +25,7 @@ pub(super) fn decode_imported(event: &Node, settings: &Responder) -> Vec<Result<
 /// A person chose the finding and pressed the button that our template made: the press is the
 /// approval, whatever the finding's severity and workflow. Another button means another thing.
 pub(super) fn decode_custom_action(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
-    let pressed = event.get("resources").items().first().and_then(Node::text);
+    let pressed = event.get("resources").items().next().and_then(|it| it.text());
     if pressed.is_none() || pressed != settings.eligibility.custom_action_arn.as_deref() {
         return vec![Ok(Judged::ignored("the custom action is not the one in CUSTOM_ACTION_ARN"))];
     }
@@ -35,7 +35,9 @@ pub(super) fn decode_custom_action(event: &Node, settings: &Responder) -> Vec<Re
             return Ok(Judged::Ignored(reason));
         }
         let product = Product::of(finding)?;
-        build(finding, &product, Source::SecurityHubCustomAction, Threat::CompromisedCredential)
+        finding.get("Resources").at_most(MAX_ITEMS)?;
+        let built = build(finding, &product, Source::SecurityHubCustomAction, Threat::CompromisedCredential)?;
+        Ok(built.map_or_else(Judged::Ignored, Judged::from))
     })
 }
 
@@ -43,8 +45,8 @@ fn each<'a>(
     event: &Node<'a>,
     judge: impl Fn(&Node<'a>) -> Result<Judged, DecodeError>,
 ) -> Vec<Result<Judged, DecodeError>> {
-    match event.at("detail.findings").required_items() {
-        Ok(findings) => findings.iter().map(judge).collect(),
+    match event.at("detail.findings").bounded_items(MAX_ITEMS) {
+        Ok(findings) => findings.map(|it| judge(&it)).collect(),
         Err(error) => vec![Err(error)],
     }
 }
@@ -53,8 +55,8 @@ fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError>
     let standing = Standing {
         is_sample: is_sample(finding),
         is_ours: is_ours(finding),
-        not_open: not_open(finding),
-        has_passed: finding.at("Compliance.Status").text() == Some("PASSED"),
+        not_open: not_open(finding)?,
+        has_passed: has_passed(finding),
     };
     if let Some(reason) = standing.why_ignored() {
         return Ok(Judged::Ignored(reason));
@@ -62,6 +64,10 @@ fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError>
     let product = Product::of(finding)?;
     if let Some(reason) = eligibility::ignored_product(&product.name, &settings.eligibility) {
         return Ok(Judged::Ignored(reason));
+    }
+    finding.get("Resources").at_most(MAX_ITEMS)?;
+    if product.is_aws("guardduty") {
+        return guardduty_finding(finding, &product, settings);
     }
     let Some(threat) = threat(finding, &product, settings) else {
         let kind = text::line(&kind(finding, &product), 160);
@@ -71,11 +77,12 @@ fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError>
         )));
     };
     let severity = severity(finding)?;
-    let too_low = eligibility::ignored_severity(severity, severity.label(), &settings.eligibility);
-    if let Some(reason) = too_low.filter(|_| !at_its_own_severity(finding)) {
+    let is_control = controls::control(finding).as_deref().is_some_and(|it| controls::threat(it).is_some());
+    if let Some(reason) = eligibility::ignored_state(severity, severity.label(), is_control, &settings.eligibility) {
         return Ok(Judged::Ignored(reason));
     }
-    build(finding, &product, Source::SecurityHub, threat)
+    let built = build(finding, &product, Source::SecurityHub, threat)?;
+    Ok(built.map_or_else(Judged::Ignored, Judged::from))
 }
 
 /// Our note tells that nothing happened since only while nothing did: a source updates its finding under the
@@ -87,14 +94,52 @@ fn is_ours(finding: &Node) -> bool {
     finding.at("Note.UpdatedBy").text() == Some(UPDATED_BY) && !is_older
 }
 
-fn not_open(finding: &Node) -> Option<String> {
-    if let Some(state) = finding.get("RecordState").text().filter(|it| *it != "ACTIVE") {
-        return Some(format!("its record state is `{}`", text::line(state, 40)));
+/// GuardDuty's findings of other regions arrive only here.
+fn guardduty_finding(finding: &Node, product: &Product, settings: &Responder) -> Result<Judged, DecodeError> {
+    let types = finding.get("Types");
+    let named = || types.items().filter_map(|it| it.text());
+    let kind = named().find_map(GuardDutyType::of_security_hub).ok_or_else(|| types.malformed("a GuardDuty type"))?;
+    let has_actor = finding.get("Resources").items().any(|it| is_identity(&it));
+    let says = kind.says(has_actor);
+    if says == Says::Nothing || (says == Says::Elsewhere && !has_actor) {
+        return Ok(Judged::Ignored(guardduty::not_about_credentials(&kind)));
+    }
+    let built = build(finding, product, Source::SecurityHub, Threat::CompromisedCredential)?;
+    Ok(match built {
+        Ok(finding) => guardduty::judge(&kind, says, finding, &settings.eligibility),
+        Err(reason) => Judged::Ignored(reason),
+    })
+}
+
+fn is_identity(resource: &Node) -> bool {
+    resource.get("Type").text().is_some_and(|it| {
+        matches!(it, "AwsIamUser" | "AwsIamRole" | "AwsIamAccessKey" | "AWSIAMAccessKey" | "AWS::IAM::AccessKey")
+    })
+}
+
+/// A state that is none of AWS's is no reason to leave a finding alone.
+fn not_open(finding: &Node) -> Result<Option<String>, DecodeError> {
+    let record = finding.get("RecordState");
+    match record.optional()? {
+        None | Some("ACTIVE") => {}
+        Some(state @ "ARCHIVED") => return Ok(Some(format!("its record state is `{state}`"))),
+        Some(_) => return Err(record.malformed("`ACTIVE` or `ARCHIVED`")),
     }
     // Before 2020 the workflow was one word.
-    let workflow = finding.at("Workflow.Status").text().or_else(|| finding.get("WorkflowState").text());
-    let status = workflow.filter(|it| *it != "NEW")?;
-    Some(format!("its workflow status is `{}`", text::line(status, 40)))
+    let (new, old) = (finding.at("Workflow.Status"), finding.get("WorkflowState"));
+    let workflow = if new.is_present() { new } else { old };
+    match workflow.optional()? {
+        None | Some("NEW") => Ok(None),
+        Some(status @ ("NOTIFIED" | "RESOLVED" | "SUPPRESSED" | "ASSIGNED" | "IN_PROGRESS" | "DEFERRED")) => {
+            Ok(Some(format!("its workflow status is `{status}`")))
+        }
+        Some(_) => Err(workflow.malformed("a workflow status")),
+    }
+}
+
+/// Only a control that failed asks for something.
+fn has_passed(finding: &Node) -> bool {
+    finding.at("Compliance.Status").text().is_some_and(|it| it != "FAILED")
 }
 
 /// `product/<company>/<name>`, or `product/<account>/default` for what an account imports itself.
@@ -126,27 +171,44 @@ impl<'a> Product<'a> {
     }
 }
 
-fn build(finding: &Node, product: &Product, source: Source, threat: Threat) -> Result<Judged, DecodeError> {
+/// The finding, or why it is left alone.
+fn build(
+    finding: &Node,
+    product: &Product,
+    source: Source,
+    threat: Threat,
+) -> Result<Result<Finding, String>, DecodeError> {
     let kind = kind(finding, product);
-    let is_sequence = product.is_aws("guardduty") && kind.contains("AttackSequence:");
-    let identity = if is_sequence { sequence(finding)? } else { identity(finding)? };
-    if product.own_account().is_some_and(|it| it != identity.account) {
-        return Ok(Judged::ignored("an account's own findings count only about that account"));
+    let is_sequence = product.is_aws("guardduty") && kind.starts_with("AttackSequence:");
+    let actors = finding.at("Detection.Sequence.Actors");
+    let stated: AccountId = finding.get("AwsAccountId").require()?;
+    if product.own_account().is_some_and(|it| it != stated) {
+        return Ok(Err("an account's own findings count only about that account".to_owned()));
     }
-    let threat = if identity.principal == Principal::Root { Threat::RootAccessKey } else { threat };
+    let found = if is_sequence && actors.is_present() {
+        sequence(finding, stated)?
+    } else {
+        let by_resources = identity(finding, product, stated)?;
+        if is_sequence && matches!(by_resources.principal, Principal::NotContainable { .. }) {
+            sequence(finding, by_resources.account)?
+        } else {
+            by_resources
+        }
+    };
+    let threat = if found.principal == Principal::Root { Threat::RootAccessKey } else { threat };
     let region = match finding.get("Region").parse::<Region>()? {
         Some(region) => region,
         None => Region::parse(product.region).map_err(|it| finding.get("Region").malformed(it.expected))?,
     };
     let id = finding.get("Id").required()?.to_owned();
-    Ok(Judged::from(Finding {
+    Ok(Ok(Finding {
         source,
         threat,
         severity: severity(finding)?,
-        account: identity.account,
+        account: found.account,
         partition: product.partition.clone(),
-        principal: identity.principal,
-        access_key: identity.access_key,
+        principal: found.principal,
+        access_key: found.access_key,
         title: finding.get("Title").text().unwrap_or(&kind).to_owned(),
         kind,
         occurred_at: finding.get("LastObservedAt").time().or_else(|| finding.get("UpdatedAt").time()),
@@ -162,24 +224,19 @@ fn build(finding: &Node, product: &Product, source: Source, threat: Threat) -> R
 }
 
 fn threat(finding: &Node, product: &Product, settings: &Responder) -> Option<Threat> {
-    let resources = finding.get("Resources").items();
-    let is_about_user = resources.iter().any(|it| it.get("Type").text() == Some("AwsIamUser"));
-    if product.is_aws("guardduty") {
-        return is_about_credentials(&kind(finding, product)).then_some(Threat::CompromisedCredential);
+    let is_about_user = finding.get("Resources").items().any(|it| it.get("Type").text() == Some("AwsIamUser"));
+    if let Some(control) = controls::control(finding) {
+        return controls::threat(&control).filter(|it| *it == Threat::RootAccessKey || is_about_user);
     }
-    match control(finding).as_deref() {
-        Some("IAM.4") => return Some(Threat::RootAccessKey),
-        Some("IAM.8" | "IAM.22") => return is_about_user.then_some(Threat::UnusedUser),
-        Some(_) => return None,
-        None if !is_about_user => return None,
-        None => {}
+    if !is_about_user {
+        return None;
     }
     if product.own_account().is_some() && finding.get("Title").text() == Some(SIMULATION_TITLE) {
         return Some(Threat::OverprivilegedUser);
     }
     // Access Analyzer's generator ID is the analyzer's ARN; the type says what was found.
-    let is_unused_key = |it: &Node| it.text().is_some_and(|it| it.ends_with("/Unused IAM User Access Key"));
-    if product.is_aws("access-analyzer") && finding.get("Types").items().iter().any(is_unused_key) {
+    let is_unused_key = |it: Node| it.text().is_some_and(|it| it.ends_with("/Unused IAM User Access Key"));
+    if product.is_aws("access-analyzer") && finding.get("Types").items().any(is_unused_key) {
         return Some(Threat::UnusedUser);
     }
     let generator = finding.get("GeneratorId").text()?;
@@ -191,82 +248,52 @@ fn threat(finding: &Node, product: &Product, settings: &Responder) -> Option<Thr
         .map(|(_, threat)| *threat)
 }
 
-/// The controls that playbooks name are switched by PLAYBOOK_MODES and not by their severity,
-/// which is MEDIUM for IAM.8 and IAM.22.
-fn at_its_own_severity(finding: &Node) -> bool {
-    matches!(control(finding).as_deref(), Some("IAM.4" | "IAM.8" | "IAM.22"))
-}
-
-/// The control's ID, however old the event is: its own field, or the end of the generator's ID.
-fn control(finding: &Node) -> Option<String> {
-    let stated =
-        finding.at("Compliance.SecurityControlId").text().or_else(|| finding.at("ProductFields.ControlId").text());
-    let generator = finding.get("GeneratorId").text()?;
-    let is_control = generator.starts_with("security-control/") || generator.contains("/v/1.0.0/");
-    let last = generator.rsplit('/').next().filter(|it| is_control && it.starts_with("IAM."));
-    stated.or(last).map(str::to_owned)
-}
-
 /// What the finding is about, in the product's own words: GuardDuty's type, a control, a generator.
 fn kind(finding: &Node, product: &Product) -> String {
-    let types = finding.get("Types").items();
-    let first_type = types.first().and_then(Node::text);
-    let control = control(finding);
-    let of_product = if product.is_aws("guardduty") { first_type } else { None };
-    of_product
-        .or(control.as_deref())
-        .or(finding.get("GeneratorId").text())
-        .or(first_type)
-        .unwrap_or("unknown")
-        .to_owned()
+    let types = || finding.get("Types").items().filter_map(|it| it.text());
+    if product.is_aws("guardduty")
+        && let Some(kind) = types().find_map(GuardDutyType::of_security_hub)
+    {
+        return kind.to_string();
+    }
+    let generator = || finding.get("GeneratorId").text().or_else(|| types().next()).unwrap_or("unknown").to_owned();
+    controls::control(finding).unwrap_or_else(generator)
 }
 
-/// Security Hub prefixes GuardDuty's type with a taxonomy and turns most of its slashes into
-/// dashes: `TTPs/Initial Access/UnauthorizedAccess:IAMUser-TorIPCaller`, `TTPs/Discovery/IAMUser-AnomalousBehavior`.
-fn is_about_credentials(kind: &str) -> bool {
-    kind.contains("AttackSequence:")
-        || kind.split(['/', ':']).any(|part| part == "IAMUser" || part.starts_with("IAMUser-"))
-}
-
-/// Older events say it only in GuardDuty's additional information. No other product field counts:
-/// some of them repeat the attacker's user agent.
+/// Older events say it only in GuardDuty's additional information: as JSON, or in a field of its own. No
+/// other product field counts: some of them repeat the attacker's user agent.
 fn is_sample(finding: &Node) -> bool {
-    let fields = finding.get("ProductFields").value().and_then(Value::as_object);
-    let says_so = |(key, value): (&String, &Value)| {
-        key.starts_with("aws/guardduty/service/additionalInfo") && value.as_str().is_some_and(guardduty::says_sample)
-    };
+    let info = |field: &str| finding.get("ProductFields").get(&format!("aws/guardduty/service/additionalInfo{field}"));
+    let says_so = |it: &Node| it.text().is_some_and(guardduty::says_sample);
     finding.get("Sample").is_true()
         || finding.get("Title").text().is_some_and(|it| it.starts_with("[SAMPLE]"))
-        || fields.is_some_and(|it| it.iter().any(says_so))
+        || info("/sample").value().is_some_and(|it| *it == Value::Bool(true) || it.as_str() == Some("true"))
+        || finding.get("Resources").items().any(|it| guardduty::is_generated(&it.get("Id")))
+        || says_so(&info("/value"))
+        || says_so(&info(""))
 }
 
 /// The label wins: GuardDuty's low findings arrive as LOW with a normalized 40. GuardDuty's own
 /// number is finer than both.
 fn severity(finding: &Node) -> Result<Severity, DecodeError> {
     let severity = finding.get("Severity");
-    let label = severity.get("Label").text().and_then(Severity::of_label);
+    let label = severity.get("Label");
+    if let Some(text) = label.optional()? {
+        return Severity::of_label(text).ok_or_else(|| label.malformed("a severity label"));
+    }
     let normalized = severity.get("Normalized").number().map(|it| match it {
         it if it >= 90.0 => Severity::CRITICAL,
         it if it >= 70.0 => Severity::HIGH,
         it => Severity(it / 10.0),
     });
-    label.or(normalized).ok_or_else(|| severity.malformed("a label or a normalized severity"))
+    normalized.ok_or_else(|| severity.malformed("a label or a normalized severity"))
 }
 
-struct Identity {
-    account: AccountId,
-    principal: Principal,
-    access_key: Option<AccessKeyId>,
-}
-
-fn sequence(finding: &Node) -> Result<Identity, DecodeError> {
-    let account: AccountId = finding.get("AwsAccountId").require()?;
+fn sequence(finding: &Node, account: AccountId) -> Result<Identity, DecodeError> {
     let mut actors = guardduty::sequence_actors(&finding.at("Detection.Sequence"), &account)?;
     match actors.pop() {
         // GuardDuty's own event has all actors; this copy can update only one finding.
-        Some(actor) if actors.is_empty() => {
-            Ok(Identity { account: actor.account, principal: actor.principal, access_key: actor.access_key })
-        }
+        Some(actor) if actors.is_empty() => actor,
         _ => Ok(Identity {
             account,
             principal: Principal::NotContainable {
@@ -278,109 +305,38 @@ fn sequence(finding: &Node) -> Result<Identity, DecodeError> {
     }
 }
 
-/// Everyone whom the resources name must be the same one.
-fn identity(finding: &Node) -> Result<Identity, DecodeError> {
-    let stated: AccountId = finding.get("AwsAccountId").require()?;
-    let mut found: Option<Identity> = None;
-    for resource in finding.get("Resources").items() {
-        let Some(next) = resource_identity(&resource, &stated)? else {
-            continue;
-        };
-        found = Some(match found {
-            None => next,
-            Some(it) => join(it, next),
-        });
+fn identity(finding: &Node, product: &Product, stated: AccountId) -> Result<Identity, DecodeError> {
+    let owner = Owner { stated: &stated, is_aggregator: product.name.starts_with("product/aws/") };
+    if let Some(identity) = resource::identity(finding.get("Resources").items().map(|it| resource(&it)), &owner)? {
+        return Ok(identity);
     }
-    match found {
-        Some(identity) => Ok(identity),
-        None if control(finding).as_deref() == Some("IAM.4") => {
-            Ok(Identity { account: stated, principal: Principal::Root, access_key: None })
-        }
-        None => Ok(Identity {
-            account: stated,
-            principal: Principal::NotContainable {
-                reason: "none of the finding's resources is an IAM identity".to_owned(),
-            },
-            access_key: None,
-        }),
-    }
-}
-
-fn join(a: Identity, b: Identity) -> Identity {
-    let same_account = a.account == b.account;
-    let (key, same_key) = match (a.access_key, b.access_key) {
-        (Some(a), Some(b)) => (Some(a.clone()), a == b),
-        (a, b) => (a.or(b), true),
-    };
-    let principal = if same_account && same_key {
-        merge(a.principal, b.principal)
+    let principal = if controls::control(finding).as_deref() == Some("IAM.4") {
+        Principal::Root
     } else {
-        contradiction("it names two different identities")
+        Principal::NotContainable { reason: "none of the finding's resources is an IAM identity".to_owned() }
     };
-    Identity { account: a.account, principal, access_key: key }
+    Ok(Identity { account: stated, principal, access_key: None })
 }
 
-fn resource_identity(resource: &Node, stated: &AccountId) -> Result<Option<Identity>, DecodeError> {
-    match resource.get("Type").optional()? {
-        Some("AwsIamUser") => arn_identity(resource, "user").map(Some),
-        Some("AwsIamRole") => arn_identity(resource, "role").map(Some),
-        Some("AwsIamAccessKey" | "AWSIAMAccessKey" | "AWS::IAM::AccessKey") => key_identity(resource, stated),
-        _ => Ok(None),
-    }
-}
-
-/// The ARN's account is the owner's; the finding's may be that of an administrator.
-fn arn_identity(resource: &Node, kind: &str) -> Result<Identity, DecodeError> {
-    let node = resource.get("Id");
-    let malformed = || node.malformed("the ARN of an IAM user or role");
-    let arn = Arn::parse(node.required()?).filter(|it| it.service == "iam").ok_or_else(malformed)?;
-    let (_, name) = arn.kind_and_name().filter(|(it, _)| *it == kind).ok_or_else(malformed)?;
-    let account = AccountId::parse(arn.account).map_err(|_| malformed())?;
-    let (name, id_in_name) = text_name_or_id(name).map_err(|_| malformed())?;
-    let principal = match kind {
-        "user" => {
-            let details = resource.at("Details.AwsIamUser");
-            let (stated, _) = name_or_id(&details.get("UserName"))?;
-            let own = Principal::User { name, id: id_in_name };
-            merge(own, Principal::User { name: stated, id: details.get("UserId").parse()? })
-        }
-        _ => {
-            let details = resource.at("Details.AwsIamRole");
-            let own = Principal::Role { name, id: id_in_name, session: None };
-            merge(
-                own,
-                Principal::Role {
-                    name: details.get("RoleName").parse()?,
-                    id: details.get("RoleId").parse()?,
-                    session: None,
-                },
-            )
-        }
+fn resource<'a>(resource: &Node<'a>) -> Resource<'a> {
+    let own = |user: &str, role: &str| match resource.get("Type").text() {
+        Some("AwsIamRole") => resource.at("Details.AwsIamRole").get(role),
+        _ => resource.at("Details.AwsIamUser").get(user),
     };
-    Ok(Identity { account, principal, access_key: None })
-}
-
-/// `AWS::IAM::AccessKey:AKIA…`, a bare key ID, or `…:null` for a console session, with whose it is
-/// in the details.
-fn key_identity(resource: &Node, stated: &AccountId) -> Result<Option<Identity>, DecodeError> {
     let details = resource.at("Details.AwsIamAccessKey");
-    let node = resource.get("Id");
-    let in_id = node.required()?.rsplit(':').next().filter(|it| !matches!(*it, "null" | ""));
-    let in_id = in_id.map(AccessKeyId::parse).transpose().map_err(|it| node.malformed(it.expected))?;
-    let in_details = details.get("AccessKeyId").parse::<AccessKeyId>()?;
-    let access_key = match (in_id, in_details) {
-        (Some(a), Some(b)) if a != b => {
-            return Err(details.get("AccessKeyId").malformed("the access key of the resource's ID"));
-        }
-        (a, b) => a.or(b),
-    };
-    let name = [details.get("PrincipalName"), details.get("UserName")].into_iter().find(Node::is_present);
-    let named = principal(&Claim {
-        kind: details.get("PrincipalType"),
-        name: name.unwrap_or_else(|| details.get("PrincipalName")),
-        principal_id: details.get("PrincipalId"),
-        access_key: access_key.clone(),
-    })?;
-    let account = details.get("AccountId").parse()?.unwrap_or_else(|| stated.clone());
-    Ok(Some(Identity { account, principal: named, access_key }))
+    let name = details.get("PrincipalName");
+    Resource {
+        kind: resource.get("Type"),
+        id: resource.get("Id"),
+        own_name: own("UserName", "RoleName"),
+        own_id: own("UserId", "RoleId"),
+        key: KeyDetails {
+            kind: details.get("PrincipalType"),
+            name: if name.is_said() { name } else { details.get("UserName") },
+            principal_id: details.get("PrincipalId"),
+            access_key: details.get("AccessKeyId"),
+            account: details.get("AccountId"),
+            issuer: details.at("SessionContext.SessionIssuer"),
+        },
+    }
 }

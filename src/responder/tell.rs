@@ -1,0 +1,185 @@
+//! Tells people of what nobody is contained for: an alert for what must not wait, a line in a digest for the
+//! rest, and an alert for each event that could not be read.
+
+use std::time::Duration;
+
+use clients::accounts::{Aws, Home};
+use clients::ledger::Ledger;
+use clients::notices::alert;
+use clients::round_trips::CallLog;
+use domain::outcome::{Failure, Outcome};
+use domain::settings::{Mode, Responder};
+use domain::text;
+use domain::told::{Alert, Digest, Told, ToldFinding, Unreadable, Urgency, digest};
+use serde::Serialize;
+
+use crate::invocation::Call;
+
+/// Of one finding or event, what became of telling it.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    pub finding_id: String,
+    /// The finding's type.
+    pub kind: String,
+    pub account: String,
+    /// `alert`, `daily-alert`, `hourly-digest`, `daily-digest`, or `unreadable`.
+    pub how: String,
+    pub outcome: &'static str,
+    pub detail: String,
+}
+
+/// The same matter is told again after a day: what goes on is news then.
+const AGAIN: Duration = Duration::from_secs(24 * 3_600);
+
+/// An event keeps its ID through all its retries, and never comes again after them.
+const NEVER_AGAIN: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// How many are told side by side.
+const AT_ONCE: usize = 8;
+
+/// Tells of each; gives what became of it, and what has to be tried again.
+pub(crate) async fn tell(aws: &Aws, settings: &Responder, told: &[Told], call: &Call) -> (Vec<Entry>, Vec<String>) {
+    if told.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let teller = Teller { settings, home: &home, ledger: &ledger };
+    let (mut entries, mut failed) = (Vec::new(), Vec::new());
+    let all = async {
+        for some in told.chunks(AT_ONCE) {
+            let ended = futures_util::future::join_all(some.iter().map(|it| teller.one(it))).await;
+            for (it, outcome) in some.iter().zip(ended) {
+                if let Outcome::Failed(failure) = &outcome {
+                    failed.push(format!("telling of `{}`: {failure}", id(it)));
+                }
+                let entry = entry(it, &outcome);
+                tracing::info!(
+                    outcome = entry.outcome,
+                    how = entry.how,
+                    finding = entry.finding_id,
+                    kind = entry.kind,
+                    account = entry.account,
+                    "told, not contained: {}",
+                    entry.detail
+                );
+                entries.push(entry);
+            }
+        }
+    };
+    if tokio::time::timeout(call.left().mul_f64(0.8), all).await.is_err() {
+        failed.push("the time ran out before people were told of every finding".to_owned());
+    }
+    (entries, failed)
+}
+
+/// Sends the digests that are due, if there is something in them.
+pub(crate) async fn send_due_digests(aws: &Aws, settings: &Responder, call: &Call) -> Vec<String> {
+    let Some(topic) = &settings.common.alert_topic_arn else { return Vec::new() };
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let mut failed = Vec::new();
+    for which in Digest::ALL {
+        if let Err(failure) = send_digest(&home, &ledger, topic, which).await {
+            failed.push(format!("the {} digest: {failure}", which.word()));
+        }
+    }
+    failed
+}
+
+/// Sent before it is cleared: of a crash in between comes a second one, and never none.
+async fn send_digest(home: &Home, ledger: &Ledger, topic: &str, which: Digest) -> Result<(), Failure> {
+    let Some(pending) = ledger.take_digest(which).await? else { return Ok(()) };
+    let Some(it) = digest(which, &pending.lines(), pending.more) else { return Ok(()) };
+    match alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await {
+        Outcome::Failed(failure) => Err(failure),
+        _ => ledger.clear_digest(which, &pending).await,
+    }
+}
+
+struct Teller<'a> {
+    settings: &'a Responder,
+    home: &'a Home,
+    ledger: &'a Ledger,
+}
+
+impl Teller<'_> {
+    async fn one(&self, told: &Told) -> Outcome {
+        let mode = match told {
+            Told::Finding(it) => self.settings.mode_of(it.finding.threat.playbook()),
+            Told::Unreadable(_) => self.settings.mode,
+        };
+        // `observe` mode writes nothing and tells nobody: its reports are what people look at.
+        if mode == Mode::Observe {
+            return Outcome::Planned;
+        }
+        match told {
+            Told::Finding(it) => match it.urgency {
+                Urgency::Alert | Urgency::DailyAlert => {
+                    self.alert(&it.matter(), AGAIN, &it.alert(&self.settings.function_name)).await
+                }
+                Urgency::Digest(which) => self.line(it, which).await,
+            },
+            Told::Unreadable(it) => self.alert(&it.matter(), NEVER_AGAIN, &it.alert()).await,
+        }
+    }
+
+    async fn alert(&self, matter: &str, again_after: Duration, it: &Alert) -> Outcome {
+        let Some(topic) = &self.settings.common.alert_topic_arn else { return no_topic() };
+        match self.ledger.take_to_tell(matter, again_after).await {
+            Ok(true) => {}
+            Ok(false) => return Outcome::AlreadyDone { detail: "people were told of it".to_owned() },
+            // Told twice is better than not at all.
+            Err(failure) => {
+                let sent = alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await;
+                return if matches!(sent, Outcome::Failed(_)) { sent } else { Outcome::Failed(failure) };
+            }
+        }
+        let sent = alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await;
+        if matches!(sent, Outcome::Applied { .. })
+            && let Err(failure) = self.ledger.note_told(matter).await
+        {
+            return Outcome::Failed(failure);
+        }
+        sent
+    }
+
+    async fn line(&self, it: &ToldFinding, which: Digest) -> Outcome {
+        if self.settings.common.alert_topic_arn.is_none() {
+            return no_topic();
+        }
+        match self.ledger.add_to_digest(which, it.finding.severity, &it.line()).await {
+            Ok(()) => Outcome::Applied { detail: format!("in the {} digest", which.word()) },
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+}
+
+fn no_topic() -> Outcome {
+    Outcome::Skipped { reason: "ALERT_TOPIC_ARN is not set".to_owned() }
+}
+
+fn id(told: &Told) -> String {
+    let id = match told {
+        Told::Finding(it) => &it.finding.id,
+        Told::Unreadable(it) => &it.event_id,
+    };
+    text::line(id, 300)
+}
+
+fn entry(told: &Told, outcome: &Outcome) -> Entry {
+    let (kind, account, how, why) = match told {
+        Told::Finding(it) => (&it.finding.kind, it.finding.account.to_string(), it.urgency.to_string(), it.why.clone()),
+        Told::Unreadable(Unreadable { kind, account, problems, .. }) => {
+            (kind, text::line(account, 40), "unreadable".to_owned(), problems.join("; "))
+        }
+    };
+    Entry {
+        finding_id: id(told),
+        kind: text::line(kind, 200),
+        account,
+        how,
+        outcome: outcome.word(),
+        detail: text::line(&format!("{why}: {}", outcome.detail()), 500),
+    }
+}

@@ -29,6 +29,7 @@ CLOUDTRAIL_SECONDS = 3
 
 
 def main():
+    terminal.unwinds()
     say(paint("An intruder in a Lambda function that may do too much, against the real responder.", "bold"))
     with simulated_aws() as url:
         world = World(url, member=MEMBER, security=SECURITY)
@@ -43,7 +44,7 @@ def play(world):
     world.control("cloudtrail", {"account": world.member, "seconds": CLOUDTRAIL_SECONDS})
     function = Role(world, name=LAMBDA)
     stolen = function.session()
-    world.connected()
+    world.connected(part="hygiene")
     step(1, f"Deployed template.yaml ({SECURITY}) and member-role.yaml ({MEMBER}).")
 
     stolen.create_user(UserName=BACKDOOR)

@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from .aws.queues import POLLING
 from .harness import templates
 from .harness.processes import simulated_aws
 from .harness.world import World
@@ -51,7 +52,7 @@ def pytest_unconfigure(config):
 
 
 # What Lambda does with the function's role, and the tests' thieves with a stolen session.
-PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage", *POLLING}
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -69,6 +70,7 @@ def pytest_sessionfinish(session, exitstatus):
     wrong = []
     for role, template, name in (
         ("iam-responder", templates.translated(), "ResponderRole"),
+        ("iam-responder-hygiene", templates.translated(), "HygieneRole"),
         ("iam-responder-driller", templates.translated(), "DrillerRole"),
         ("SecurityDrillRole", yaml_parse(templates.member()), "SecurityDrillRole"),
         ("iam-responder-restorer", templates.translated(), "RestorerRole"),

@@ -32,6 +32,7 @@ LAG = (2, 6)
 
 
 def main():
+    terminal.unwinds()
     parser = argparse.ArgumentParser(prog="make demo")
     parser.add_argument("event", nargs="?", default=EXFILTRATION)
     parser.add_argument("--plain", action="store_true", help="print the function's answer and nothing else")
@@ -59,7 +60,7 @@ def prepare(stage, settle):
     world, event = stage.world, stage.event
     planted, said = stage.plant()
     findings = [world.finding(event, number) for number in plant.findings(event)]
-    responder = world.responder(part="restorer" if plant.command(event) == "restore" else "responder")
+    responder = plant.Functions([world.responder(part=part) for part in plant.parts(event)])
     if planted and plant.command(event) in ("restore", "status"):
         about = {key: event[key] for key in ("account", "user", "role") if key in event}
         world.responder().invoke({**about, "command": "contain", "reason": "so that there is something to restore"})

@@ -54,7 +54,7 @@ def test_a_responder_that_does_not_respond_is_an_alarm(world, broken):
     stage(world, connect=False)
     if broken == "observe":
         responder = world.responder(MODE="observe")
-        world.control("function", {"arn": responder.arn, "url": responder.url})
+        world.listen(responder)
     answer, line = drill(world, timeout=25)
     assert answer["errorType"] == "ResponseIncomplete" and "the drill failed" in answer["errorMessage"]
     assert line["DrillPassed"] == 0 and "DaysSinceDrill" not in line

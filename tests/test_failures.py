@@ -87,7 +87,7 @@ def test_a_finding_keeps_its_status_after_a_failure(world):
     event = world.event("security-hub-iam-8-unused-credentials", user)
     finding = world.finding(event)
     world.fault("iam:UpdateAccessKey", "AccessDenied", status=403)
-    assert world.responder().invoke(event)["errorType"] == "ResponseIncomplete"
+    assert world.responder(part="hygiene").invoke(event)["errorType"] == "ResponseIncomplete"
     assert finding()["Workflow"]["Status"] == "NEW"
     assert "NOT CONTAINED" in finding()["Note"]["Text"] and len(finding()["Note"]["Text"]) <= 512
 
@@ -96,7 +96,7 @@ def test_an_unprocessed_finding_is_a_failure(world):
     """Security Hub answers 200 for a finding that it doesn't know."""
     world.deploy()
     user = User(world)
-    responder = world.responder()
+    responder = world.responder(part="hygiene")
     answer = responder.invoke(world.event("security-hub-iam-8-unused-credentials", user))
     assert "FindingNotFound" in answer["errorMessage"]
     assert responder.last_report()["verdict"] == "Contained"

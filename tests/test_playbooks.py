@@ -197,7 +197,7 @@ def test_unused_user(world):
     event = world.event("security-hub-iam-8-unused-credentials", user)
     finding = world.finding(event)
 
-    assert report(world.responder().invoke(event))["verdict"] == "Contained"
+    assert report(world.responder(part="hygiene").invoke(event))["verdict"] == "Contained"
 
     after = user.state()
     assert set(after["keys"].values()) == {"Inactive"}
@@ -210,7 +210,7 @@ def test_resolved_on_success(world):
     world.deploy(ResolvedOnSuccess="true")
     event = world.event("security-hub-iam-8-unused-credentials", User(world))
     finding = world.finding(event)
-    report(world.responder().invoke(event))
+    report(world.responder(part="hygiene").invoke(event))
     assert finding()["Workflow"]["Status"] == "RESOLVED"
 
 
@@ -249,7 +249,7 @@ def test_unique_id_in_the_place_of_a_name(world):
     [resource] = event["detail"]["findings"][0]["Resources"]
     resource["Id"], resource["Details"] = f"arn:aws:iam::{world.member}:user/{user.id}", {}
     world.finding(event)
-    it = report(world.responder().invoke(event))
+    it = report(world.responder(part="hygiene").invoke(event))
     assert it["principal"] == {"type": "user", "name": "alice", "id": user.id}
 
 
@@ -284,7 +284,7 @@ def test_each_finding_of_an_event_is_judged_alone(world):
     event = world.event("security-hub-two-findings", alice)
     event = json.loads(json.dumps(event).replace("AIDABOBBOBBOBBOBBOB22", bob.id))
     findings = [world.finding(event, 0), world.finding(event, 1)]
-    reports = world.responder().invoke(event)["reports"]
+    reports = [report(world.responder(part=part).invoke(event)) for part in ("responder", "hygiene")]
     assert {(it["principal"]["name"], it["playbook"]) for it in reports} == {("alice", "compromised-credential"), ("bob", "unused-user")}
     assert "AWSDenyAll" in alice.state()["policies"] and "AWSDenyAll" not in bob.state()["policies"]
     assert [finding()["Workflow"]["Status"] for finding in findings] == ["NOTIFIED", "NOTIFIED"]

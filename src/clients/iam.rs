@@ -3,6 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
 
+use crate::patience::{Patience, Throttled};
 use crate::round_trips::CallLog;
 
 pub mod apply;
@@ -17,17 +18,27 @@ pub mod resolve;
 /// Reads only. INVARIANT: no method of it changes anything; the list below is all that it has, and
 /// `tests/template.rs` compares it with the permissions.
 #[derive(Debug, Clone)]
-pub struct IamRead(Client);
+pub struct IamRead(Client, Patience);
 
 /// The only way to change an identity; only `apply` takes it.
 #[derive(Debug, Clone)]
 pub struct IamWrite(Client);
 
 /// Both, over one client.
-pub(crate) fn both(sdk: &SdkConfig, calls: &CallLog) -> (IamRead, IamWrite) {
+pub(crate) fn both(sdk: &SdkConfig, calls: &CallLog, patience: &Patience) -> (IamRead, IamWrite) {
     let config = aws_sdk_iam::config::Builder::from(sdk).interceptor(calls.clone()).build();
     let client = Client::from_conf(config);
-    (IamRead(client.clone()), IamWrite(client))
+    (IamRead(client.clone(), patience.clone()), IamWrite(client))
+}
+
+impl IamRead {
+    /// Reads again while IAM throttles.
+    pub(crate) async fn patiently<T, E: Throttled, F: Future<Output = Result<T, E>>>(
+        &self,
+        read: impl FnMut() -> F,
+    ) -> Result<T, E> {
+        self.1.with(read).await
+    }
 }
 
 macro_rules! operations {

@@ -2,9 +2,12 @@
 //! comes back is the domain's own types.
 
 pub mod accounts;
+mod connections;
 pub mod errors;
 pub mod events;
 pub mod iam;
 pub mod ledger;
 pub mod notices;
+pub mod patience;
+pub mod relay;
 pub mod round_trips;

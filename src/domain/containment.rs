@@ -2,10 +2,12 @@
 
 pub mod admission;
 pub mod escalation;
+pub mod grouping;
 pub mod guard;
 pub mod incident_token;
 pub mod message;
 pub mod playbooks;
 pub mod progress;
+pub mod relay;
 pub mod report;
 pub mod snapshot;

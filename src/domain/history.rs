@@ -18,6 +18,8 @@ use crate::verdict::Verdict;
 pub struct Past {
     pub verdict: Option<Verdict>,
     pub incident: Option<String>,
+    /// When it was last read to be in place, all of it: milliseconds since 1970.
+    pub held_at: Option<i64>,
     /// When the first response saved its snapshot, in milliseconds since 1970.
     pub first_seen: Option<i64>,
     /// What the last alert that was delivered told, as `Progress::news`. Absent as well when something was
@@ -30,6 +32,16 @@ pub struct Past {
     pub is_struck: bool,
     /// Those that were not taken back, the oldest first.
     pub responses: Vec<Response>,
+}
+
+impl Past {
+    /// Whether what was seen at that time was answered: it had been held since, when it was last read.
+    pub fn has_answered(&self, seen: Option<DateTime>) -> bool {
+        match (self.held_at, seen.and_then(|it| it.to_millis().ok())) {
+            (Some(held), Some(seen)) => self.verdict.is_some_and(Verdict::is_success) && seen <= held,
+            _ => false,
+        }
+    }
 }
 
 /// One response that was not taken back: its snapshot, and what it meant to do.

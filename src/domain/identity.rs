@@ -86,7 +86,7 @@ impl Unreadable {
     pub fn failed(what: &'static str, failure: Failure) -> Self {
         let why = match failure.code.as_str() {
             "NoSuchEntity" => Why::Gone(failure),
-            code if code.starts_with("Throttling") => Why::Throttled(failure),
+            _ if failure.is_throttled() => Why::Throttled(failure),
             _ => Why::Failed(failure),
         };
         Self { what, why }

@@ -46,6 +46,12 @@ impl Failure {
         self.code == "NoSuchEntity"
     }
 
+    /// AWS asks for fewer calls.
+    pub fn is_throttled(&self) -> bool {
+        self.code.starts_with("Throttling")
+            || ["TooManyRequestsException", "RequestLimitExceeded"].contains(&self.code.as_str())
+    }
+
     /// A quota stands in the way; another road may be open.
     pub fn is_quota(&self) -> bool {
         self.code == "LimitExceeded"

@@ -41,7 +41,7 @@ impl Settings {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut read = Reader { lookup: &lookup, problems: Vec::new() };
         let settings = match read.optional("PART", Part::from_str).unwrap_or(Part::Responder) {
-            Part::Responder => Self::Responder(Box::new(Responder::read(&mut read))),
+            part @ (Part::Responder | Part::Hygiene) => Self::Responder(Box::new(Responder::read(&mut read, part))),
             Part::Restorer => Self::Restorer(Restorer::read(&mut read)),
             Part::Driller => Self::Driller(Driller::read(&mut read)),
         };
@@ -96,6 +96,7 @@ pub const DRILL_PATH: &str = "/iam-responder-drill/";
 pub struct Untouchable {
     pub responder_role_arn: String,
     pub restorer_role_arn: Option<String>,
+    pub hygiene_role_arn: Option<String>,
     /// The names of the roles that our functions take in member accounts.
     pub member_role_names: [String; 2],
     pub drill_role_name: String,
@@ -110,6 +111,7 @@ impl Untouchable {
         Self {
             responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
             restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
+            hygiene_role_arn: read.optional("HYGIENE_ROLE_ARN", |it| arn(it, "iam")),
             member_role_names: [reader::remediation_role(read), reader::restore_role(read)],
             drill_role_name: reader::drill_role(read),
             drill_account: read.optional("DRILL_ACCOUNT", parsed),
@@ -121,7 +123,7 @@ impl Untouchable {
     /// that name under a path is anybody's. That it is so by name in every account takes nothing away: an
     /// identity is only ever asked about after our role of that name was assumed in its account.
     pub fn is_own_role(&self, arn: &str) -> bool {
-        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref()];
+        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref(), self.hygiene_role_arn.as_ref()];
         home.into_iter().flatten().any(|it| it == arn)
             || self.member_role_names.iter().any(|name| is_role(arn, name))
             || self.is_drill_role(arn)

@@ -48,6 +48,18 @@ pub struct Decoded {
     pub malformed: Vec<DecodeError>,
 }
 
+impl Decoded {
+    /// What two payloads amount to.
+    pub fn and(mut self, other: Self) -> Self {
+        self.command = self.command.or(other.command);
+        self.findings.extend(other.findings);
+        self.told.extend(other.told);
+        self.ignored.extend(other.ignored);
+        self.malformed.extend(other.malformed);
+        self
+    }
+}
+
 /// A field that an action needs and that isn't what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("malformed {event}: `{path}`: {problem}")]

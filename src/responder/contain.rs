@@ -1,4 +1,4 @@
-//! One finding, from the lease to the report: the steps in their order, and the time budget.
+//! One identity's findings, from the lease to the report: the steps in their order, and the time budget.
 
 use std::time::{Instant, SystemTime};
 
@@ -6,11 +6,13 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
 use clients::iam::resolve::{self, Resolved, Unresolved};
 use clients::ledger::Ledger;
+use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::containment::admission::{Beside, Holder};
 use domain::containment::guard;
 use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::matter;
+use domain::containment::relay::Relay;
 use domain::containment::report::{Report, Timings, millis};
 use domain::finding::Finding;
 use domain::settings::{Mode, Responder};
@@ -27,15 +29,26 @@ mod hold;
 mod judge;
 mod pace;
 mod progress;
+mod relay;
 mod strike;
+pub(crate) mod turns;
 
 use closing::Closing;
 pub(crate) use entry::now_millis;
 use progress::Running;
 use strike::Engine;
+use turns::{Turn, Turns};
 
-/// Responds to one finding: its report, and what has to be tried again.
-pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, call: &Call) -> (Report, Vec<String>) {
+/// Responds to the findings about one identity: a report for each, the lead's first, and what has to be
+/// tried again.
+pub(crate) async fn contain(
+    aws: &Aws,
+    settings: &Responder,
+    relay: &Relay,
+    call: &Call,
+    turns: &Turns,
+) -> (Vec<Report>, Vec<String>) {
+    let finding = &relay.group.lead;
     let started = Instant::now();
     let now = DateTime::from(SystemTime::now());
     let Some(playbook) = playbooks::select(finding.threat) else {
@@ -43,11 +56,12 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
     };
     let mode = settings.mode_of(playbook.id);
     let calls = CallLog::default();
-    let home = Home::new(aws, &calls);
-    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let budget = call.budget();
     // The last read and its verdict come before the time-out.
     let until = started + budget.mul_f64(0.9);
+    let patience = Patience::until(until);
+    let home = Home::new(aws, &calls).patient(patience.clone());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &relay.holder);
     let attempt = Attempt {
         settings,
         home: &home,
@@ -55,12 +69,18 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
         playbook,
         mode,
         finding,
+        relay,
         now,
         until,
         lease_until: call.deadline,
     };
     let mut running = Running::default();
-    if tokio::time::timeout(budget, attempt.run(&mut running)).await.is_err() {
+    running.progress.reversals.clone_from(&relay.reversals);
+    let run = async {
+        let turn = turns.next().await;
+        attempt.run(&mut running, &turn).await;
+    };
+    if tokio::time::timeout(budget, run).await.is_err() {
         let reason = format!("the time ran out after {} s", budget.as_secs());
         let progress = &mut running.progress;
         progress.failed.push(reason.clone());
@@ -71,11 +91,13 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
         }
     }
     let verdict_at = started.elapsed();
+    running.progress.throttled(patience.waits());
 
     let Running { mut progress, member, lease, identity_lease, is_quiet, .. } = running;
     let scene = Scene { settings, home: &home, member: member.as_ref(), playbook, finding, now };
     let left = call.left();
-    let ending = Closing { ledger: &ledger, scene: &scene, mode, lease, identity_lease: identity_lease.into_inner() };
+    let (others, identity_lease) = (relay.group.others.as_slice(), identity_lease.into_inner());
+    let ending = Closing { ledger: &ledger, scene: &scene, mode, others, lease, identity_lease };
     if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
@@ -86,10 +108,13 @@ pub(crate) async fn contain(aws: &Aws, settings: &Responder, finding: &Finding, 
         verdict: millis(verdict_at),
         total: millis(started.elapsed()),
     };
-    let report = Report::of(&progress, finding, playbook, mode, timings, calls.round_trips());
-    log_report(&report);
-    metrics::log(metrics::of_response(&report, progress.failed.len()));
-    (report, progress.failed)
+    let report = |finding: &Finding| Report::of(&progress, finding, playbook, mode, timings, calls.round_trips());
+    let reports: Vec<_> = relay.group.all().map(report).collect();
+    if let Some(report) = reports.first() {
+        log_report(report);
+        metrics::log(metrics::of_response(report, progress.failed.len()));
+    }
+    (reports, progress.failed)
 }
 
 /// One response on its way to a verdict.
@@ -100,6 +125,7 @@ struct Attempt<'a> {
     playbook: &'a Playbook,
     mode: Mode,
     finding: &'a Finding,
+    relay: &'a Relay,
     now: DateTime,
     until: Instant,
     lease_until: SystemTime,
@@ -108,7 +134,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     /// Acquires the lease and assumes the role, resolves, guards, strikes and holds. Leaves its verdict in
     /// the progress.
-    async fn run(&self, running: &mut Running) {
+    async fn run(&self, running: &mut Running, turn: &Turn<'_>) {
         running.progress.matter = matter(self.finding);
         if let Some(reason) = guard::refuse_target(self.settings, self.finding) {
             return running.progress.conclude(Verdict::Refused, reason);
@@ -135,8 +161,10 @@ impl Attempt<'_> {
                 return running.progress.conclude(Verdict::NotContained, failure.to_string());
             }
         };
-        let (resolved, mut place) =
-            tokio::join!(resolve::resolve(&member.read, self.finding.into()), self.reserve(ledger, &running.memory));
+        let (resolved, mut place) = tokio::join!(
+            member.patience.with(|| resolve::resolve(&member.read, self.finding.into())),
+            self.reserve(ledger, &running.memory)
+        );
         let is_admitted = place.is_admitted;
         let Some(resolved) = self.check(resolved, running) else {
             return self.ledger.give_back(&mut place).await;
@@ -147,6 +175,10 @@ impl Attempt<'_> {
         let identity = resolved.identity.clone();
         let engine = Engine {
             member: &member,
+            home: self.home,
+            relay: self.relay,
+            own_name: self.settings.own_name(),
+            turn,
             playbook: self.playbook,
             finding: self.finding,
             now: self.now,

@@ -13,7 +13,9 @@ use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::command::DropDeferred;
 use domain::containment::admission::DEFERRED_MILLIS;
+use domain::containment::grouping::Group;
 use domain::containment::message;
+use domain::containment::relay::Relay;
 use domain::containment::report::Report;
 use domain::finding::Finding;
 use domain::outcome::{Failure, Outcome};
@@ -24,6 +26,7 @@ use futures_util::stream;
 
 use crate::contain::contain;
 use crate::contain::now_millis;
+use crate::contain::turns::Turns;
 use crate::invocation::Call;
 
 /// How many are taken up side by side, and in one run: the next run comes in a minute.
@@ -148,8 +151,9 @@ impl Run<'_> {
         }
         // Two findings about one identity must not pass for one holder of its lease.
         let request_id = format!("{}/{}", self.call.request_id, Ledger::due_id(&due.finding));
-        let call = Call { request_id, deadline: self.call.deadline };
-        let (report, failures) = contain(self.aws, self.settings, &due.finding, &call).await;
+        let relay = Relay::new(Group { lead: due.finding.clone(), others: Vec::new() }, request_id);
+        let (reports, failures) = contain(self.aws, self.settings, &relay, self.call, &Turns::new(1)).await;
+        let Some(report) = reports.into_iter().next() else { return Ok(None) };
         self.after(listed, &due, &report, &failures).await?;
         if listed.is_lease() {
             self.ledger.forget_lease(&listed.id).await?;

@@ -1,18 +1,19 @@
 //! One payload, down to what it asks for and back up as one response.
 
-use std::collections::BTreeMap;
-
+use aws_lambda_events::event::sqs::SqsEvent;
 use domain::command::Command;
+use domain::containment::grouping::{group, left_to_another};
+use domain::containment::relay::Relay;
 use domain::containment::report::Report;
-use domain::finding::Finding;
 use domain::settings::{Responder, Settings};
-use domain::sources::{Decoded, decode};
+use domain::sources::{DecodeError, Decoded, decode};
 use domain::text;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Instrument;
 
 use crate::contain::contain;
+use crate::contain::turns::Turns;
 use crate::drill::{self, drill};
 use crate::due;
 use crate::invocation::{Call, Context, Error};
@@ -57,7 +58,16 @@ pub async fn handle(context: &Context, payload: Value, call: &Call) -> Result<Re
         Ok(it) => it,
         Err(error) => return Err(error.clone().into()),
     };
-    let decoded = decode(&payload, settings);
+    context.aws.during(Box::pin(dispatch(context, settings, payload, call))).await
+}
+
+async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: &Call) -> Result<Response, Error> {
+    if let (Settings::Responder(settings), Some(relay)) = (settings, payload.get("continue"))
+        && settings.own_name().is_some()
+    {
+        return go_on(context, settings, relay, call).await;
+    }
+    let decoded = events(payload).iter().map(|it| read(it, settings)).fold(Decoded::default(), Decoded::and);
     match (&decoded.command, settings) {
         (Some(command), _) => answer(context, settings, command, call).await,
         (None, Settings::Responder(settings)) => respond(context, settings, decoded, call).await,
@@ -108,40 +118,72 @@ fn finished(response: Response, failed: Vec<String>) -> Result<Response, Error> 
     if failed.is_empty() { Ok(response) } else { Err(Error::Incomplete(failed)) }
 }
 
-/// Responds to an event: findings about one identity go one after the other, identities side by side.
+/// What arrived by way of a queue is inside the bodies of its messages; anything else is an event itself.
+fn events(payload: Value) -> Vec<Value> {
+    if payload.get("Records").is_none() {
+        return vec![payload];
+    }
+    match serde_json::from_value::<SqsEvent>(payload.clone()) {
+        Ok(batch) => {
+            let bodies = batch.records.into_iter().map(|it| it.body.unwrap_or_default());
+            // What is no JSON is malformed, and says so.
+            bodies.map(|it| serde_json::from_str(&it).unwrap_or(Value::String(it))).collect()
+        }
+        Err(_) => vec![payload],
+    }
+}
+
+/// What Security Hub imports goes to two functions: people are told by one of them, also of what is wrong.
+fn read(event: &Value, settings: &Settings) -> Decoded {
+    let mut decoded = decode(event, settings);
+    let is_hygiene = matches!(settings, Settings::Responder(it) if it.is_hygiene);
+    if is_hygiene && event.get("source").and_then(Value::as_str) == Some("aws.securityhub") {
+        decoded.told.clear();
+        decoded.malformed.clear();
+    }
+    decoded
+}
+
+/// A fight that outlasted the invocation before this one.
+async fn go_on(context: &Context, settings: &Responder, relay: &Value, call: &Call) -> Result<Response, Error> {
+    let relay = Relay::deserialize(relay).map_err(|it| {
+        let (path, event) = ("continue".to_owned(), "continue".to_owned());
+        Error::Malformed(vec![DecodeError { path, problem: text::line(&it.to_string(), 200), event }])
+    })?;
+    let (reports, failed) = in_span(context, settings, &relay, call, &Turns::new(1)).await;
+    finished(Response { reports, ..Response::default() }, failed)
+}
+
+/// Responds to an event: one response for each identity, side by side.
 async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call: &Call) -> Result<Response, Error> {
-    for reason in &decoded.ignored {
+    let mut ignored = decoded.ignored;
+    let mut relays = Vec::new();
+    for group in group(decoded.findings) {
+        match left_to_another(settings, &group.lead) {
+            Some(reason) => ignored.push(reason.to_owned()),
+            None => {
+                // Two that turn out to be one identity must not pass for one holder of its lease.
+                let holder = match relays.len() {
+                    0 => call.request_id.clone(),
+                    number => format!("{}/{number}", call.request_id),
+                };
+                relays.push(Relay::new(group, holder));
+            }
+        }
+    }
+    for reason in &ignored {
         tracing::info!(outcome = "ignored", reason, "ignored: {reason}");
     }
-    let mut response = Response {
-        reports: Vec::new(),
-        ignored: decoded.ignored.into_iter().map(|reason| Ignored { reason }).collect(),
-        ..Response::default()
-    };
+    let ignored = ignored.into_iter().map(|reason| Ignored { reason }).collect();
+    let mut response = Response { ignored, ..Response::default() };
     let mut failed = Vec::new();
-    let mut by_identity: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
-    for finding in decoded.findings {
-        let key = format!("{}/{}", finding.account, finding.principal.target_key());
-        by_identity.entry(key).or_default().push(finding);
-    }
-    let one_identity = |findings: Vec<Finding>| async move {
-        let mut ended = Vec::new();
-        for finding in findings {
-            let span = tracing::info_span!(
-                "finding",
-                finding = text::line(&finding.id, 512),
-                account = finding.account.as_str(),
-                principal = finding.principal.target_key()
-            );
-            ended.push(contain(&context.aws, settings, &finding, call).instrument(span).await);
-        }
-        ended
-    };
-    let contained = futures_util::future::join_all(by_identity.into_values().map(one_identity));
+    let turns = Turns::new(relays.len());
+    let each = relays.iter().map(|relay| in_span(context, settings, relay, call, &turns));
+    let contained = futures_util::future::join_all(each);
     let (ended, (told, untold)) = tokio::join!(contained, tell::tell(&context.aws, settings, &decoded.told, call));
     response.told = told;
-    for (report, failures) in ended.into_iter().flatten() {
-        response.reports.push(report);
+    for (reports, failures) in ended {
+        response.reports.extend(reports);
         failed.extend(failures);
     }
     let is_malformed_alone = response.reports.is_empty() && untold.is_empty();
@@ -153,4 +195,21 @@ async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call
         }
     }
     finished(response, failed)
+}
+
+async fn in_span(
+    context: &Context,
+    settings: &Responder,
+    relay: &Relay,
+    call: &Call,
+    turns: &Turns,
+) -> (Vec<Report>, Vec<String>) {
+    let finding = &relay.group.lead;
+    let span = tracing::info_span!(
+        "finding",
+        finding = text::line(&finding.id, 512),
+        account = finding.account.as_str(),
+        principal = finding.principal.target_key()
+    );
+    contain(&context.aws, settings, relay, call, turns).instrument(span).await
 }

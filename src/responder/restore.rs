@@ -90,7 +90,7 @@ impl Attempt<'_> {
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };
         let claimed =
-            Claimed { account: &subject.account, principal: &subject.principal, access_key: None, is_new: false };
+            Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
         let identity = match resolve::resolve(&member.read, claimed).await {
             Ok(it) => it.identity,
             Err(Unresolved::Refused(reason)) => return progress.conclude(Verdict::Refused, reason),

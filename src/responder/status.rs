@@ -33,7 +33,8 @@ async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Res
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &common.ledger_table, &call.request_id);
     let member = home.assume(common, &subject.account, &subject.partition).await?;
-    let claimed = Claimed { account: &subject.account, principal: &subject.principal, access_key: None, is_new: false };
+    let claimed =
+        Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
     match resolve::resolve(&member.read, claimed).await {
         Ok(found) => {
             let identity = found.identity;

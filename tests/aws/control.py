@@ -9,7 +9,8 @@ POST /_sim/control-policies  {"account", "documents"}: the service control polic
 POST /_sim/crowd             {"account", "users"}: so many users, in an account that lists as many as are asked for
 POST /_sim/used              {"account", "role", "at"}: when IAM says that the role was used last
 POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
-POST /_sim/function          {"arn", "url"}: where a function listens, for the rules that call it
+POST /_sim/function          {"arn", "urls"}: where a function listens, for the rules and queues that call it
+POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do
@@ -26,7 +27,7 @@ from urllib.parse import parse_qs
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from . import authorization, dispatch, eventbridge, lag
+from . import authorization, dispatch, eventbridge, lag, queues
 from .operations import iam, security_hub
 
 
@@ -95,7 +96,8 @@ def faults(_, query):
 def crowd(body, _):
     backend = iam_backends[body["account"]][body.get("partition", "aws")]
     for number in range(body["users"]):
-        backend.create_user(body.get("region", "us-east-1"), f"employee-{number:05}")
+        user = backend.create_user(body.get("region", "us-east-1"), f"employee-{number:05}")
+        user.create_date = dt.datetime(2020, 1, 1)
     iam.LONG_PAGES.add(body["account"])
     return {}
 
@@ -108,13 +110,23 @@ def used(body, _):
 
 
 def function(body, _):
-    eventbridge.FUNCTIONS[body["arn"]] = body["url"]
+    eventbridge.register(body["arn"], body["urls"])
     return {}
 
 
 def event(body, _):
     eventbridge.emit(*(body[name] for name in ("account", "region", "source", "detail_type", "detail")))
     return {}
+
+
+def throttle(body, _):
+    dispatch.throttle(body["account"], body["per_second"])
+    return {}
+
+
+def waiting(_, query):
+    """How many messages a function's queue holds, those in flight included."""
+    return queues.waiting(query["function"][0])
 
 
 def cloudtrail(body, _):
@@ -159,6 +171,8 @@ ROUTES = {
     ("POST", "/_sim/used"): used,
     ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
+    ("POST", "/_sim/throttle"): throttle,
+    ("GET", "/_sim/waiting"): waiting,
     ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("GET", "/_sim/deliveries"): deliveries,
@@ -190,6 +204,10 @@ class Application:
         if "REQUEST_URI" in environ:  # moto checks signatures over the path as it was sent.
             environ.setdefault("RAW_URI", environ["REQUEST_URI"])
         raw = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if environ["REQUEST_METHOD"] == "HEAD" and path == "/" and "HTTP_AUTHORIZATION" not in environ:
+            # What AWS's services answer to whoever only looks.
+            start_response("302 Found", [("Location", "https://aws.amazon.com/"), ("Content-Length", "0")])
+            return []
         if not path.startswith("/_sim/"):
             # moto parses forms and forgets how they were written; signatures are over the bytes.
             environ.update({"wsgi.input": io.BytesIO(raw), "sim.body": raw})

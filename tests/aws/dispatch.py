@@ -39,11 +39,36 @@ class SimulatedError(Exception):
         self.code, self.message = code, message
 
 
+# Of each account: how many calls of each kind IAM answers in a second, and what is left of them.
+_RATES = {}
+_TOKENS = {}
+
+
+def throttle(account, per_second):
+    with LOCK:
+        _RATES[account] = per_second
+
+
+def is_throttled(action, account):
+    """A refused call takes nothing."""
+    rate = _RATES.get(account)
+    if rate is None or not action.startswith("iam:"):
+        return False
+    with LOCK:
+        now = time.monotonic()
+        left, since = _TOKENS.get((account, action), (rate, now))
+        left = min(rate, left + (now - since) * rate)
+        _TOKENS[account, action] = (left - 1 if left >= 1 else left, now)
+        return left < 1
+
+
 # An answer that the control plane turns into a connection that breaks.
 RESET = (200, {"x-sim-reset": "true"}, "")
 
 # The prefix in IAM actions, where it is not moto's name of the service.
 PREFIXES = {"awslambda": "lambda"}
+# The action, where it is not the operation's name.
+ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
 JSON_CODES = {
     "AccessDenied": "AccessDeniedException",
     "InvalidClientTokenId": "UnrecognizedClientException",
@@ -65,6 +90,7 @@ def dispatch(self, request, full_url=None, headers=None):
     if not name or service in ("?", "moto_api"):
         return self.call_action()
     action = f"{PREFIXES.get(service, service)}:{name}"
+    action = ACTIONS.get(action, action)
     operation = get_service_model(self.boto3_service_name).operation_model(name)
     self.sim_body = request.environ["sim.body"]
     entry = {"action": action, "began": began, "region": self.region, "key": self.get_access_key()}
@@ -94,6 +120,9 @@ def answered(self, action, operation, entry, fault):
             entry["decision"] = "fault"
             return error(self, fault["code"], fault.get("message", "injected"), fault.get("status", 400))
         entry["reset_after"] = fault.get("reset") == "after"
+    if not callers.ADMINISTRATOR.match(self.get_access_key() or "") and is_throttled(action, self.current_account):
+        entry["decision"] = "throttled"
+        return error(self, "Throttling", "Rate exceeded", 400)
     params = {}
     try:
         params = model.parameters(self, operation)

@@ -10,6 +10,7 @@ import collections
 import copy
 import datetime as dt
 import json
+import queue
 import re
 import threading
 import urllib.error
@@ -23,13 +24,12 @@ from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
-from . import authorization
+from . import authorization, queues
 from .facts import ORGANISATION
 from .policy import evaluate
 
-# Where functions listen, by ARN. Each takes one invocation at a time.
+# Where functions listen, by ARN.
 FUNCTIONS = {}
-_BUSY = {}
 # What a function does with events that it failed on, by its name.
 INVOKE_CONFIGS = {}
 BUS_POLICIES = {}
@@ -134,7 +134,10 @@ def send_to_targets(rule, original_event, transform_input=True):
     for target in rule.targets:
         if ":event-bus/" in target["Arn"]:
             if not _forward(target, event):
-                _keep_unforwarded(rule, target, event)
+                _keep_undelivered(rule, target, event)
+        elif ":sqs:" in target["Arn"]:
+            if not queues.send(rule.arn, target["Arn"], event):
+                _keep_undelivered(rule, target, event)
         elif target["Arn"] in FUNCTIONS:
             account = target["Arn"].split(":")[4]
             _DELIVERIES[account].append({"function": target["Arn"], "event": event["id"]})
@@ -157,24 +160,17 @@ def _forward(target, event):
     return True
 
 
-def _keep_unforwarded(rule, target, event):
+def _keep_undelivered(rule, target, event):
     """In the target's dead-letter queue, if that lets the rule.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
     queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
-    if not queue_arn:
-        return
-    _, _, _, region, account, name = queue_arn.split(":")
-    queue = sqs_backends[account][region].get_queue(name)
-    facts = {"aws:sourcearn": rule.arn, "aws:sourceaccount": rule.arn.split(":")[4]}
-    policy = queue.policy or {"Statement": []}
-    if evaluate([policy], "sqs:SendMessage", [queue_arn], facts, {"service": "events.amazonaws.com"}) == "allow":
-        sqs_backends[account][region].send_message(name, json.dumps(event))
+    if queue_arn:
+        queues.send(rule.arn, queue_arn, event)
 
 
 def invoke(arn, event):
-    """What the function answers: one invocation at a time, which is what the emulator takes."""
-    with _BUSY.setdefault(arn, threading.Lock()):
-        return _call(FUNCTIONS.get(arn), event)
+    """What the function answers: by the first of its emulators that is free."""
+    return _call(FUNCTIONS.get(arn), event)
 
 
 def invoke_later(arn, event):
@@ -185,15 +181,46 @@ def invoke_later(arn, event):
         answer = invoke(arn, event)
         if answer is not None and "errorType" not in answer:
             return
-    queue = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
-    if queue:
-        _keep(arn, queue, event, answer)
+    destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    if destination:
+        _keep(arn, destination, event, answer)
 
 
-def _call(url, event):
+class Pool:
+    """The emulators of a function. Each takes one invocation at a time."""
+
+    def __init__(self, urls):
+        self.size, self.closed = len(urls), False
+        self._free = queue.SimpleQueue()
+        for url in urls:
+            self._free.put(url)
+
+    def call(self, event):
+        url = self._free.get()
+        try:
+            return None if self.closed else _post(url, event)
+        finally:
+            self._free.put(url)
+
+
+def register(arn, urls):
+    """From now on the function listens there, or nowhere."""
+    old = FUNCTIONS.pop(arn, None)
+    if old:
+        old.closed = True
+    if urls:
+        FUNCTIONS[arn] = Pool(urls)
+        queues.poll(arn, FUNCTIONS[arn], _call, _DELIVERIES[arn.split(":")[4]])
+
+
+def _call(pool, event):
+    return None if pool is None else pool.call(event)
+
+
+def _post(url, event):
     request = urllib.request.Request(url, json.dumps(event).encode(), {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=320) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         return {"errorType": "Http", "errorMessage": error.read().decode()}
@@ -201,11 +228,11 @@ def _call(url, event):
         return None
 
 
-def _keep(arn, queue, event, answer):
-    _, _, _, region, account, name = queue.split(":")
+def _keep(arn, destination, event, answer):
+    _, _, _, region, account, name = destination.split(":")
     function = lambda_backends[account][region].get_function(arn)
     role = iam_backends[account][get_partition(region)].get_role_by_arn(function.role)
-    if not authorization.role_may(role, "sqs:SendMessage", queue):
+    if not authorization.role_may(role, "sqs:SendMessage", destination):
         return
     record = {
         "version": "1.0",
@@ -289,6 +316,7 @@ def with_policy(original):
 
 
 def install():
+    queues.install()
     Rule.send_to_targets = send_to_targets
     EventsBackend.put_events = without_forged_sources(EventsBackend.put_events)
     EventBus.create_from_cloudformation_json = with_policy(EventBus.create_from_cloudformation_json)

@@ -97,6 +97,10 @@ def _stack(params, account, region):
     return [next((stack.stack_id for stack in stacks if stack.name == name), new)]
 
 
+def _function(params, account, region):
+    return [f"arn:{get_partition(region)}:lambda:{region}:{account}:function:{params['FunctionName']}"]
+
+
 def _table(params, account, region):
     table = f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"
     return [f"{table}/index/{params['IndexName']}" if "IndexName" in params else table]
@@ -130,6 +134,7 @@ RESOURCES = {
     "cloudformation:CreateStack": _stack,
     "cloudformation:DeleteStack": _stack,
     "cloudformation:UpdateStack": _stack,
+    "lambda:InvokeFunction": _function,
     "dynamodb:GetItem": _table,
     "dynamodb:Query": _table,
     "dynamodb:UpdateItem": _table,

@@ -55,6 +55,37 @@ def findings(event):
     return [n for n, it in enumerate(listed) if text(it, "Id") and text(it, "ProductArn") and it["ProductArn"].count(":") >= 5]
 
 
+def parts(event):
+    """Whom the deployed rules give the event to."""
+    if command(event) == "restore":
+        return ["restorer"]
+    if fields(event, "source") == "aws.iam":
+        return ["hygiene"]
+    imported = fields(event, "detail-type") in ("Security Hub Findings - Imported", "Findings Imported V2")
+    return ["responder", "hygiene"] if imported else ["responder"]
+
+
+class Functions:
+    """The functions that an event goes to, one after the other as if they were one."""
+
+    def __init__(self, emulators):
+        self.emulators = emulators
+
+    def invoke(self, event):
+        answers = [emulator.invoke(event) for emulator in self.emulators]
+        failed = [answer for answer in answers if "errorType" in answer]
+        if failed or len(answers) == 1:
+            return (failed or answers)[0]
+        ignored = {it["reason"]: it for answer in answers for it in answer["ignored"] if not it["reason"].endswith("responds to it")}
+        return {"reports": [it for answer in answers for it in answer["reports"]], "ignored": list(ignored.values())}
+
+    def output(self):
+        return "".join(emulator.output() for emulator in self.emulators)
+
+    def log_lines(self):
+        return [line for emulator in self.emulators for line in emulator.log_lines()]
+
+
 class Stage:
     """The accounts that an event is about, with the identities that it names in them."""
 
@@ -62,8 +93,9 @@ class Stage:
         self.url, self.event = url, event
         self.text = json.dumps(event)
         self.region = self._region()
+        self.told = []
         self.reports = self._scout()
-        accounts = list(dict.fromkeys(report["account"] for report in self.reports)) or [MEMBER]
+        accounts = list(dict.fromkeys(it["account"] for it in [*self.reports, *self.told])) or [MEMBER]
         button = re.search(r":(\d{12}):action/custom/", self.text)
         free = [it for it in ([button.group(1)] if button else []) + [security, "222233334444"] if it not in accounts]
         self.world = World(url, region=self.region, member=accounts[0], security=free[0])
@@ -85,8 +117,10 @@ class Stage:
         world.deploy_responder(**SIMULATION_PROFILE, **self.drill())
         try:
             button = re.search(r'"(arn:aws[a-z-]*:securityhub:[a-z0-9-]+:\d{12}:action/custom/ContainIdentity)"', self.text)
-            responder = world.responder(MODE="observe", **({"CUSTOM_ACTION_ARN": button.group(1)} if button else {}))
+            changes = {"MODE": "observe", **({"CUSTOM_ACTION_ARN": button.group(1)} if button else {})}
+            responder = Functions([world.responder(part=part, **changes) for part in parts(event)])
             answer = responder.invoke(event)
+            self.told = answer.get("told", [])
             # The log comes a moment after the answer, and only of findings.
             if "ignored" in answer and not answer.get("reports") or answer.get("errorType") == "MalformedEvent":
                 return []
@@ -122,6 +156,8 @@ class Stage:
                 said.append(f"The event names nobody who can be contained: {report['reason']}.")
             else:
                 planted.append(self._user(world, principal, report))
+        if self.told and not self.reports:
+            said.append("The event is told to people, and nobody is contained for it: nothing is made.")
         return planted, said
 
     def _at(self, account):

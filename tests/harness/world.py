@@ -29,6 +29,7 @@ class World:
         self.url, self.region = url, region
         self.security, self.member = security or random_account(), member or random_account()
         self.emulators = []
+        self.listening = set()
         self.clients = {}
 
     def client(self, service, account=None, region=None, **credentials):
@@ -127,6 +128,7 @@ class World:
             {
                 "ResponderRoleArn": self.responder_role,
                 "RestorerRoleArn": given["RestorerRoleArn"],
+                "HygieneRoleArn": given["HygieneRoleArn"],
                 "EventBusArn": given["EventBusArn"],
                 "DrillAccount": given.get("DrillAccount", ""),
                 "DrillerRoleArn": given.get("DrillerRoleArn", ""),
@@ -158,7 +160,7 @@ class World:
         credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
         variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
         environment = {**variables, **credentials}
-        environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, **changes}
+        environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, "AWS_LAMBDA_FUNCTION_NAME": function["FunctionName"], **changes}
         options = {} if binary is None else {"binary": binary}
         emulator = Emulator(environment, timeout or function["Timeout"], **options)
         emulator.arn, emulator.name = function["FunctionArn"], function["FunctionName"]
@@ -169,8 +171,13 @@ class World:
     def connected(self, **options):
         """A function that the deployed rules call."""
         responder = self.responder(**options)
-        self.control("function", {"arn": responder.arn, "url": responder.url})
+        self.listen(responder)
         return responder
+
+    def listen(self, *emulators):
+        """The deployed rules and queues call these emulators of one function."""
+        self.control("function", {"arn": emulators[0].arn, "urls": [emulator.url for emulator in emulators]})
+        self.listening.add(emulators[0].arn)
 
     def event(self, name, user=None, role=None, folder="events"):
         """A sample, about these accounts and this user or role instead of those it was written for."""
@@ -218,5 +225,7 @@ class World:
         return [json.loads(message["Body"]) for message in messages]
 
     def close(self):
+        for arn in self.listening:
+            self.control("function", {"arn": arn, "urls": []})
         for emulator in self.emulators:
             emulator.close()

@@ -59,20 +59,21 @@ fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
     tags.iter().map(|it| (it.key().to_owned(), it.value().to_owned())).collect()
 }
 
-/// The whole state, read in parallel, of the identity and of no namesake that took its place.
+/// The whole state, read in parallel, of the identity and of no namesake that took its place. What IAM
+/// throttles is read again.
 pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) -> Observed {
     let name = &identity.name;
     match identity.kind {
         IdentityKind::User => {
             let (profile, keys, attached, inline, groups, credentials, login, mfa_devices) = tokio::join!(
-                same_user(iam, identity),
-                access_keys(iam, name),
-                attached_user_policies(iam, name),
-                inline_user_policies(iam, name),
-                groups(iam, name),
-                credentials::other(iam, name),
-                credentials::login(iam, name),
-                credentials::mfa_devices(iam, name)
+                iam.patiently(|| same_user(iam, identity)),
+                iam.patiently(|| access_keys(iam, name)),
+                iam.patiently(|| attached_user_policies(iam, name)),
+                iam.patiently(|| inline_user_policies(iam, name)),
+                iam.patiently(|| groups(iam, name)),
+                iam.patiently(|| credentials::other(iam, name)),
+                iam.patiently(|| credentials::login(iam, name)),
+                iam.patiently(|| credentials::mfa_devices(iam, name))
             );
             let observed = Observed {
                 profile,
@@ -89,10 +90,10 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) 
         }
         IdentityKind::Role => {
             let (profile, attached, inline, revoked_before) = tokio::join!(
-                same_role(iam, identity),
-                attached_role_policies(iam, name),
-                inline_role_policies(iam, name),
-                revoked_before(iam, name)
+                iam.patiently(|| same_role(iam, identity)),
+                iam.patiently(|| attached_role_policies(iam, name)),
+                iam.patiently(|| inline_role_policies(iam, name)),
+                iam.patiently(|| revoked_before(iam, name))
             );
             Observed { profile, attached, inline, revoked_before, ..nothing_of_a_user() }
         }
@@ -100,7 +101,7 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) 
 }
 
 async fn add_statements(iam: &IamRead, identity: &Identity, observed: Observed) -> Observed {
-    match read_statements(iam, identity, &observed).await {
+    match iam.patiently(|| read_statements(iam, identity, &observed)).await {
         Ok(found) => Observed {
             contents: Ok(found.contents),
             denying: Ok(found.denying),
@@ -131,7 +132,8 @@ pub async fn contents(iam: &IamRead, identity: &Identity, names: PolicyNames) ->
     Ok(contents::read(iam, identity, names, Depth::Versions).await?.contents)
 }
 
-/// The light pass: only what holds the identity back, and its keys.
+/// The light pass: only what holds the identity back, and its keys. What IAM throttles is left for the
+/// next pass.
 pub async fn barriers(iam: &IamRead, identity: &Identity) -> Observed {
     let name = &identity.name;
     match identity.kind {

@@ -1,7 +1,8 @@
 //! Which identity a claim means: from a name, a key or an ID to the immutable unique ID.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_smithy_types::DateTime;
 use domain::finding::{Finding, Principal, Source};
 use domain::identity::{Identity, IdentityKind, Observed, Unreadable};
 use domain::ids::{AccessKeyId, AccountId, Parse, PrincipalName, UniqueId};
@@ -10,6 +11,7 @@ use domain::outcome::Failure;
 use super::IamRead;
 use super::observe::{access_keys, attached_user_policies, revoked_before, role_profile, user_profile};
 use crate::errors::{self, failure, incomplete};
+use crate::patience::Throttled;
 
 /// Every IAM action that following a name or an ID needs, beside those of `observe`.
 pub const PERMISSIONS: &[&str] = &["iam:ListRoles", "iam:ListUsers"];
@@ -23,8 +25,8 @@ pub struct Claimed<'a> {
     pub account: &'a AccountId,
     pub principal: &'a Principal,
     pub access_key: Option<&'a AccessKeyId>,
-    /// It came into being a moment ago, and may not be visible everywhere yet.
-    pub is_new: bool,
+    /// It came into being a moment ago, and may not be visible everywhere until then.
+    pub visible_by: Option<SystemTime>,
 }
 
 impl<'a> From<&'a Finding> for Claimed<'a> {
@@ -33,10 +35,21 @@ impl<'a> From<&'a Finding> for Claimed<'a> {
             account: &finding.account,
             principal: &finding.principal,
             access_key: finding.access_key.as_ref(),
-            is_new: finding.source == Source::CloudTrail,
+            visible_by: (finding.source == Source::CloudTrail).then(|| visible_by(finding.occurred_at)),
         }
     }
 }
+
+/// By when a new user is visible everywhere. An event about one that is older need not wait: whoever is
+/// not there was deleted.
+fn visible_by(created: Option<DateTime>) -> SystemTime {
+    let now = SystemTime::now();
+    // A time to come is not believed.
+    let created = created.and_then(|it| SystemTime::try_from(it).ok()).filter(|it| *it <= now);
+    created.unwrap_or(now) + VISIBLE
+}
+
+const VISIBLE: Duration = Duration::from_secs(8);
 
 /// A claim that leads to nobody whom we may contain, or could not be followed.
 #[derive(Debug)]
@@ -49,6 +62,12 @@ pub enum Unresolved {
 impl From<Failure> for Unresolved {
     fn from(it: Failure) -> Self {
         Self::Failed(it)
+    }
+}
+
+impl Throttled for Unresolved {
+    fn is_throttled(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.is_throttled())
     }
 }
 
@@ -81,7 +100,7 @@ async fn user_by_name(
     name: &PrincipalName,
     id: Option<&UniqueId>,
 ) -> Result<Resolved, Unresolved> {
-    match read_user(iam, name, claimed.is_new).await? {
+    match read_user(iam, name, claimed.visible_by).await? {
         // The finding's user may have been renamed, and another may bear the name now.
         found if found.as_ref().is_none_or(|it| id.is_some_and(|id| *id != it.identity.id)) => {
             if let Some(id) = id {
@@ -132,7 +151,7 @@ fn refuse_foreign_key(claimed: Claimed<'_>, found: &Resolved) -> Result<(), Unre
 /// A user and a role may bear the same name. Only one that is alone in bearing it can be meant; whether it
 /// agrees with what else is known is asked like of everybody.
 async fn user_or_role(iam: &IamRead, claimed: Claimed<'_>, name: &PrincipalName) -> Result<Resolved, Unresolved> {
-    let (user, role) = tokio::join!(read_user(iam, name, claimed.is_new), role(iam, name));
+    let (user, role) = tokio::join!(read_user(iam, name, claimed.visible_by), role(iam, name));
     let role = match role {
         Ok(it) => Some(it),
         Err(Unresolved::Refused(_)) => None,
@@ -155,11 +174,15 @@ async fn user_or_role(iam: &IamRead, claimed: Claimed<'_>, name: &PrincipalName)
 const PATIENCE: Duration = Duration::from_millis(800);
 
 /// The user, its keys and its policies, in one round trip. `None` when there is no such user.
-async fn read_user(iam: &IamRead, name: &PrincipalName, just_created: bool) -> Result<Option<Resolved>, Failure> {
+async fn read_user(
+    iam: &IamRead,
+    name: &PrincipalName,
+    visible_by: Option<SystemTime>,
+) -> Result<Option<Resolved>, Failure> {
     let mut pause = Duration::from_millis(250);
     loop {
         let (user, keys, attached) = tokio::join!(
-            iam.get_user().user_name(name.as_str()).send(),
+            iam.patiently(|| iam.get_user().user_name(name.as_str()).send()),
             access_keys(iam, name),
             tokio::time::timeout(PATIENCE, attached_user_policies(iam, name))
         );
@@ -167,9 +190,9 @@ async fn read_user(iam: &IamRead, name: &PrincipalName, just_created: bool) -> R
         let user = match user {
             Ok(it) => it.user.ok_or_else(|| incomplete("GetUser gave no user"))?,
             // A new user is not visible everywhere at once.
-            Err(error) if just_created && pause <= Duration::from_secs(4) && errors::is(&error, "NoSuchEntity") => {
+            Err(error) if visible_by.is_some_and(|it| SystemTime::now() < it) && errors::is(&error, "NoSuchEntity") => {
                 tokio::time::sleep(pause).await;
-                pause *= 2;
+                pause = (pause * 2).min(Duration::from_secs(1));
                 continue;
             }
             Err(error) if errors::is(&error, "NoSuchEntity") => return Ok(None),
@@ -195,7 +218,7 @@ async fn user_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved
         let page = page.map_err(|it| failure(&it))?;
         if let Some(user) = page.users.iter().find(|it| it.user_id == id.as_str()) {
             let name = PrincipalName::parse(&user.user_name).map_err(|_| incomplete("ListUsers gave an odd name"))?;
-            let found = read_user(iam, &name, false).await?;
+            let found = read_user(iam, &name, None).await?;
             return found.ok_or_else(|| Unresolved::Failed(incomplete("IAM lists the user and does not find it")));
         }
     }
@@ -215,7 +238,7 @@ async fn key_owner(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unre
     };
     let name = used.user_name().filter(|it| !it.is_empty()).ok_or_else(foreign)?;
     let name = PrincipalName::parse(name).map_err(|_| incomplete("GetAccessKeyLastUsed gave an odd name"))?;
-    let found = read_user(iam, &name, false).await?.ok_or_else(foreign)?;
+    let found = read_user(iam, &name, None).await?.ok_or_else(foreign)?;
     refuse_foreign_key(claimed, &found)?;
     Ok(found)
 }

@@ -48,6 +48,8 @@ pub struct Ending<'a> {
     pub identity: &'a Identity,
     pub verdict: Verdict,
     pub incident: Option<&'a str>,
+    /// When it was last read to be in place, all of it: milliseconds since 1970.
+    pub held_at: Option<i64>,
     /// The response in whose snapshot it is part.
     pub response: Option<&'a str>,
     /// One JSON text an action.
@@ -211,6 +213,10 @@ impl Ledger {
             expression.push_str(", incident = :incident");
             request = request.expression_attribute_values(":incident", text(incident));
         }
+        if let Some(held_at) = ending.held_at {
+            expression.push_str(", held_at = :held");
+            request = request.expression_attribute_values(":held", number(held_at));
+        }
         if let Some(response) = ending.response {
             expression.push_str(", #ended = :verdict");
             request = request.expression_attribute_names("#ended", snapshots::ended(response));
@@ -245,6 +251,12 @@ impl Ledger {
             }
             Err(error) => Err(failure(&error)),
         }
+    }
+
+    /// Keeps what was done, and leaves the identity to the invocation that goes on.
+    pub async fn keep_applied(&self, lease: &IdentityLease, applied: Vec<String>) -> Result<(), Failure> {
+        let applied = applied.iter().map(|it| text(texts::cut(it, LONGEST_APPLIED)));
+        self.append(&lease.id, AttributeValue::L(applied.collect())).await
     }
 
     /// Keeps the incident of a response that was deferred: the one that follows needs no other.

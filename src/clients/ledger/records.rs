@@ -64,6 +64,7 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
     Past {
         verdict: verdict(item),
         incident: string(item, "incident").filter(|_| is_recent),
+        held_at: item.contains_key("held_at").then(|| int(item, "held_at")),
         first_seen: item.contains_key("first_seen").then(|| int(item, "first_seen")),
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),

@@ -169,8 +169,12 @@ mod tests {
             "arn:aws:iam::111122223333:role/SecurityRestoreRole",
             "arn:aws:iam::999988887777:role/iam-responder",
             "arn:aws:iam::999988887777:role/iam-responder-restorer",
+            "arn:aws:iam::999988887777:role/iam-responder-hygiene",
         ] {
-            let settings = [("RESTORER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder-restorer")];
+            let settings = [
+                ("RESTORER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder-restorer"),
+                ("HYGIENE_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder-hygiene"),
+            ];
             assert!(refusal(&settings, arn(own), IdentityKind::Role).unwrap().contains("own roles"), "{own}");
         }
     }

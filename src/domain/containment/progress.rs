@@ -40,6 +40,10 @@ pub struct Progress {
     pub response: Option<String>,
     /// Only then may anything be taken away.
     pub is_snapshot_saved: bool,
+    /// Another invocation goes on, and tells how it ended.
+    pub is_handed_over: bool,
+    /// When the last full read began that showed everything in place, in milliseconds since 1970.
+    pub held_at: Option<i64>,
     /// What the ledger could not do. It holds up nothing that adds, and makes the invocation an error.
     pub ledger_failed: Vec<String>,
     /// What has to be tried again.
@@ -50,6 +54,21 @@ impl Progress {
     pub fn conclude(&mut self, verdict: Verdict, reason: impl Into<String>) {
         self.verdict = Some(verdict);
         self.reason = Some(reason.into());
+    }
+
+    /// Says that AWS put off so many calls: then what is missing is missing for that.
+    pub fn throttled(&mut self, times: usize) {
+        if times == 0 {
+            return;
+        }
+        let words = format!("IAM throttled: {times} calls were put off");
+        match &mut self.reason {
+            Some(reason) if !self.verdict.is_some_and(Verdict::is_success) => {
+                reason.push_str("; ");
+                reason.push_str(&words);
+            }
+            _ => self.notes.push(words),
+        }
     }
 
     pub fn verdict(&self) -> Verdict {

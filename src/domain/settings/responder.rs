@@ -8,13 +8,15 @@ use super::reader::{
     Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role,
     seconds, severity,
 };
-use super::{Common, FindingResponse, IdentityPattern, Mode, Pattern, Untouchable};
+use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
 use crate::finding::Threat;
 use crate::ids::AccountId;
 
 #[derive(Debug, Clone)]
 pub struct Responder {
     pub common: Common,
+    /// This is the function for what can wait.
+    pub is_hygiene: bool,
     pub mode: Mode,
     /// By playbook ID; the others follow `mode`.
     pub playbook_modes: BTreeMap<&'static str, Mode>,
@@ -68,10 +70,13 @@ pub struct Notices {
 const DEFAULT_GENERATORS: &str = "prowler-iam_user_administrator_access_policy=overprivileged-user,\
                                   prowler-iam_user_accesskey_unused=unused-user";
 
+const NOWHERE: &str = "$FUNCTION";
+
 impl Responder {
-    pub(super) fn read(read: &mut Reader) -> Self {
+    pub(super) fn read(read: &mut Reader, part: Part) -> Self {
         let member_role = remediation_role(read);
         Self {
+            is_hygiene: part == Part::Hygiene,
             mode: read.optional("MODE", Mode::from_str).unwrap_or(Mode::Observe),
             playbook_modes: read.list("PLAYBOOK_MODES", playbook_mode).into_iter().collect(),
             common: Common::read(read, member_role),
@@ -84,10 +89,11 @@ impl Responder {
                 quarantine_roles: read.optional("QUARANTINE_ROLES", flag).unwrap_or(false),
             },
             max_containments: read.optional("MAX_CONTAINMENTS_PER_HOUR", limits).unwrap_or((5, 20)),
-            // Lambda sets it; elsewhere it is the README's.
+            // Lambda sets it; elsewhere it is the README's. The function for what can wait takes no commands, and
+            // is called after the one that does.
             function_name: read
-                .optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.to_owned()))
-                .unwrap_or_else(|| "$FUNCTION".to_owned()),
+                .optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.trim_end_matches("-hygiene").to_owned()))
+                .unwrap_or_else(|| NOWHERE.to_owned()),
             notices: Notices {
                 response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),
                 ops_items: read.optional("OPS_ITEMS", flag).unwrap_or(true),
@@ -95,6 +101,12 @@ impl Responder {
                 resolved_on_success: read.optional("RESOLVED_ON_SUCCESS", flag).unwrap_or(false),
             },
         }
+    }
+
+    /// By which it invokes itself when a fight outlasts an invocation. Absent where it does not: then the
+    /// event is tried again.
+    pub fn own_name(&self) -> Option<&str> {
+        Some(self.function_name.as_str()).filter(|it| !self.is_hygiene && *it != NOWHERE)
     }
 
     pub fn mode_of(&self, playbook: &str) -> Mode {

@@ -35,6 +35,8 @@ impl FromStr for Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Responder,
+    /// Contains as well, but only what can wait: created and unused users.
+    Hygiene,
     Restorer,
     Driller,
 }
@@ -45,9 +47,10 @@ impl FromStr for Part {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "responder" => Ok(Self::Responder),
+            "hygiene" => Ok(Self::Hygiene),
             "restorer" => Ok(Self::Restorer),
             "driller" => Ok(Self::Driller),
-            _ => Err("expected `responder`, `restorer` or `driller`".to_owned()),
+            _ => Err("expected `responder`, `hygiene`, `restorer` or `driller`".to_owned()),
         }
     }
 }

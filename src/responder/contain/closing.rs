@@ -25,6 +25,8 @@ pub(super) struct Closing<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) scene: &'a Scene<'a>,
     pub(super) mode: Mode,
+    /// Findings of the same event about the same identity.
+    pub(super) others: &'a [Finding],
     pub(super) lease: Option<Lease>,
     pub(super) identity_lease: Option<IdentityLease>,
 }
@@ -35,14 +37,19 @@ impl Closing<'_> {
     /// INVARIANT: what people were told is kept only after it was delivered, and a finding's workflow status
     /// changes only after people were told. `tests/test_notices_delivered.py` holds it.
     pub(super) async fn run(&self, is_quiet: bool, progress: &mut Progress) {
-        let updates = if is_quiet { Vec::new() } else { notify(self.scene, self.mode, progress).await };
+        if progress.is_handed_over {
+            return self.hand_over(progress).await;
+        }
+        let mut updates = if is_quiet { Vec::new() } else { notify(self.scene, self.mode, progress).await };
+        updates.extend(self.updates_of_others(is_quiet, progress));
         let is_told = !is_quiet && progress.is_delivered();
         let shared = &*progress;
-        let (sent, closed, released, noted) = tokio::join!(
+        let (sent, closed, released, noted, seen) = tokio::join!(
             send_all(self.scene, &updates, shared),
             self.close(shared),
             self.release(is_told, shared),
-            self.note_told(is_quiet, is_told, shared)
+            self.note_told(is_quiet, is_told, shared),
+            self.note_others()
         );
         keep(progress, updates, sent);
         let waiting = match closed {
@@ -52,13 +59,45 @@ impl Closing<'_> {
                 Vec::new()
             }
         };
-        let failed = [("releasing the lease", released), ("keeping what is to be told again", noted)];
+        let failed = [
+            ("releasing the lease", released),
+            ("keeping what is to be told again", noted),
+            ("noting the other findings", seen),
+        ];
         for (what, result) in failed {
             if let Err(failure) = result {
                 progress.ledger_failed.push(format!("{what}: {failure}"));
             }
         }
         self.answer(waiting, progress).await;
+    }
+
+    /// What was done is kept; the leases are left to the invocation that goes on, and so is telling.
+    async fn hand_over(&self, progress: &mut Progress) {
+        let Some(lease) = &self.identity_lease else { return };
+        let applied = progress.applied().into_iter().take(200).collect();
+        if let Err(failure) = self.ledger.keep_applied(lease, applied).await {
+            progress.ledger_failed.push(format!("keeping what was done: {failure}"));
+        }
+    }
+
+    fn updates_of_others(&self, is_quiet: bool, progress: &Progress) -> Vec<Notice> {
+        if is_quiet || self.mode == Mode::Observe || progress.verdict() == Verdict::InProgress {
+            return Vec::new();
+        }
+        let own = self.scene.finding.security_hub.as_ref();
+        let others = self.others.iter().filter_map(|it| it.security_hub.as_ref());
+        others.filter(|it| Some(*it) != own).cloned().map(Notice::UpdateFinding).collect()
+    }
+
+    /// A restore answers them too.
+    async fn note_others(&self) -> Result<(), Failure> {
+        if self.lease.is_some() {
+            for other in self.others {
+                self.ledger.note_seen(other).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Leaves the outcome in the identity's record, and gives the identity back.
@@ -70,6 +109,7 @@ impl Closing<'_> {
             identity,
             verdict: progress.verdict(),
             incident: incident.as_deref(),
+            held_at: progress.held_at,
             response: progress.response.as_deref(),
             applied: progress.applied().into_iter().take(200).collect(),
             suspects: &progress.new_suspects,

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clients::ledger::{Acquired, Kind, Ledger, Memory, Reservation};
 use domain::containment::admission::{self, Beside, Held};
+use domain::finding::Finding;
 use domain::identity::Identity;
 use domain::outcome::Failure;
 use domain::settings::Mode;
@@ -55,13 +56,22 @@ impl Attempt<'_> {
             Beside::Join | Beside::Strike => format!("already being contained by invocation {who}"),
         };
         running.progress.conclude(Verdict::InProgress, reason);
-        if let Err(failure) = self.wait(held, beside, identity).await {
-            running.progress.ledger_failed.push(format!("leaving the finding with who has the identity: {failure}"));
+        for finding in self.relay.group.all() {
+            if let Err(failure) = self.wait(finding, held, beside, identity).await {
+                let failed = format!("leaving the finding with who has the identity: {failure}");
+                running.progress.ledger_failed.push(failed);
+            }
         }
     }
 
-    async fn wait(&self, held: &Held, beside: Beside, identity: Option<&Identity>) -> Result<(), Failure> {
-        let (ledger, finding) = (self.ledger, self.finding);
+    async fn wait(
+        &self,
+        finding: &Finding,
+        held: &Held,
+        beside: Beside,
+        identity: Option<&Identity>,
+    ) -> Result<(), Failure> {
+        let ledger = self.ledger;
         let at = held.until.max(now_millis()) + GRACE_MILLIS;
         let (put, seen) = tokio::join!(ledger.put_due(finding, Kind::Waiting, at), ledger.note_seen(finding));
         put?;
@@ -79,7 +89,9 @@ impl Attempt<'_> {
     /// A place in the hour's budget, where one is needed. `ledger`: absent where it is out of reach; then
     /// what adds is done all the same.
     pub(super) async fn reserve(&self, ledger: Option<&Ledger>, memory: &Memory) -> Reservation {
-        let Some(ledger) = ledger.filter(|_| admission::is_counted(self.finding.source, memory.is_known)) else {
+        let is_begun = self.relay.is_continued();
+        let Some(ledger) = ledger.filter(|_| !is_begun && admission::is_counted(self.finding.source, memory.is_known))
+        else {
             return Reservation::uncounted(true);
         };
         match ledger.reserve(self.finding, self.settings.max_containments).await {
@@ -98,6 +110,9 @@ impl Attempt<'_> {
         running.progress.conclude(Verdict::Deferred, admission::deferred(self.settings.max_containments, threat));
         let kept = async {
             let is_told = self.ledger.put_due(self.finding, Kind::Deferred, 0).await?;
+            for other in &self.relay.group.others {
+                self.ledger.put_due(other, Kind::Deferred, 0).await?;
+            }
             if is_told || admission::is_always_told(threat) {
                 return Ok(is_told);
             }

@@ -12,10 +12,11 @@ use clients::iam::{observe, recently_created};
 use domain::change::Change;
 use domain::containment::playbooks::Case;
 use domain::containment::progress::Progress;
-use domain::identity::{Identity, Read, Unreadable};
+use domain::identity::{Identity, Observed, Read, Unreadable};
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
+use super::entry::now_millis;
 use super::judge::{check_time, is_hopeless, judge, missing};
 use super::pace::Clock;
 use super::strike::Engine;
@@ -25,7 +26,11 @@ impl Engine<'_> {
     pub(super) async fn hold(&self, mut identity: Identity, progress: &mut Progress) {
         let mut clock = Clock::start(self.settle);
         loop {
+            if self.is_late() && !clock.has_settled() && self.hand_over(progress).await {
+                return;
+            }
             if clock.has_settled() || self.is_late() {
+                let looked = now_millis();
                 let case = self.case(&identity);
                 let (observed, suspects) =
                     tokio::join!(self.observe(&identity), self.suspects(&case, progress.past.first_seen));
@@ -35,6 +40,7 @@ impl Engine<'_> {
                 if is_last {
                     judge(&missing, &observed, suspects, self.settle, progress);
                     check_time(&clock, progress);
+                    progress.held_at = Some(looked).filter(|_| progress.verdict().is_success());
                 }
                 // Also when nobody will look again: what is missing now must not stay so.
                 self.put_back(missing, progress).await;
@@ -65,6 +71,24 @@ impl Engine<'_> {
                 () => clock.calm_down(),
             }
         }
+    }
+
+    /// The same finding came again, or another about the same behaviour: all is as it was when it was last
+    /// seen to hold, and that was after the behaviour. What was read is enough.
+    pub(super) async fn judge_at_once(
+        &self,
+        case: &Case<'_>,
+        observed: &Observed,
+        looked: i64,
+        progress: &mut Progress,
+    ) {
+        let suspects = self.suspects(case, progress.past.first_seen).await;
+        judge(&[], observed, suspects, self.settle, progress);
+        if progress.verdict == Some(Verdict::Contained) {
+            let reason = "everything wanted is in place, as it was when it was last seen to hold";
+            progress.conclude(Verdict::Contained, reason);
+        }
+        progress.held_at = Some(looked).filter(|_| progress.verdict().is_success());
     }
 
     /// The name leads to nobody, or to somebody else: the attacker renamed the user, or it is gone.
@@ -115,7 +139,8 @@ impl Engine<'_> {
             return Ok(Vec::new());
         }
         let from = Suspects::from(first_seen, self.now.to_millis().unwrap_or_default());
-        recently_created::since(&self.member.read, case.identity, from).await
+        let read = || recently_created::since(&self.member.read, case.identity, from);
+        self.member.patience.with(read).await
     }
 }
 

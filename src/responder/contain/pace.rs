@@ -15,11 +15,13 @@ pub(super) struct Clock {
     /// Since when nothing was seen to be missing.
     since: Instant,
     pause: Duration,
+    /// What the pause grows to while all is quiet.
+    calm: Duration,
 }
 
 impl Clock {
     pub(super) fn start(settle: Duration) -> Self {
-        Self { settle, since: Instant::now(), pause: CALM }
+        Self { settle, since: Instant::now(), pause: CALM, calm: CALM }
     }
 
     pub(super) fn has_settled(&self) -> bool {
@@ -32,12 +34,14 @@ impl Clock {
 
     /// Something was missing and was put back.
     pub(super) fn restart(&mut self) {
-        *self = Self { settle: self.settle, since: Instant::now(), pause: FIGHT };
+        *self = Self { since: Instant::now(), pause: FIGHT, ..*self };
     }
 
-    /// What could not be read was not seen to hold.
+    /// What could not be read was not seen to hold. Whoever is throttled looks less often from then on, so
+    /// that there are enough calls for all that are held in the account.
     pub(super) fn doubt(&mut self, throttled: bool) {
-        *self = Self { settle: self.settle, since: Instant::now(), pause: if throttled { THROTTLED } else { CALM } };
+        let calm = if throttled { THROTTLED } else { self.calm };
+        *self = Self { since: Instant::now(), pause: calm, calm, ..*self };
     }
 
     /// Waiting longer changes nothing.
@@ -46,7 +50,8 @@ impl Clock {
     }
 
     pub(super) fn calm_down(&mut self) {
-        self.pause = (self.pause * 2).min(CALM);
+        self.calm = self.calm.mul_f64(0.95).max(CALM);
+        self.pause = (self.pause * 2).min(self.calm);
     }
 
     /// Waits for the next look. Its moment is not to be foreseen: an attacker who knew it could put a
@@ -70,6 +75,18 @@ mod tests {
             start_again(&mut clock);
             assert!(!clock.has_settled());
         }
+    }
+
+    #[test]
+    fn whoever_is_throttled_looks_less_often_for_a_while() {
+        let mut clock = Clock::start(Duration::from_secs(60));
+        clock.doubt(true);
+        clock.calm_down();
+        assert!(clock.pause > CALM * 3);
+        for _ in 0..100 {
+            clock.calm_down();
+        }
+        assert_eq!(clock.pause, CALM);
     }
 
     #[test]

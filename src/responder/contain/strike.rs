@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
-use clients::accounts::Member;
+use clients::accounts::{Home, Member};
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::Resolved;
@@ -14,6 +14,7 @@ use domain::change::Change;
 use domain::containment::admission::Held;
 use domain::containment::playbooks::{Case, Plan, Playbook};
 use domain::containment::progress::Progress;
+use domain::containment::relay::Relay;
 use domain::containment::snapshot;
 use domain::finding::Finding;
 use domain::identity::{Identity, Observed};
@@ -24,7 +25,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
+use super::entry::now_millis;
 use super::judge::unread;
+use super::turns::Turn;
 use crate::note::note;
 
 /// IAM takes parallel writes to one user, within reason.
@@ -33,6 +36,11 @@ const PARALLEL_WRITES: usize = 8;
 /// What one containment works with.
 pub(super) struct Engine<'a> {
     pub(super) member: &'a Member,
+    pub(super) home: &'a Home,
+    pub(super) relay: &'a Relay,
+    /// By which it invokes itself, where it does.
+    pub(super) own_name: Option<&'a str>,
+    pub(super) turn: &'a Turn<'a>,
     pub(super) playbook: &'a Playbook,
     pub(super) finding: &'a Finding,
     pub(super) now: DateTime,
@@ -90,10 +98,16 @@ impl Engine<'_> {
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
         let words = strike.iter().map(Change::words_of_record).collect();
-        let (mut before, (), held) = tokio::join!(
-            self.observe(&identity),
-            self.apply_all(strike.clone(), may_replace, &progress.changes),
-            self.hold_identity(&identity, words)
+        let looked = now_millis();
+        // In this order: the reads must not take the open connections before the deny does.
+        let ((), held, (_room, mut before)) = tokio::join!(
+            biased;
+            async {
+                self.apply_all(strike.clone(), may_replace, &progress.changes).await;
+                self.turn.struck();
+            },
+            self.hold_identity(&identity, words),
+            async { (self.turn.room().await, self.observe(&identity).await) }
         );
         match held {
             Ok(None) => {}
@@ -105,6 +119,9 @@ impl Engine<'_> {
             before.revoked_before.clone_from(&known.revoked_before);
         }
         let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
+        let is_held = strike.is_empty() && !changes.iter().any(Change::contains) && unread(&before).is_empty();
+        let is_answered = is_held && progress.past.has_answered(self.finding.occurred_at);
+        let seen_held = is_answered.then(|| before.clone());
         progress.notes.extend(notes);
         progress.suspects = suspects;
         let mut before = snapshot::before_strike(known, before, &self.finding.partition.deny_all_policy());
@@ -122,7 +139,10 @@ impl Engine<'_> {
             let put_off = strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect();
             self.apply_taking(put_off, progress).await;
             progress.snapshot = Some(before.clone());
-            self.hold(identity.clone(), progress).await;
+            match &seen_held {
+                Some(observed) => self.judge_at_once(&case, observed, looked, progress).await,
+                None => self.hold(identity.clone(), progress).await,
+            }
         };
         let ((), found) = tokio::join!(fight, beside);
         found.tell(progress);
@@ -192,10 +212,20 @@ impl Engine<'_> {
         stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
     }
 
+    async fn try_on(&self, change: &Change) -> Outcome {
+        let once = || async {
+            match apply(&self.member.write, change).await {
+                Outcome::Failed(failure) => Err(failure),
+                outcome => Ok(outcome),
+            }
+        };
+        self.member.patience.with(once).await.unwrap_or_else(Outcome::Failed)
+    }
+
     /// Where no policy can be attached any more, the boundary is the other slot. `may_replace`: there
     /// is none, or it was kept.
     async fn apply_one(&self, change: Change, may_replace: bool, done: &Log<Change>) {
-        let outcome = apply(&self.member.write, &change).await;
+        let outcome = self.try_on(&change).await;
         match (&change, outcome) {
             (Change::AttachDenyAll { .. }, Outcome::Failed(failure)) if failure.is_quota() && !may_replace => {
                 let reason = format!("{failure}; the permissions boundary is used once the user's own one is kept");
@@ -205,7 +235,7 @@ impl Engine<'_> {
                 let boundary = Change::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
                 let reason = format!("{failure}; the permissions boundary is used instead");
                 note(done, change, Outcome::Skipped { reason });
-                let outcome = apply(&self.member.write, &boundary).await;
+                let outcome = self.try_on(&boundary).await;
                 note(done, boundary, outcome);
             }
             (Change::RevokeSessions { role, .. }, Outcome::Failed(failure)) if failure.is_quota() => {
@@ -213,7 +243,7 @@ impl Engine<'_> {
                 let deny = Change::AttachDenyAllToRole { role: role.clone(), policy };
                 let reason = format!("{failure}; the role is denied everything instead");
                 note(done, change, Outcome::Skipped { reason });
-                let outcome = apply(&self.member.write, &deny).await;
+                let outcome = self.try_on(&deny).await;
                 note(done, deny, outcome);
             }
             (_, outcome) => note(done, change, outcome),

@@ -1,0 +1,62 @@
+//! A fight that outlasts an invocation goes on in a new one, under the same lease.
+
+use serde::{Deserialize, Serialize};
+
+use super::grouping::Group;
+
+/// Lambda stops a function that has invoked itself some sixteen times in a chain.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+const MOST: u32 = 12;
+
+/// At most so many lines of what was undone are handed on.
+const LINES: usize = 50;
+
+/// What the next invocation needs, as the member `continue` of its payload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    pub group: Group,
+    /// The invocation that acquired the lease: whoever goes on holds it in its name.
+    pub holder: String,
+    /// How many invocations there were before.
+    pub number: u32,
+    /// What was undone so far.
+    pub reversals: Vec<String>,
+}
+
+impl Relay {
+    pub fn new(group: Group, holder: String) -> Self {
+        Self { group, holder, number: 0, reversals: Vec::new() }
+    }
+
+    /// How it is to go on, or none when it has gone on for too long: a person must know.
+    pub fn next(&self, reversals: &[String]) -> Option<Self> {
+        let reversals = reversals.iter().rev().take(LINES).rev().cloned().collect();
+        (self.number < MOST).then(|| Self { number: self.number + 1, reversals, ..self.clone() })
+    }
+
+    pub fn is_continued(&self) -> bool {
+        self.number > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Threat;
+    use crate::fixtures::finding;
+
+    #[test]
+    fn it_goes_on_with_what_is_known_and_ends() {
+        let group = Group { lead: finding(Threat::CompromisedCredential), others: Vec::new() };
+        let mut relay = Relay::new(group, "first".to_owned());
+        let undone: Vec<_> = (0..100).map(|it| it.to_string()).collect();
+        let mut times = 0;
+        while let Some(next) = relay.next(&undone) {
+            let kept = serde_json::to_string(&next).unwrap();
+            relay = serde_json::from_str(&kept).unwrap();
+            times += 1;
+        }
+        assert_eq!((times, relay.holder.as_str(), relay.reversals.first().unwrap().as_str()), (12, "first", "50"));
+    }
+}

@@ -1,0 +1,30 @@
+//! Handing a fight on to the next invocation, before the time of this one is up.
+
+use clients::relay;
+use domain::containment::progress::Progress;
+use domain::verdict::Verdict;
+
+use super::strike::Engine;
+
+impl Engine<'_> {
+    /// Whether another invocation goes on from here. The lease stays with it, and it tells how it ended.
+    pub(super) async fn hand_over(&self, progress: &mut Progress) -> bool {
+        let (Some(function), Some(_)) = (self.own_name, self.ledger) else { return false };
+        let Some(next) = self.relay.next(&progress.reversals) else {
+            progress.notes.push("it has gone on for too long to be handed on once more".to_owned());
+            return false;
+        };
+        match relay::hand_over(self.home, function, &next).await {
+            Ok(()) => {
+                progress.is_handed_over = true;
+                let reason = "it has not held for long enough yet: another invocation goes on, under the same lease";
+                progress.conclude(Verdict::InProgress, reason);
+                true
+            }
+            Err(failure) => {
+                progress.failed.push(format!("handing on to another invocation: {failure}"));
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Of one event, every identity is struck before any is held, and only so many are worked on side by side:
+//! each takes connections and files.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+
+/// Identities that are looked up and struck side by side.
+const STRIKES: usize = 8;
+/// Identities that are held side by side.
+const HOLDS: usize = 16;
+/// How long an identity that was struck waits for the others: one that can't be, because its account
+/// throttles, must not leave all of them unwatched.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The turns of one event's identities.
+pub(crate) struct Turns {
+    strikes: Semaphore,
+    holds: Semaphore,
+    unstruck: watch::Sender<usize>,
+    is_lone: bool,
+}
+
+impl Turns {
+    pub(crate) fn new(identities: usize) -> Self {
+        Self {
+            strikes: Semaphore::new(STRIKES),
+            holds: Semaphore::new(HOLDS),
+            unstruck: watch::Sender::new(identities),
+            is_lone: identities < 2,
+        }
+    }
+
+    /// Waits until one more identity may be struck.
+    pub(crate) async fn next(&self) -> Turn<'_> {
+        if let Ok(permit) = self.strikes.acquire().await {
+            // Given back by `struck`.
+            permit.forget();
+        }
+        Turn { turns: self, is_over: AtomicBool::new(false) }
+    }
+}
+
+/// One identity's turn.
+pub(crate) struct Turn<'a> {
+    turns: &'a Turns,
+    is_over: AtomicBool,
+}
+
+impl<'a> Turn<'a> {
+    /// Whatever came of it, the next identity may be struck.
+    pub(crate) fn struck(&self) {
+        if !self.is_over.swap(true, Ordering::Relaxed) {
+            self.turns.strikes.add_permits(1);
+            self.turns.unstruck.send_modify(|it| *it = it.saturating_sub(1));
+        }
+    }
+
+    /// Waits until everybody was struck and there is room to hold one more. An identity that is alone is
+    /// read beside its strike.
+    pub(crate) async fn room(&self) -> Option<SemaphorePermit<'a>> {
+        if self.turns.is_lone {
+            return None;
+        }
+        let mut unstruck = self.turns.unstruck.subscribe();
+        let _ = tokio::time::timeout(PATIENCE, unstruck.wait_for(|it| *it == 0)).await;
+        self.turns.holds.acquire().await.ok()
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.struck();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everybody_is_struck_before_anybody_is_held() {
+        let turns = Turns::new(3);
+        let (first, second) = (turns.next().await, turns.next().await);
+        first.struck();
+        first.struck();
+        assert!(first.room().now_or_never().is_none());
+        second.struck();
+        assert!(first.room().now_or_never().is_none());
+        // One that was refused was never struck, and counts no less.
+        drop(turns.next().await);
+        assert!(first.room().await.is_some() && second.room().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn no_more_than_so_many_are_worked_on_side_by_side() {
+        let turns = Turns::new(100);
+        let mut striking = Vec::new();
+        for _ in 0..STRIKES {
+            striking.push(turns.next().await);
+        }
+        assert!(turns.next().now_or_never().is_none());
+        striking.iter().for_each(Turn::struck);
+        assert!(turns.next().now_or_never().is_some());
+    }
+}

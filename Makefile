@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 EVENT ?= events/guardduty-exfiltration-iam-user-anomalous-behavior.json
 # For two cores: the tests wait as long as they compute.
-WORKERS ?= 6
+WORKERS ?= 4
 PORT ?= 5001
 # Generated inputs for each property; nightly: make test PROPTEST_CASES=1000000
 export PROPTEST_CASES ?= 2000

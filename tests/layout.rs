@@ -129,6 +129,18 @@ fn only_what_talks_has_the_sdks() {
     }
 }
 
+/// What observes has no way to a client that writes: the raw one is private to the file that lists what each
+/// type may do.
+#[test]
+fn only_one_file_holds_the_raw_client_of_iam() {
+    for (module, path) in modules(&root().join("src/clients")) {
+        let holds = code(&path).contains("aws_sdk_iam::Client");
+        assert_eq!(holds, module == "iam::client", "`{module}`");
+        let writes = code(&path).contains("&IamWrite");
+        assert_eq!(writes, module == "iam::apply", "`{module}`");
+    }
+}
+
 /// A module of a crate by its path, such as `containment::guard`; the crate's root is the empty one.
 type Modules = BTreeMap<String, PathBuf>;
 

@@ -15,7 +15,7 @@ use domain::settings::{Common, Secret};
 
 use crate::connections::{Connections, Endpoints};
 use crate::errors;
-use crate::iam::{self, IamRead, IamWrite};
+use crate::iam::{self, IamDrill, IamRead, IamWrite};
 use crate::patience::Patience;
 use crate::round_trips::CallLog;
 
@@ -169,6 +169,23 @@ impl Home {
     /// Assumes our role in the account that owns the identity, with the external ID. The session is
     /// used for this one finding or command.
     pub async fn assume(&self, common: &Common, account: &AccountId, partition: &Partition) -> Result<Member, Failure> {
+        let sdk = self.session(common, account, partition).await?;
+        let (read, write) = iam::both(&sdk, &self.calls, &self.patience);
+        let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
+        Ok(Member { read, write, ssm: aws_sdk_ssm::Client::from_conf(ssm), patience: self.patience.clone() })
+    }
+
+    /// The same for the users of drills, in the account for drills.
+    pub async fn assume_for_drills(
+        &self,
+        common: &Common,
+        account: &AccountId,
+        partition: &Partition,
+    ) -> Result<IamDrill, Failure> {
+        Ok(iam::for_drills(&self.session(common, account, partition).await?, &self.calls))
+    }
+
+    async fn session(&self, common: &Common, account: &AccountId, partition: &Partition) -> Result<SdkConfig, Failure> {
         let role = common.member_role_arn(account, partition);
         let request = self.sts.assume_role().role_arn(&role).role_session_name("iam-responder").duration_seconds(900);
         let request = request.external_id(common.external_id.expose());
@@ -184,9 +201,6 @@ impl Home {
             session.expiration.try_into().ok(),
             "AssumeRole",
         );
-        let sdk = self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-        let (read, write) = iam::both(&sdk, &self.calls, &self.patience);
-        let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
-        Ok(Member { read, write, ssm: aws_sdk_ssm::Client::from_conf(ssm), patience: self.patience.clone() })
+        Ok(self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
     }
 }

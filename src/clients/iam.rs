@@ -1,13 +1,8 @@
 //! IAM in a member account. What reads can't write: two types, each with its own operations.
 
-use aws_config::SdkConfig;
-use aws_sdk_iam::Client;
-
-use crate::patience::{Patience, Throttled};
-use crate::round_trips::CallLog;
-
 pub mod apply;
 pub mod assumed_roles;
+mod client;
 mod contents;
 mod credentials;
 pub mod drill_user;
@@ -15,102 +10,5 @@ pub mod observe;
 pub mod recently_created;
 pub mod resolve;
 
-/// Reads only. INVARIANT: no method of it changes anything; the list below is all that it has, and
-/// `tests/template.rs` compares it with the permissions.
-#[derive(Debug, Clone)]
-pub struct IamRead(Client, Patience);
-
-/// The only way to change an identity; only `apply` takes it.
-#[derive(Debug, Clone)]
-pub struct IamWrite(Client);
-
-/// Both, over one client.
-pub(crate) fn both(sdk: &SdkConfig, calls: &CallLog, patience: &Patience) -> (IamRead, IamWrite) {
-    let config = aws_sdk_iam::config::Builder::from(sdk).interceptor(calls.clone()).build();
-    let client = Client::from_conf(config);
-    (IamRead(client.clone(), patience.clone()), IamWrite(client))
-}
-
-impl IamRead {
-    /// Reads again while IAM throttles.
-    pub(crate) async fn patiently<T, E: Throttled, F: Future<Output = Result<T, E>>>(
-        &self,
-        read: impl FnMut() -> F,
-    ) -> Result<T, E> {
-        self.1.with(read).await
-    }
-}
-
-macro_rules! operations {
-    ($client:ident: $($operation:ident => $builder:ident,)*) => {
-        impl $client {
-            $(pub(crate) fn $operation(&self) -> aws_sdk_iam::operation::$operation::builders::$builder {
-                self.0.$operation()
-            })*
-        }
-    };
-}
-
-/// IAM gives 100 items at a time, and 1,000 when asked: in a large account a finding that names only an ID
-/// would wait for fifty answers before the deny.
-/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html>
-macro_rules! lists {
-    ($client:ident: $($operation:ident => $builder:ident,)*) => {
-        impl $client {
-            $(pub(crate) fn $operation(&self) -> aws_sdk_iam::operation::$operation::builders::$builder {
-                self.0.$operation().max_items(1_000)
-            })*
-        }
-    };
-}
-
-operations!(IamRead:
-    get_access_key_last_used => GetAccessKeyLastUsedFluentBuilder,
-    get_group_policy => GetGroupPolicyFluentBuilder,
-    get_login_profile => GetLoginProfileFluentBuilder,
-    get_policy => GetPolicyFluentBuilder,
-    get_policy_version => GetPolicyVersionFluentBuilder,
-    get_role => GetRoleFluentBuilder,
-    get_role_policy => GetRolePolicyFluentBuilder,
-    get_user => GetUserFluentBuilder,
-    get_user_policy => GetUserPolicyFluentBuilder,
-);
-
-lists!(IamRead:
-    list_access_keys => ListAccessKeysFluentBuilder,
-    list_attached_group_policies => ListAttachedGroupPoliciesFluentBuilder,
-    list_attached_role_policies => ListAttachedRolePoliciesFluentBuilder,
-    list_attached_user_policies => ListAttachedUserPoliciesFluentBuilder,
-    list_group_policies => ListGroupPoliciesFluentBuilder,
-    list_groups_for_user => ListGroupsForUserFluentBuilder,
-    list_mfa_devices => ListMFADevicesFluentBuilder,
-    list_role_policies => ListRolePoliciesFluentBuilder,
-    list_roles => ListRolesFluentBuilder,
-    list_service_specific_credentials => ListServiceSpecificCredentialsFluentBuilder,
-    list_signing_certificates => ListSigningCertificatesFluentBuilder,
-    list_ssh_public_keys => ListSSHPublicKeysFluentBuilder,
-    list_user_policies => ListUserPoliciesFluentBuilder,
-    list_users => ListUsersFluentBuilder,
-);
-
-operations!(IamWrite:
-    add_user_to_group => AddUserToGroupFluentBuilder,
-    attach_role_policy => AttachRolePolicyFluentBuilder,
-    attach_user_policy => AttachUserPolicyFluentBuilder,
-    delete_login_profile => DeleteLoginProfileFluentBuilder,
-    delete_role_policy => DeleteRolePolicyFluentBuilder,
-    delete_user_permissions_boundary => DeleteUserPermissionsBoundaryFluentBuilder,
-    detach_role_policy => DetachRolePolicyFluentBuilder,
-    detach_user_policy => DetachUserPolicyFluentBuilder,
-    put_role_policy => PutRolePolicyFluentBuilder,
-    put_user_permissions_boundary => PutUserPermissionsBoundaryFluentBuilder,
-    remove_user_from_group => RemoveUserFromGroupFluentBuilder,
-    tag_role => TagRoleFluentBuilder,
-    tag_user => TagUserFluentBuilder,
-    untag_role => UntagRoleFluentBuilder,
-    untag_user => UntagUserFluentBuilder,
-    update_access_key => UpdateAccessKeyFluentBuilder,
-    update_service_specific_credential => UpdateServiceSpecificCredentialFluentBuilder,
-    update_signing_certificate => UpdateSigningCertificateFluentBuilder,
-    update_ssh_public_key => UpdateSSHPublicKeyFluentBuilder,
-);
+pub use client::{IamDrill, IamRead, IamWrite};
+pub(crate) use client::{both, for_drills};

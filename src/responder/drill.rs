@@ -117,8 +117,8 @@ async fn hold(
 ) -> Result<(), String> {
     let account = settings.drill_account.as_ref().ok_or("DRILL_ACCOUNT is not set")?;
     let partition = Partition::of_region(&settings.common.region);
-    let member = home.assume(&settings.common, account, &partition).await.map_err(|it| it.to_string())?;
-    let users = DrillUsers::new(member.write);
+    let iam = home.assume_for_drills(&settings.common, account, &partition).await.map_err(|it| it.to_string())?;
+    let users = DrillUsers::new(iam);
     let drill = Drill { home, ledger, users: &users, account, partition: &partition, id: &call.request_id };
     // What an earlier one left, if it was cut off.
     users.remove_all().await.map_err(|it| format!("removing what an earlier drill left: {it}"))?;

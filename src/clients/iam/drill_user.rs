@@ -1,13 +1,12 @@
 //! The users of drills, in the account for drills and under the path for them: made, tried, removed.
 
-use aws_sdk_iam::Client;
 use domain::containment::guard::DRILL_PATH;
 use domain::identity::Identity;
 use domain::ids::{AccessKeyId, Parse, Partition};
 use domain::outcome::Failure;
 use domain::settings::Secret;
 
-use super::{IamRead, IamWrite, resolve};
+use super::{IamDrill, IamRead, resolve};
 use crate::errors::{self, failure, incomplete};
 
 /// Every IAM action of the role in the account for drills.
@@ -28,7 +27,7 @@ const POLICY: &str = "IAMReadOnlyAccess";
 
 /// IAM as the drill's role sees it.
 #[derive(Debug, Clone)]
-pub struct DrillUsers(Client);
+pub struct DrillUsers(IamDrill);
 
 /// A key of a drill's user.
 #[derive(Debug)]
@@ -38,8 +37,8 @@ pub struct Key {
 }
 
 impl DrillUsers {
-    pub fn new(IamWrite(client): IamWrite) -> Self {
-        Self(client)
+    pub fn new(iam: IamDrill) -> Self {
+        Self(iam)
     }
 
     pub async fn create(&self, name: &str, partition: &Partition) -> Result<Identity, Failure> {

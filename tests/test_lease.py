@@ -60,7 +60,7 @@ def test_a_response_to_unused_keys_does_not_swallow_a_compromise(world):
     user = User(world)
     unused = world.event(UNUSED, user)
     finding, second = world.finding(unused), world.responder(SETTLE_SECONDS="0")
-    with while_running(world.responder(), unused, wrote(world, "iam:UpdateAccessKey")) as first:
+    with while_running(world.responder(part="hygiene"), unused, wrote(world, "iam:UpdateAccessKey")) as first:
         [report] = second.invoke(world.event(EXFILTRATION, user))["reports"]
         assert report["verdict"] == "Contained", report
         assert "AWSDenyAll" in user.state()["policies"]
@@ -77,7 +77,7 @@ def test_a_compromise_covers_unused_keys(world):
     world.deploy(SettleSeconds="4")
     user = User(world)
     unused = world.event(UNUSED, user)
-    finding, second = world.finding(unused), world.responder()
+    finding, second = world.finding(unused), world.responder(part="hygiene")
     with while_running(world.responder(), world.event(EXFILTRATION, user), wrote(world, "iam:TagUser")) as first:
         [report] = second.invoke(unused)["reports"]
         assert report["verdict"] == "InProgress", report

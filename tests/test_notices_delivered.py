@@ -131,7 +131,7 @@ def test_resolved_and_rotated_is_only_what_leaves_nobody_open(world):
 
 def test_our_note_counts_only_while_it_is_newer_than_the_findings_own_update(world):
     world.deploy()
-    user, responder = User(world), world.responder()
+    user, responder = User(world), world.responder(part="hygiene")
     event = world.event("security-hub-iam-8-unused-credentials", user)
     world.finding(event)
     [finding] = event["detail"]["findings"]

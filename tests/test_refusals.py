@@ -116,6 +116,8 @@ def test_contradictions_and_what_is_no_iam_identity(world, name):
     if event["detail-type"].startswith("Security Hub Findings"):
         world.finding(event)
     answer = world.responder().invoke(event)
+    if not answer["reports"]:  # What can wait has a function of its own.
+        answer = world.responder(part="hygiene").invoke(event)
     assert {it["verdict"] for it in answer["reports"]} == {"Refused"}, answer
     assert iam_writes(world) == [] and user.state() == before
     assert len(world.alerts()) == len(answer["reports"])

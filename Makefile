@@ -12,6 +12,8 @@ export AWS_DEFAULT_REGION = us-east-1
 # This machine's, for a container here; AWS's default is arm64.
 ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 CHECKS := rust python
+# Python's own answer to Ctrl-C is a traceback; none is due until the demos have set theirs.
+SHOW := trap '' INT; exec $(PYTHON) -m
 
 .PHONY: help demo attack invoke local sam test check lint bench build test-sam picture lock clean debug ready
 
@@ -20,17 +22,17 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: debug ## 10 s: contain whom EVENT names; ATTACKER=1: against one who fights back (30 s)
-	@$(PYTHON) -m tests.demo $(if $(ATTACKER),--attacker) $(if $(SETTLE),--settle $(SETTLE)) $(if $(VERBOSE),--verbose) '$(EVENT)'
+	@$(SHOW) tests.demo $(if $(ATTACKER),--attacker) $(if $(SETTLE),--settle $(SETTLE)) $(if $(VERBOSE),--verbose) '$(EVENT)'
 
 attack: debug ## 20 s: an intruder makes a backdoor user, CloudTrail tells, it is quarantined
-	@$(PYTHON) -m tests.attack
+	@$(SHOW) tests.attack
 
 invoke: debug ## 5 s: send EVENT to the function, its answer as JSON on standard output
-	@$(PYTHON) -m tests.demo --plain '$(EVENT)'
+	@$(SHOW) tests.demo --plain '$(EVENT)'
 
 local: CHECKS := rust python port:$(PORT)
 local: debug ## until Ctrl-C: a world for sam local, put-events and the CLI (Docker for sam only)
-	@$(PYTHON) -m tests.local --port $(PORT) $(if $(SETTLE),--settle $(SETTLE)) $(if $(LISTEN),--listen $(LISTEN)) $(if $(NO_SAM),,--sam)
+	@$(SHOW) tests.local --port $(PORT) $(if $(SETTLE),--settle $(SETTLE)) $(if $(LISTEN),--listen $(LISTEN)) $(if $(NO_SAM),,--sam)
 
 sam: .venv/built ## 5 min: build the function for `sam local` on this machine, ARCHITECTURE=arm64 for another
 	@echo "Building for $(ARCHITECTURE) (some minutes at first) ..." >&2

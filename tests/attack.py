@@ -29,6 +29,7 @@ CLOUDTRAIL_SECONDS = 3
 
 
 def main():
+    terminal.unwinds()
     say(paint("An intruder in a Lambda function that may do too much, against the real responder.", "bold"))
     with simulated_aws() as url:
         world = World(url, member=MEMBER, security=SECURITY)

@@ -32,6 +32,7 @@ LAG = (2, 6)
 
 
 def main():
+    terminal.unwinds()
     parser = argparse.ArgumentParser(prog="make demo")
     parser.add_argument("event", nargs="?", default=EXFILTRATION)
     parser.add_argument("--plain", action="store_true", help="print the function's answer and nothing else")

@@ -36,6 +36,7 @@ PARTS = {"Responder": "responder", "Hygiene": "hygiene", "Restorer": "restorer",
 
 
 def main():
+    terminal.unwinds()
     parser = argparse.ArgumentParser(prog="make local")
     parser.add_argument("--port", type=int, default=5001)
     parser.add_argument("--settle", default="5", help="seconds that containment must be seen to hold")

@@ -168,6 +168,7 @@ def check(local):
 
 
 def main():
+    terminal.unwinds(patience=30)
     directory = Path(tempfile.mkdtemp(prefix="iam-responder-sam-"))
     try:
         with engine(directory) as (within, environment, options):

@@ -98,7 +98,7 @@ def test_it_shows_something_sensible_of_every_sample(staged, sample):
         assert verdicts == {"Contained"}
         assert all(victim.rows() != rows for victim, rows in zip(planted, before))
     elif said:
-        assert verdicts == {"Refused"} and "root user" in said[0]
+        assert verdicts == {"Refused"} and "root user" in said[0] or answer["told"] and "told to people" in said[0]
 
 
 def guardduty(account, **details):
@@ -182,9 +182,16 @@ def runs(pid):
 
 
 def test_ctrl_c_in_the_first_seconds_is_quiet():
-    for seconds in (0.15, 0.4, random.uniform(0.4, 2)):
-        process = demo()
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
+    """As the Makefile starts it."""
+    [start] = [line.split(":= ")[1] for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("SHOW :=")]
+    command = start.replace("$(PYTHON)", sys.executable) + " tests.demo --settle 30"
+    for seconds in (0, 0.1, 0.4, random.uniform(0.4, 2)):
+        process = subprocess.Popen(["sh", "-c", command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        end = time.monotonic() + 20
+        # In the first moment of all it may be lost, and who sees that presses again.
+        while process.poll() is None and time.monotonic() < end:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            seconds = max(seconds, 0.5)
         output, _ = process.communicate(timeout=20)
-        assert "Traceback" not in output, (seconds, output)
+        assert process.returncode in (130, -signal.SIGINT) and "Traceback" not in output, (seconds, output)

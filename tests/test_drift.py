@@ -165,3 +165,22 @@ def test_a_retry_reads_what_the_first_try_could_not(scene):
     for _ in range(2):
         scene.contain(user)
     assert scene.restore()["verdict"] == "Restored"
+
+
+def test_what_is_read_long_after_the_snapshot_is_no_state_of_before(scene):
+    """An intruder has changed it meanwhile, and the same behaviour is reported again."""
+    user, world = User(scene.world), scene.world
+    world.fault("iam:GetUserPolicy", "AccessDenied", status=403, times=1)
+    scene.contain(user)
+    dynamodb = world.client("dynamodb", world.security)
+    [table] = dynamodb.list_tables()["TableNames"]
+    [record] = [it for it in dynamodb.scan(TableName=table)["Items"] if any(name.startswith("snapshot ") for name in it)]
+    [name] = [it for it in record if it.startswith("snapshot ")]
+    snapshot = json.loads(record[name]["S"])
+    snapshot["at"] -= 3_600_000
+    dynamodb.update_item(
+        TableName=table, Key={"id": record["id"]}, UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name}, ExpressionAttributeValues={":value": {"S": json.dumps(snapshot)}},
+    )
+    scene.contain(user)
+    scene.drifted("what the policies said before is not known: it could not be read")

@@ -84,7 +84,6 @@ CALLS = [
     ("role", "iam:TagRole", "tag"),
     ("role", "ssm:CreateOpsItem", "notice"),
     ("user", "dynamodb:UpdateItem", "ledger"),
-    ("user", "dynamodb:GetItem", "ledger"),
     ("overprivileged", "iam:GetPolicy", "read"),
     ("overprivileged", "iam:GetPolicyVersion", "read"),
     ("overprivileged", "iam:ListGroupPolicies", "read"),

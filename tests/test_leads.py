@@ -52,15 +52,15 @@ def test_roles_that_were_not_used_since_or_trust_others_are_none(world):
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{world.member}:root"}}]}))
     world.identify(role="others", created="2020-01-01T00:00:00")
     world.control("used", {"account": world.member, "role": "others", "at": "2099-01-01T00:00:00"})
-    assert contained(world, user=user)["leads"] == []
+    assert "leads" not in contained(world, user=user)
 
 
 def test_of_many_roles_twenty_are_read_and_the_rest_counted(world):
     world.deploy()
     user = User(world)
     trusting(world, user.arn, 23)
-    leads = contained(world, user=user)["leads"]
-    assert len(leads) == 21 and leads[-1].startswith("3 more roles")
+    report = contained(world, user=user)
+    assert len(report["leads"]) == 20 and any(note.startswith("3 more roles") for note in report["notes"])
     assert len([call for call in world.journal() if call["action"] == "iam:GetRole"]) == 20
 
 

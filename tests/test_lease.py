@@ -46,6 +46,11 @@ def wrote(world, action):
     return lambda: action in world.writes()
 
 
+def snapshots(table):
+    record = table.item("record#")
+    return [json.loads(value["S"])["before"] for name, value in record.items() if name.startswith("snapshot ")]
+
+
 def restoring(world):
     return lambda: any(it.get("playbook", {}).get("S") == "restore" for it in Table(world).items("record#"))
 
@@ -119,13 +124,31 @@ def test_a_restore_that_learns_of_new_behaviour_stops_before_it_lifts_the_deny(w
     newer = world.event(EXFILTRATION, user)
     newer["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
     world.alerts()
-    world.fault("iam:AddUserToGroup", delay_ms=2_500)
+    # The restore reads first what there is to do.
+    world.fault("iam:ListMFADevices", delay_ms=3_000, times=1)
     with while_running(world.responder(part="restorer"), command, restoring(world)) as restore:
         [report] = responder.invoke(newer)["reports"]
         assert report["verdict"] == "Contained", report
     assert "something new was reported" in restore[0]["errorMessage"], restore
     assert "AWSDenyAll" in user.state()["policies"] and not user.key_works()
     assert any("NOT RESTORED" in it["Subject"] for it in world.alerts())
+
+
+def test_a_restore_that_learns_of_it_too_late_says_so_and_the_deny_is_back(world):
+    """The response comes between the last look at the lease and the lifting."""
+    world.deploy()
+    user, responder = User(world), world.responder()
+    responder.invoke(world.event(EXFILTRATION, user))
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    newer = world.event(EXFILTRATION, user)
+    newer["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
+    world.fault("iam:UntagUser", delay_ms=3_000, times=1)
+    lifted = lambda: "AWSDenyAll" not in user.state()["policies"]  # noqa: E731
+    with while_running(world.responder(part="restorer"), command, lifted) as restore:
+        [report] = responder.invoke(newer)["reports"]
+        assert report["verdict"] == "Contained", report
+    assert restore[0]["errorType"] == "ResponseIncomplete", restore
+    assert "AWSDenyAll" in user.state()["policies"] and not user.key_works()
 
 
 def test_what_a_restore_knows_waits_for_it(world):
@@ -153,18 +176,18 @@ def test_a_crash_by_key_then_a_response_by_name_keep_the_snapshot_from_before_bo
     world.fault("iam:ListGroupsForUser", delay_ms=3_000, times=1)
 
     def is_struck():
-        return wrote(world, "iam:AttachUserPolicy")() and any("planned" in it for it in Table(world).items("record#"))
+        return wrote(world, "iam:AttachUserPolicy")() and any("intent" in it for it in Table(world).items("record#"))
 
     killed(world, world.event(KEY_ONLY, user), is_struck)
     table = Table(world)
-    assert "before_state" not in table.item("record#")
+    assert snapshots(table) == []
     [report] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
     assert report["verdict"] == "InProgress"  # The one that was killed may still be there.
     table.pass_time()
     responder.invoke({"command": "due"})
     table.pass_time()
     responder.invoke({"command": "due"})
-    before = json.loads(table.item("record#")["before_state"]["S"])
+    [before] = snapshots(table)
     assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
     command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
     assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"

@@ -114,7 +114,7 @@ def test_a_response_that_changes_nothing_is_none_of_its_own(world):
     deployed(world)
     user = User(world)
     respond(world, EXFILTRATION, user)
-    assert respond(world, "security-hub-iam-8-unused-credentials", user)["verdict"] == "Contained"
+    assert respond(world, "security-hub-iam-8-unused-credentials", user, part="hygiene")["verdict"] == "Contained"
     assert user.state()["tags"]["SecurityIncident"] == "AutomatedSecurityQuarantine"
     assert restored(world)["verdict"] == "Restored" and user.state()["policies"] == sorted(POLICIES)
 

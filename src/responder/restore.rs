@@ -35,6 +35,9 @@ use crate::note::note;
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
 
+const TAKEN_OVER: &str = "something new was reported of the identity during the restore, and a response took it over: \
+                          the deny stays. Look at that response's alert, then send the command again";
+
 /// One restore on its way to a verdict.
 struct Attempt<'a> {
     settings: &'a Restorer,
@@ -273,11 +276,7 @@ impl Attempt<'_> {
     async fn stopped(&self, lease: &IdentityLease) -> Option<String> {
         match self.ledger.still_holds(lease).await {
             Ok(true) => None,
-            Ok(false) => Some(
-                "something new was reported of the identity during the restore, and a response took it over: the deny \
-                 stays. Look at that response's alert, then send the command again"
-                    .to_owned(),
-            ),
+            Ok(false) => Some(TAKEN_OVER.to_owned()),
             Err(failure) => Some(format!("whether something new was reported is not known, the deny stays: {failure}")),
         }
     }
@@ -310,6 +309,11 @@ impl Attempt<'_> {
         let restoration = Restoration { at, by, reason, applied: progress.applied(), given_back };
         let kept = self.ledger.keep_restoration(lease, identity, &taken.response, &taken.left, restoration).await;
         if let Err(failure) = kept {
+            // After the last look at it: its response has put the deny back.
+            if self.ledger.still_holds(lease).await == Ok(false) {
+                progress.failed.push(TAKEN_OVER.to_owned());
+                return progress.conclude(Verdict::NotRestored, TAKEN_OVER);
+            }
             return progress.fail("closing the record in the ledger", &failure);
         }
         let given_up =

@@ -31,7 +31,8 @@ async fn run(aws: &Aws, settings: &Responder, command: &CloseSuspect, call: &Cal
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let subject = &command.subject;
     let member = home.assume(&settings.common, &subject.account, &subject.partition).await?;
-    let claimed = Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
+    let claimed =
+        Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
     let record = match resolve::resolve(&member.read, claimed).await {
         Ok(found) => Some(Ledger::record_of(&found.identity)),
         // Deleted since: its suspects are not.

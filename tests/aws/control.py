@@ -96,7 +96,8 @@ def faults(_, query):
 def crowd(body, _):
     backend = iam_backends[body["account"]][body.get("partition", "aws")]
     for number in range(body["users"]):
-        backend.create_user(body.get("region", "us-east-1"), f"employee-{number:05}")
+        user = backend.create_user(body.get("region", "us-east-1"), f"employee-{number:05}")
+        user.create_date = dt.datetime(2020, 1, 1)
     iam.LONG_PAGES.add(body["account"])
     return {}
 

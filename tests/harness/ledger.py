@@ -17,9 +17,10 @@ class Table:
         [item] = self.items(prefix)
         return item
 
-    def change(self, item, expression, **values):
+    def change(self, item, expression, names=None, **values):
         values = {f":{name}": value for name, value in values.items()}
         options = {"ExpressionAttributeValues": values} if values else {}
+        options |= {"ExpressionAttributeNames": names} if names else {}
         self.client.update_item(TableName=self.name, Key={"id": item["id"]}, UpdateExpression=expression, **options)
 
     def due(self):

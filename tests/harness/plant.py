@@ -98,8 +98,9 @@ class Stage:
         self.url, self.event = url, event
         self.text = json.dumps(event)
         self.region = self._region()
+        self.told = []
         self.reports = self._scout()
-        accounts = list(dict.fromkeys(report["account"] for report in self.reports)) or [MEMBER]
+        accounts = list(dict.fromkeys(it["account"] for it in [*self.reports, *self.told])) or [MEMBER]
         button = re.search(r":(\d{12}):action/custom/", self.text)
         free = [it for it in ([button.group(1)] if button else []) + [security, "222233334444"] if it not in accounts]
         self.world = World(url, region=self.region, member=accounts[0], security=free[0])
@@ -124,6 +125,7 @@ class Stage:
             changes = {"MODE": "observe", **({"CUSTOM_ACTION_ARN": button.group(1)} if button else {})}
             responder = Functions([world.responder(part=part, **changes) for part in parts(event)])
             answer = responder.invoke(event)
+            self.told = answer.get("told", [])
             # The log comes a moment after the answer, and only of findings.
             if "ignored" in answer and not answer.get("reports") or answer.get("errorType") == "MalformedEvent":
                 return []
@@ -159,6 +161,8 @@ class Stage:
                 said.append(f"The event names nobody who can be contained: {report['reason']}.")
             else:
                 planted.append(self._user(world, principal, report))
+        if self.told and not self.reports:
+            said.append("The event is told to people, and nobody is contained for it: nothing is made.")
         return planted, said
 
     def _at(self, account):

@@ -6,17 +6,28 @@ import signal
 import sys
 
 COLOURS = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "grey": "90"}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def ends_quietly():
-    """Ctrl-C, Ctrl-\\, a closed terminal and `kill` all unwind, so that the children are stopped."""
+    """Ctrl-C, Ctrl-\\, a closed terminal and `kill` end it at once and without a traceback, while it has
+    started nothing: called before anything large is imported."""
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: os._exit(128 + number))
+
+
+def unwinds(patience=3):
+    """From now on they stop the children first. An exception may be lost on its way through somebody else's
+    code, and a child may not want to end: after `patience` seconds, or at the second try, it ends at once, and
+    the keeper ends the children."""
 
     def leave(number, _):
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(each, signal.SIG_IGN)
+        ends_quietly()
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
+        signal.alarm(patience)
         sys.exit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in SIGNALS:
         signal.signal(number, leave)
 
 

@@ -14,10 +14,18 @@ const WHAT: &str = "roles";
 /// Of so many roles the last use is read: a lead that nobody reads is none.
 const MOST: usize = 20;
 
-/// In words, every role whose trust policy names the user and that was used since then, with what revokes its
+/// What was found, and of how many roles that trust the user nothing was read.
+#[derive(Debug, Default)]
+pub struct AssumedRoles {
+    /// In words.
+    pub leads: Vec<String>,
+    pub unread: usize,
+}
+
+/// Every role whose trust policy names the user and that was used since then, with what revokes its
 /// sessions. IAM tells a role's last use up to four hours late.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html>
-pub async fn since(iam: &IamRead, user: &Identity, since: DateTime) -> Read<Vec<String>> {
+pub async fn since(iam: &IamRead, user: &Identity, since: DateTime) -> Read<AssumedRoles> {
     let mut trusting = Vec::new();
     let mut pages = iam.list_roles().into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -48,10 +56,7 @@ pub async fn since(iam: &IamRead, user: &Identity, since: DateTime) -> Read<Vec<
             )),
         }
     }
-    if unread > 0 {
-        leads.push(format!("{unread} more roles trust the user: their last use was not read"));
-    }
-    Ok(leads)
+    Ok(AssumedRoles { leads, unread })
 }
 
 async fn last_used(iam: &IamRead, role: &str) -> Read<Option<DateTime>> {

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use aws_smithy_types::DateTime;
-use clients::iam::{assumed_roles, observe};
+use clients::iam::assumed_roles::{self, AssumedRoles};
+use clients::iam::observe;
 use clients::ledger::Opened;
 use domain::change::Change;
 use domain::containment::progress::Progress;
@@ -108,7 +109,14 @@ impl Beside<'_> {
             ));
         }
         match leads.unwrap_or_else(|_| Err(LATE.to_owned())) {
-            Ok(leads) => found.leads = leads,
+            Ok(AssumedRoles { leads, unread }) => {
+                found.leads = leads;
+                if unread > 0 {
+                    found
+                        .notes
+                        .push(format!("{unread} more roles trust the user: when they were used last was not read"));
+                }
+            }
             Err(why) => found.notes.push(format!("which roles the user may have assumed could not be read: {why}")),
         }
         found
@@ -120,8 +128,10 @@ impl Beside<'_> {
         let names = self.before.policy_names().map_err(|it| it.to_string())?;
         let read = observe::contents(&self.engine.member.read, &self.identity, names).await;
         let Ok((Some(response), open)) = saved.await else { return Ok(()) };
-        let is_known = |it: &Response| it.id == response && it.before.get(history::CONTENTS).is_some();
-        if open.iter().any(is_known) {
+        // Long after the snapshot, what is read is no state of before.
+        let too_late = |it: &Response| self.engine.now.secs() - it.at / 1_000 > SNAPSHOT_IS_FRESH;
+        let is_known = |it: &Response| it.before.get(history::CONTENTS).is_some();
+        if open.iter().any(|it| it.id == response && (is_known(it) || too_late(it))) {
             return Ok(());
         }
         let contents = read.map_err(|it| it.to_string())?;
@@ -129,16 +139,19 @@ impl Beside<'_> {
     }
 
     /// Roles that live on when their user is denied.
-    async fn leads(&self) -> Result<Vec<String>, String> {
+    async fn leads(&self) -> Result<AssumedRoles, String> {
         let is_about_behaviour = self.engine.playbook.has_adversary && self.engine.finding.source != Source::Drill;
         if self.identity.kind != IdentityKind::User || !is_about_behaviour {
-            return Ok(Vec::new());
+            return Ok(AssumedRoles::default());
         }
         let since =
             self.engine.finding.occurred_at.unwrap_or(DateTime::from_secs(self.engine.now.secs() - LONGEST_SESSION));
         assumed_roles::since(&self.engine.member.read, &self.identity, since).await.map_err(|it| it.to_string())
     }
 }
+
+/// For so many seconds a retry may add what the first try could not read: Lambda tries again for some minutes.
+const SNAPSHOT_IS_FRESH: i64 = 15 * 60;
 
 /// Where it is not known when the behaviour began: of a role's session, in seconds.
 const LONGEST_SESSION: i64 = 12 * 3_600;

@@ -32,7 +32,7 @@ PUT = "events/put-events/compromised-user.json"
 IMPORT = "events/batch-import-findings/iam-remediation-test-001.json"
 
 DRILL_USER = json.loads((ROOT / "events" / "drill.json").read_text())["detail"]["user"]
-PARTS = {"Responder": "responder", "Restorer": "restorer", "Driller": "driller"}
+PARTS = {"Responder": "responder", "Hygiene": "hygiene", "Restorer": "restorer", "Driller": "driller"}
 
 
 def main():

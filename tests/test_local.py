@@ -15,6 +15,7 @@ import pytest
 from .harness.processes import ROOT, free_port
 from .harness.victims import user_state
 from .harness.world import World
+from .harness import plant
 from .harness.plant import MEMBER, SECURITY
 from .test_event_path import eventually
 
@@ -117,8 +118,9 @@ def wrong_answers(local):
     names = dict(line.split("=") for line in local.shell("env | grep -E '^(FUNCTION|RESTORER)='").split())
     wrong = {}
     for sample in samples:
-        name = names["RESTORER" if sample.stem == "command-restore-user" else "FUNCTION"]
-        answer = json.load(functions.invoke(FunctionName=name, Payload=sample.read_bytes())["Payload"])
+        by_part = {"responder": names["FUNCTION"], "hygiene": f"{names['FUNCTION']}-hygiene", "restorer": names["RESTORER"]}
+        asked = [by_part[part] for part in plant.parts(json.loads(sample.read_bytes()))]
+        answer = plant.merged([json.load(functions.invoke(FunctionName=name, Payload=sample.read_bytes())["Payload"]) for name in asked])
         if what(answer) != ANSWERS.get(sample.stem, ["Contained"]):
             wrong[sample.stem] = answer
     return wrong

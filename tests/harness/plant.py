@@ -65,6 +65,16 @@ def parts(event):
     return ["responder", "hygiene"] if imported else ["responder"]
 
 
+def merged(answers):
+    """What the functions answered, as if they were one."""
+    failed = [answer for answer in answers if "errorType" in answer]
+    if failed or len(answers) == 1:
+        return (failed or answers)[0]
+    ignored = {it["reason"]: it for answer in answers for it in answer["ignored"] if not it["reason"].endswith("responds to it")}
+    told = [it for answer in answers for it in answer.get("told", [])]
+    return {"reports": [it for answer in answers for it in answer["reports"]], "ignored": list(ignored.values()), "told": told}
+
+
 class Functions:
     """The functions that an event goes to, one after the other as if they were one."""
 
@@ -72,12 +82,7 @@ class Functions:
         self.emulators = emulators
 
     def invoke(self, event):
-        answers = [emulator.invoke(event) for emulator in self.emulators]
-        failed = [answer for answer in answers if "errorType" in answer]
-        if failed or len(answers) == 1:
-            return (failed or answers)[0]
-        ignored = {it["reason"]: it for answer in answers for it in answer["ignored"] if not it["reason"].endswith("responds to it")}
-        return {"reports": [it for answer in answers for it in answer["reports"]], "ignored": list(ignored.values())}
+        return merged([emulator.invoke(event) for emulator in self.emulators])
 
     def output(self):
         return "".join(emulator.output() for emulator in self.emulators)

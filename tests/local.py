@@ -82,11 +82,14 @@ def furnish(world, settle):
     Role(world, name="app", id="AROADBQP57FF2AEXAMPLE")
     # CloudTrail tells of what anybody does but the administrator of the simulated AWS.
     Role(world, name="developer")
-    # Before the functions listen: only then is nothing done about it.
+    # Before the functions listen, and what waits for one of them is taken away: only then is nothing done about it.
     for sample in sorted((ROOT / "events").glob("security-hub-[!v]*.json")):
         event = json.loads(sample.read_text())
         for number in range(len(event["detail"]["findings"])):
             world.finding(event, number)
+    sqs = world.client("sqs", SECURITY)
+    for url in sqs.list_queues()["QueueUrls"]:
+        sqs.purge_queue(QueueUrl=url)
     return {name: world.connected(part=part) for name, part in PARTS.items()}
 
 

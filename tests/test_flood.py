@@ -213,6 +213,7 @@ def test_the_creation_of_a_user_who_is_gone_is_answered_at_once(world):
     assert report["verdict"] == "Refused" and "there is no user" in report["reason"]
 
 
+@pytest.mark.seconds(60)
 def test_a_throttled_account_is_contained_all_the_same(world):
     """Twenty responses at once, as twenty instances of the function, and five calls of a kind a second."""
     world.deploy(SettleSeconds="2", MaxContainmentsPerHour="1000,1000")
@@ -221,7 +222,7 @@ def test_a_throttled_account_is_contained_all_the_same(world):
     for user, event in zip(users, events):
         event["detail"]["resource"]["accessKeyDetails"]["userName"] = user.name
         event["detail"]["id"] = f"{event['detail']['id']}-{user.name}"
-    responders = [world.responder(timeout=70) for _ in users]
+    responders = [world.responder(timeout=150) for _ in users]
     world.control("throttle", {"account": world.member, "per_second": 5})
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda pair: pair[0].invoke(pair[1]), zip(responders, events)))

@@ -92,7 +92,13 @@ ANSWERS = {
     "guardduty-exfiltration-iam-user-anomalous-behavior-gov-cloud": "errorType",
     "guardduty-impact-iam-user-anomalous-behavior-root": ["Refused"],
     "guardduty-attack-sequence-iam-compromised-credentials": ["Contained", "Contained"],
+    "guardduty-discovery-iam-user-anomalous-behavior-low": "told",
+    "guardduty-exfiltration-s3-anomalous-behavior-by-role": "told",
+    "guardduty-policy-iam-user-root-credential-usage": "told",
+    "guardduty-policy-s3-bucket-public-access-granted": "told",
+    "guardduty-unauthorized-access-iam-user-tor-ip-caller-medium": "told",
     "security-hub-iam-4-root-access-key": ["Refused"],
+    "security-hub-pci-iam-1-root-access-key": ["Refused"],
     "security-hub-two-findings": ["Contained", "Contained"],
     "cloudtrail-create-user": ["Contained"],
     "drill": ["Contained"],
@@ -103,13 +109,14 @@ ANSWERS = {
 
 def what(answer):
     """The verdicts of an answer, or the one thing that it is about."""
-    return [report["verdict"] for report in answer.get("reports", [])] or next(iter({"errorType", "status", "restore"} & set(answer)), answer)
+    about = [name for name in ("errorType", "status", "restore", "told") if answer.get(name)]
+    return [report["verdict"] for report in answer.get("reports", [])] or (about or [answer])[0]
 
 
 def test_every_event_is_answered():
     """In one world, so that most find done what an earlier one asked for."""
     with running() as local:
-        assert not wrong_answers(local)
+        assert wrong_answers(local) == {}
 
 
 def wrong_answers(local):
@@ -122,7 +129,7 @@ def wrong_answers(local):
         asked = [by_part[part] for part in plant.parts(json.loads(sample.read_bytes()))]
         answer = plant.merged([json.load(functions.invoke(FunctionName=name, Payload=sample.read_bytes())["Payload"]) for name in asked])
         if what(answer) != ANSWERS.get(sample.stem, ["Contained"]):
-            wrong[sample.stem] = answer
+            wrong[sample.stem] = what(answer)
     return wrong
 
 

@@ -1,6 +1,6 @@
 //! One identity's findings, from the lease to the report: the steps in their order, and the time budget.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
@@ -39,6 +39,9 @@ use progress::Running;
 use strike::Engine;
 use turns::{Turn, Turns};
 
+/// How long before the last read nothing that is throttled is tried once more.
+const LAST_TRY: Duration = Duration::from_secs(2);
+
 /// Responds to the findings about one identity: a report for each, the lead's first, and what has to be
 /// tried again.
 pub(crate) async fn contain(
@@ -59,7 +62,8 @@ pub(crate) async fn contain(
     let budget = call.budget();
     // The last read and its verdict come before the time-out.
     let until = started + budget.mul_f64(0.9);
-    let patience = Patience::until(until);
+    // One more try takes the SDK a second or two.
+    let patience = Patience::until(until.checked_sub(LAST_TRY).unwrap_or(until));
     let home = Home::new(aws, &calls).patient(patience.clone());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &relay.holder);
     let attempt = Attempt {

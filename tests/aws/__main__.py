@@ -42,6 +42,8 @@ def main():
     for address in ["127.0.0.1", *arguments.listen]:
         servers.append(Server((address, port), served, numthreads=160, request_queue_size=256))
         servers[-1].nodelay = True
+        # Its default keeps ten open, of all clients together: whoever counts connections would count those.
+        servers[-1].keep_alive_conn_limit = None
         servers[-1].prepare()
         port = servers[-1].bind_addr[1]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

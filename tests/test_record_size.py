@@ -14,9 +14,6 @@ def size(item):
     return len(json.dumps(item))
 
 
-
-
-
 def test_what_was_done_rolls_over_into_parts(world):
     world.deploy()
     user, responder = User(world), world.responder()
@@ -37,6 +34,25 @@ def test_what_was_done_rolls_over_into_parts(world):
     applied = [json.loads(it["S"])["action"] for it in record["applied"]["L"]]
     assert applied.count("AttachDenyAll") == 2 and size(record) < LIMIT / 4
     assert record["parts"]["N"] == "1"
+
+
+def test_what_can_wait_rolls_over_too(world):
+    world.deploy()
+    user, hygiene = User(world), world.responder(part="hygiene")
+    table = Table(world)
+    for number in range(2):
+        event = world.event("security-hub-iam-8-unused-credentials", user)
+        event["detail"]["findings"][0]["Id"] += f"-{number}"
+        world.finding(event)
+        [report] = hygiene.invoke(event)["reports"]
+        assert report["verdict"] == "Contained", report
+        if number == 0:
+            lines = {"L": [{"S": "x" * 900}] * 420}
+            table.change(table.item("record#"), "SET applied = :lines", lines=lines)
+            for key in user.keys:
+                world.iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+    _, part = sorted(table.items("record#"), key=lambda it: it["id"]["S"])
+    assert part["applied"] == lines
 
 
 def test_what_was_planned_and_seen_does_not_grow_without_bound(world):

@@ -13,7 +13,7 @@ POST /_sim/function          {"arn", "urls"}: where a function listens, for the 
 POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
-GET  /_sim/actions           what each role was let do
+GET  /_sim/actions           what each role was let do for our code
 GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
 GET  /_sim/deliveries?account=N what rules handed to its functions; answered when nothing is under way
@@ -144,12 +144,12 @@ def hub_administrator(body, _):
 
 
 def actions(_, __):
-    """What each role was let do, by the role's name."""
+    """What each role was let do for our code, by the role's name."""
     with dispatch.LOCK:
         entries = [entry for account in dispatch.JOURNAL.values() for entry in account]
     done = {}
     for entry in entries:
-        if entry.get("decision") == "allow" and ":assumed-role/" in (entry.get("principal") or ""):
+        if entry["is_ours"] and entry.get("decision") == "allow" and ":assumed-role/" in (entry.get("principal") or ""):
             done.setdefault(entry["principal"].split("/")[1], set()).add(entry["action"])
     return dispatch.plain(done)
 

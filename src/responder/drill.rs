@@ -133,7 +133,7 @@ async fn hold(
 
 impl Drill<'_> {
     async fn play(&self, report: &mut Report) -> Result<(), String> {
-        let name = format!("drill-{}", self.id);
+        let name = DrillUsers::name(self.id);
         report.user = Some(name.clone());
         let created = self.users.create(&name, self.partition).await;
         let identity = created.map_err(|it| format!("creating the drill's user: {it}"))?;

@@ -1,5 +1,8 @@
 //! What takes a containment back: pure, from the snapshot, the state now, and what was meant to be done in
 //! between.
+//!
+//! INVARIANT: what one response took is given back, and nothing that another one or a person took.
+//! `tests/test_restore_responses.py` holds it.
 
 use aws_smithy_types::DateTime;
 use serde_json::Value;

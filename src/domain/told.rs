@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::json;
 
 use crate::finding::{Finding, Principal};
+use crate::ids::PrincipalName;
 use crate::text;
 
 /// What is done about a kind of finding.
@@ -254,6 +255,7 @@ fn who(finding: &Finding) -> String {
         Principal::User { id: Some(id), .. } => format!("user {id}"),
         Principal::Role { name: Some(name), .. } => format!("role {name}"),
         Principal::Role { id: Some(id), .. } => format!("role {id}"),
+        Principal::UserOrRole { name } if is_roots(name) => format!("user or role {name}, or the root user"),
         Principal::UserOrRole { name } => format!("user or role {name}"),
         Principal::Root => "the root user".to_owned(),
         _ => key(),
@@ -276,12 +278,7 @@ fn to_contain(finding: &Finding, function: &str) -> Vec<String> {
         }
         Principal::UserOrRole { name } => vec![("user", name.to_string()), ("role", name.to_string())],
         Principal::KeyOwner => Vec::new(),
-        Principal::Root => {
-            return vec![
-                String::new(),
-                "No IAM edit holds the root user back: a person must sign in as root, or delete its keys".to_owned(),
-            ];
-        }
+        Principal::Root => return vec![String::new(), ABOUT_ROOT.to_owned()],
         Principal::NotContainable { reason } => {
             return vec![String::new(), format!("It can't be contained from here: {}", text::line(reason, 500))];
         }
@@ -314,7 +311,18 @@ fn to_contain(finding: &Finding, function: &str) -> Vec<String> {
         1 => "To contain it:",
         _ => "It may be a user or a role. To contain the one that it is:",
     };
-    [vec![String::new(), words.to_owned()], commands].concat()
+    let root = match &finding.principal {
+        Principal::UserOrRole { name } if is_roots(name) => vec![format!("Where there is neither: {ABOUT_ROOT}")],
+        _ => Vec::new(),
+    };
+    [vec![String::new(), words.to_owned()], commands, root].concat()
+}
+
+const ABOUT_ROOT: &str = "No IAM edit holds the root user back: a person must sign in as root, or delete its keys";
+
+/// What AWS calls the root user, and what anybody may call a user.
+fn is_roots(name: &PrincipalName) -> bool {
+    name.as_str().eq_ignore_ascii_case("root")
 }
 
 /// For a shell's single quotes: only what a type of GuardDuty is made of.

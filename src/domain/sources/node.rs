@@ -130,6 +130,10 @@ impl<'a> Node<'a> {
         }
     }
 
+    pub(super) fn is_empty_text(&self) -> bool {
+        self.value.and_then(Value::as_str).is_some_and(str::is_empty)
+    }
+
     pub(super) fn is_empty_list(&self) -> bool {
         self.value.and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
@@ -138,8 +142,7 @@ impl<'a> Node<'a> {
         self.value
     }
 
-    /// A time in any of the forms that AWS uses. Times only order and group things, so that one
-    /// which can't be read is none.
+    /// A time in any of the forms that AWS uses. Whether one that can't be read matters, `seen` knows.
     pub(super) fn time(&self) -> Option<DateTime> {
         match self.value? {
             Value::String(text) => DateTime::from_str(text, Format::DateTimeWithOffset)

@@ -196,7 +196,10 @@ fn damage_never_leads_to_an_action_on_less_evidence() {
             // What tells an identity that is known by name alone from a later one must stay as it was.
             if case.damage.leaves_something() && it.id.is_none() && it.key.is_none() && !it.is_root {
                 let times: Vec<_> = all(case.before).iter().map(|it| it.occurred_at).collect();
-                assert!(finding.threat != Threat::CompromisedCredential || times.contains(&finding.occurred_at), "{case}");
+                assert!(
+                    finding.threat != Threat::CompromisedCredential || times.contains(&finding.occurred_at),
+                    "{case}"
+                );
             }
             if case.damage.leaves_something() && !it.is_root {
                 let keeps = |known: &Evidence| {

@@ -75,13 +75,16 @@ fn one(event: &Node, settings: &Responder, source: Source) -> Findings {
     let resource = detail.get("resource");
     let details = resource.get("accessKeyDetails");
     let says = kind.says(details.is_present());
-    if says == Says::Nothing {
+    let severity = detail.get("severity");
+    let asks = |it: f64| guardduty_types::is_asked_for(&kind, Severity(it), &settings.eligibility);
+    let is_asked_for = severity.number().is_some_and(asks);
+    if says == Says::Nothing && !is_asked_for {
         return ignored(not_about_credentials(&kind));
     }
     if !resource.value().is_some_and(Value::is_object) {
         return Err(resource.malformed("an object"));
     }
-    let severity = detail.get("severity").number().ok_or_else(|| detail.get("severity").malformed("a number"))?;
+    let severity = severity.number().ok_or_else(|| severity.malformed("a number"))?;
     let finding = |it: Identity| -> Result<Judged, DecodeError> {
         let region: Region = origin.region.require()?;
         let times = [service.get("eventLastSeen"), origin.time.clone()];
@@ -113,8 +116,9 @@ fn one(event: &Node, settings: &Responder, source: Source) -> Findings {
     }
     if !details.is_present() && !matches!(kind.family.as_str(), "IAMUser" | "IAM") {
         let nobody = Principal::NotContainable { reason: "the finding names no IAM identity that acted".to_owned() };
-        // What was changed for nobody in particular is told of all the same.
+        // What was changed for nobody in particular is told of all the same, and what the operator asked for.
         return match says {
+            _ if is_asked_for => Ok(vec![finding(Identity { account, principal: nobody, access_key: None })]),
             Says::Configuration => Ok(vec![finding(Identity { account, principal: nobody, access_key: None })]),
             _ => ignored(format!("{}: the finding names no IAM identity that acted", not_about_credentials(&kind))),
         };

@@ -138,6 +138,11 @@ impl<'a> Node<'a> {
         self.value.and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
 
+    /// Where it stands, such as `detail.findings[0]`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn value(&self) -> Option<&'a Value> {
         self.value
     }

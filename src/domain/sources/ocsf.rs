@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-v2-eventbridge.html>
 
 use super::eligibility::{self, Standing};
-use super::guardduty_types::{GuardDutyType, Says};
+use super::guardduty_types::{self, GuardDutyType, Says};
 use super::node::Node;
 use super::resource::{self, Identity, KeyDetails, Owner, Resource};
 use super::seen::seen;
@@ -72,7 +72,7 @@ fn one(finding: &Node, settings: &Responder, beside: &mut Vec<DecodeError>) -> R
         )));
     };
     let (kind, threat) = match &matter {
-        Matter::GuardDuty(kind, Says::Nothing) => {
+        Matter::GuardDuty(kind, Says::Nothing) if !is_asked_for(kind, finding, settings) => {
             return Ok(Judged::Ignored(guardduty::not_about_credentials(kind)));
         }
         Matter::GuardDuty(kind, _) => (kind.to_string(), Threat::CompromisedCredential),
@@ -125,6 +125,10 @@ fn matter(finding: &Node, service: &str) -> Result<Option<Matter>, DecodeError> 
     }
     let control = finding.at("compliance.control").text();
     Ok(control.and_then(|it| Some(Matter::Control(it.to_owned(), controls::threat(it)?))))
+}
+
+fn is_asked_for(kind: &GuardDutyType, finding: &Node, settings: &Responder) -> bool {
+    severity(finding).is_ok_and(|it| guardduty_types::is_asked_for(kind, it, &settings.eligibility))
 }
 
 fn is_identity(resource: &Node) -> bool {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::eligibility::{self, Standing};
 use super::guardduty::Actor;
-use super::guardduty_types::{GuardDutyType, Says};
+use super::guardduty_types::{self, GuardDutyType, Says};
 use super::node::Node;
 use super::resource::{self, Identity, KeyDetails, Owner, Resource};
 use super::seen::seen;
@@ -116,10 +116,13 @@ fn guardduty_finding(finding: &Node, product: &Product, settings: &Responder) ->
     let kind = named().find_map(GuardDutyType::of_security_hub).ok_or_else(|| types.malformed("a GuardDuty type"))?;
     let has_actor = finding.get("Resources").items().any(|it| is_identity(&it));
     let says = kind.says(has_actor);
-    if says == Says::Nothing || (says == Says::Elsewhere && !has_actor) {
+    let severity = severity(finding);
+    let asks = |it: &Severity| guardduty_types::is_asked_for(&kind, *it, &settings.eligibility);
+    let is_asked_for = severity.as_ref().is_ok_and(asks);
+    if !is_asked_for && (says == Says::Nothing || (says == Says::Elsewhere && !has_actor)) {
         return Ok(ignored(guardduty::not_about_credentials(&kind)));
     }
-    let severity = severity(finding)?;
+    let severity = severity?;
     let about = About { source: Source::SecurityHub, threat: Threat::CompromisedCredential, severity };
     Ok(judged(build(finding, product, about)?, |it| guardduty::judge(&kind, says, it, &settings.eligibility)))
 }

@@ -1,9 +1,12 @@
 """What people are told without a containment: alerts, digests, and events that could not be read."""
 
 import json
+import os
+import subprocess
 import threading
 import time
 
+from .harness.processes import ROOT as ROOT_FOLDER
 from .harness.victims import Role, User
 
 TOR = "guardduty-unauthorized-access-iam-user-tor-ip-caller-medium"
@@ -31,10 +34,24 @@ def test_clear_theft_below_the_threshold_is_an_alert_with_the_command_that_conta
     assert "not contained: user alice" in alert["Subject"]
     assert "severity 5 is below MIN_SEVERITY 7" in alert["Message"]
     assert not world.incidents()
-    [command] = [line for line in alert["Message"].splitlines() if line.startswith("aws lambda invoke")]
+    [command] = [line for line in alert["Message"].splitlines() if "| aws lambda invoke" in line]
     payload = json.loads(command.split("'")[1])
     [report] = responder.invoke(payload)["reports"]
     assert report["verdict"] == "Contained" and not user.key_works()
+
+
+def test_the_command_of_an_alert_works_as_it_stands(world, tmp_path):
+    """In the CLI that this project installs, the first version; README's own commands work in both."""
+    world.deploy()
+    user = User(world)
+    world.connected().invoke(world.event(TOR, user))
+    [alert] = world.alerts()
+    [command] = [line for line in alert["Message"].splitlines() if "| aws lambda invoke" in line]
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": f"SIMADMIN{world.security}", "AWS_SECRET_ACCESS_KEY": "any"}
+    environment |= {"AWS_ENDPOINT_URL": world.url, "AWS_DEFAULT_REGION": world.region, "PATH": f"{ROOT_FOLDER}/.venv/bin:{os.environ['PATH']}"}
+    ended = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert not user.key_works()
 
 
 def test_a_role_that_copies_buckets_is_an_alert_and_contained_by_setting(world):
@@ -45,7 +62,7 @@ def test_a_role_that_copies_buckets_is_an_alert_and_contained_by_setting(world):
     assert told(responder.invoke(event)) == [("alert", "applied")]
     assert writes_to_iam(world) == []
     [alert] = world.alerts()
-    [command] = [line for line in alert["Message"].splitlines() if line.startswith("aws lambda invoke")]
+    [command] = [line for line in alert["Message"].splitlines() if "| aws lambda invoke" in line]
     assert json.loads(command.split("'")[1])["role"] == role.id
     responder.close()
     [report] = world.responder(FINDING_RESPONSES="S3=contain@7").invoke(event)["reports"]

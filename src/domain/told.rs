@@ -339,8 +339,9 @@ fn to_contain(finding: &Finding, function: &str) -> Vec<String> {
                 fields.insert("region".to_owned(), json!(finding.region));
             }
         }
+        // In both of AWS's CLIs: a payload on the command line is Base64 in the second and text in the first.
         format!(
-            "aws lambda invoke --function-name {function} --cli-binary-format raw-in-base64-out --payload '{payload}' answer.json"
+            "echo '{payload}' | aws lambda invoke --function-name {function} --payload fileb:///dev/stdin answer.json"
         )
     };
     let commands: Vec<String> = match (named.is_empty(), key) {
@@ -391,7 +392,7 @@ mod tests {
     #[test]
     fn an_alert_has_the_command_ready_to_send() {
         let text = told(|_| {}).alert("iam-responder").text;
-        let command = text.lines().find(|it| it.starts_with("aws lambda invoke")).unwrap();
+        let command = text.lines().find(|it| it.contains("| aws lambda invoke")).unwrap();
         let payload = command.split('\'').nth(1).unwrap();
         let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
         assert_eq!(
@@ -425,6 +426,8 @@ mod tests {
         });
         let text = told.alert("f").text;
         assert!(!text.lines().any(|it| it.starts_with("aws lambda invoke evil")), "{text}");
+        let commands: Vec<&str> = text.lines().filter(|it| it.starts_with("echo ")).collect();
+        assert!(matches!(&*commands, [it] if it.matches('\'').count() == 2), "{text}");
         assert_eq!(text.lines().filter(|it| it.contains("rm -rf")).count(), 1, "{text}");
         assert!(text.contains("GuardDuty arm-rf/"), "{text}");
         assert_eq!(told.line().lines().count(), 1);

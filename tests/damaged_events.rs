@@ -231,6 +231,11 @@ fn damage_is_never_silent() {
             // Removing a finding or an actor removes what it said.
             let is_removal = case.damage == Damage::Removed && case.place.ends_with(|it: char| it.is_ascii_digit());
             assert!(is_told || !all(&case.after).is_empty() || is_removal, "{case} of {was}");
+            // Whom it named beside others is no less a person than those others.
+            let misused =
+                |decoded: &Decoded| all(decoded).iter().filter(|it| it.threat == Threat::CompromisedCredential).count();
+            let is_fewer = misused(&case.after) < misused(case.before) && case.damage.leaves_something();
+            assert!(is_told || !is_fewer, "{case} of {was}");
         }
         told += usize::from(case.after.told.iter().any(|it| matches!(it, Told::Unreadable(_))));
     });

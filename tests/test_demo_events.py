@@ -37,6 +37,12 @@ def hub_finding(change):
     return event
 
 
+def with_two_keys():
+    event = sample("health-risk-credentials-exposed")
+    event["detail"]["affectedEntities"].append({"entityValue": "AKIAI44QH8DHBEXAMPLE"})
+    return event
+
+
 OWN = "it is one of this responder's own roles"
 OTHER_ID = {"uid": "AIDAZZZZZZZZZZEXAMPLE", "credentialUid": None}
 
@@ -50,6 +56,8 @@ OTHER_ID = {"uid": "AIDAZZZZZZZZZZEXAMPLE", "credentialUid": None}
         pytest.param(of_actors({}, {**OTHER_ID, "name": None}), ["user alice-2", "Contained"], id="a-name-and-an-id"),
         pytest.param(hub_finding(lambda it: it.pop("Description")), ["unused-user: ", "Security Hub takes no finding like this"], id="no-description"),
         pytest.param(hub_finding(lambda it: it.pop("SchemaVersion")), ["unused-user: "], id="no-schema-version"),
+        pytest.param(hub_finding(lambda it: it.update(Mine="")), ["unused-user: "], id="a-field-of-ones-own"),
+        pytest.param(with_two_keys(), ["user alice", "user alice-2", "Contained"], id="two-exposed-keys"),
         pytest.param(hub_finding(lambda it: it.update(Id="")), ["MalformedEvent", "detail.findings[0].Id"], id="no-id"),
     ],
 )

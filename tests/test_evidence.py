@@ -54,6 +54,25 @@ def test_a_damaged_principal_id_makes_no_user_of_a_federated_sessions_name(world
     assert len(world.alerts()) == 1
 
 
+def test_a_federated_session_of_another_account_contains_nobody_of_this_one(world):
+    """The principal ID begins with the account that issued the session."""
+    world.deploy()
+    user = User(world)
+    event = world.event(FEDERATED)
+    event["detail"]["resource"]["accessKeyDetails"]["principalId"] = f"{random_account()}:nightly-build"
+    assert verdicts(world.responder().invoke(event)) == ["Refused"]
+    assert user.key_works() and writes_to_iam(world) == [] and len(world.alerts()) == 1
+
+
+def test_the_root_user_of_another_account_is_not_said_to_be_this_ones(world):
+    world.deploy()
+    event = world.event("guardduty-impact-iam-user-anomalous-behavior-root")
+    event["detail"]["resource"]["accessKeyDetails"].update(userType="Root", userName="Root", principalId=random_account())
+    assert verdicts(world.responder().invoke(event)) == ["Refused"]
+    [alert] = world.alerts()
+    assert "root user of account" not in alert["Message"] and "another account" in alert["Message"]
+
+
 @pytest.mark.parametrize("damaged", ["service.eventLastSeen", "both"])
 def test_a_damaged_time_makes_no_namesake_the_one_who_is_meant(world, damaged):
     """Without a unique ID the time is what tells a user from one who got the name later."""

@@ -89,6 +89,28 @@ def test_a_press_of_the_button_needs_no_severity(world):
     assert not user.key_works()
 
 
+def test_an_account_of_somebody_elses_key_spoils_no_actor(world):
+    world.deploy()
+    user = User(world)
+    event = world.event(SEQUENCE, user)
+    sequence = event["detail"]["service"]["detection"]["sequence"]
+    sequence["actors"] = sequence["actors"][:1]
+    other = {"resourceType": "ACCESS_KEY", "accountId": "unknown", "data": {"accessKey": {"principalId": "AIDAI44QH8DHBEXAMPLE1"}}}
+    sequence["resources"].append(other)
+    assert verdicts(world.responder().invoke(event)) == ["Contained"]
+    assert not user.key_works()
+
+
+@pytest.mark.parametrize("field, value", [("eventRegion", "worldwide"), ("eventArn", 7)])
+def test_an_exposed_key_needs_neither_the_events_region_nor_its_arn(world, field, value):
+    world.deploy()
+    user = User(world)
+    event = world.event(HEALTH, user)
+    event["detail"][field] = value
+    assert verdicts(world.responder().invoke(event)) == ["Contained"]
+    assert not user.key_works()
+
+
 # What can't be read.
 
 

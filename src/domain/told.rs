@@ -124,7 +124,7 @@ impl ToldFinding {
     pub fn matters(&self) -> Vec<String> {
         let it = &self.finding;
         if self.urgency == Urgency::DailyAlert {
-            return vec![format!("{}|{}", it.account, it.principal.target_key())];
+            return vec![format!("{}|{}|{}", it.account, it.principal.target_key(), it.kind)];
         }
         let finding = format!("{}|{}|{}|{}", it.account, bare_name(it), it.kind, it.id);
         let identity = whose(it).map(|whose| format!("{}|{whose}|{}|{}", it.account, it.access_key_text(), it.kind));

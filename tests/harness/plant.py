@@ -150,7 +150,8 @@ class Stage:
     def plant(self):
         """The identities, and a sentence about each principal that none can be made for."""
         planted, said = [], []
-        for report in self.reports:
+        # Whoever has a name gets it, before those of whom only an ID or a key is known.
+        for report in sorted(self.reports, key=lambda it: it["principal"]["name"] is None):
             principal, world = report["principal"], self._at(report["account"])
             where = f"account {report['account']}"
             if principal["type"] == "root":

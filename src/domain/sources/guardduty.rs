@@ -229,12 +229,12 @@ pub(super) fn or_nobody(actors: Vec<Actor>, account: AccountId) -> Vec<Actor> {
 
 fn sequence_actor(
     actor: &Node,
-    owners: &BTreeMap<&str, AccountId>,
+    owners: &BTreeMap<&str, Result<AccountId, DecodeError>>,
     account: &AccountId,
 ) -> Result<Identity, DecodeError> {
     let user = actor.get("user");
     let owner = match user.get("uid").text().and_then(|uid| owners.get(uid)) {
-        Some(owner) => owner.clone(),
+        Some(owner) => owner.clone()?,
         None => user.at("account.uid").parse()?.unwrap_or_else(|| account.clone()),
     };
     let named = named(&Claim {
@@ -249,12 +249,12 @@ fn sequence_actor(
 
 /// An actor's own account is "not necessarily the account that owns the identity", so that the
 /// access key among the sequence's resources comes first: the owner by principal ID.
-fn owners<'a>(sequence: &Node<'a>) -> Result<BTreeMap<&'a str, AccountId>, DecodeError> {
+fn owners<'a>(sequence: &Node<'a>) -> Result<BTreeMap<&'a str, Result<AccountId, DecodeError>>, DecodeError> {
     let mut owners = BTreeMap::new();
     sequence.get("resources").at_most(MAX_ITEMS)?;
     for resource in sequence.get("resources").items() {
         if let Some(id) = resource.at("data.accessKey.principalId").text()
-            && let Some(owner) = resource.get("accountId").parse()?
+            && let Some(owner) = resource.get("accountId").parse().transpose()
         {
             owners.entry(id).or_insert(owner);
         }

@@ -34,14 +34,13 @@ fn all(event: &Node, settings: &Responder) -> Result<Vec<Result<Judged, DecodeEr
     }
     let account = owner(event)?;
     let named = named(&detail, &account)?;
-    let stated = detail.get("eventRegion");
-    let region = match stated.optional()? {
-        None | Some("global") => settings.common.region.clone(),
-        Some(_) => stated.require::<Region>()?,
-    };
-    let id = match detail.get("eventArn").optional()? {
-        Some(arn) => arn,
-        None => detail.get("communicationId").required()?,
+    // Neither is needed to find whose a key is.
+    let region = detail.get("eventRegion").parse::<Region>().ok().flatten();
+    let region = region.unwrap_or_else(|| settings.common.region.clone());
+    let ids = [detail.get("eventArn"), detail.get("communicationId"), event.get("id")];
+    let id = match ids.iter().find_map(|it| it.text()) {
+        Some(id) => id,
+        None => detail.get("eventArn").required()?,
     };
     let finding = |(principal, access_key): Named| {
         let times = [detail.get("lastUpdatedTime"), detail.get("startTime")];

@@ -65,11 +65,22 @@ enum PrincipalId<'a> {
         id: UniqueId,
         session: Option<String>,
     },
-    Account,
+    Account(AccountId),
     /// `ACCOUNT:name`: a session from GetFederationToken, under a name its caller chose.
     Federated {
+        account: AccountId,
         name: &'a str,
     },
+}
+
+impl PrincipalId<'_> {
+    /// Whether it is of another account than the claim is about.
+    fn is_of_another(&self, owner: &AccountId) -> bool {
+        match self {
+            Self::Unique { .. } => false,
+            Self::Account(account) | Self::Federated { account, .. } => account != owner,
+        }
+    }
 }
 
 const SESSIONS_BY_OTHERS: &[&str] = &["FederatedUser", "SAMLUser", "WebIdentityUser"];
@@ -106,10 +117,13 @@ fn principal(claim: &Claim, key: &Key) -> Result<Principal, DecodeError> {
         )));
     }
     let id = principal_id(&claim.principal_id)?;
+    if id.as_ref().is_some_and(|it| it.is_of_another(&claim.issuer.owner)) {
+        return Ok(of_another_account());
+    }
     let is_root_name = claim.name.text().is_some_and(|it| it.eq_ignore_ascii_case("root"));
     match (kind, id) {
-        (Some("Root"), Some(PrincipalId::Account) | None) => Ok(Principal::Root),
-        (None, Some(PrincipalId::Account)) if is_root_name || !claim.name.is_present() => Ok(Principal::Root),
+        (Some("Root"), Some(PrincipalId::Account(_)) | None) => Ok(Principal::Root),
+        (None, Some(PrincipalId::Account(_))) if is_root_name || !claim.name.is_present() => Ok(Principal::Root),
         (Some("IAMUser"), None) => user(claim, None),
         (None, None) if claim.name.is_present() && key.is_long_term() => user(claim, None),
         // Also `root`: whoever makes a user may call it so. IAM tells whether somebody bears the name.
@@ -204,8 +218,12 @@ fn by_issuer(claim: &Claim, kind: &str) -> Result<Principal, DecodeError> {
         let unnamed = "the finding names a federated session and not the role that issued it";
         return Ok(issuer.unwrap_or_else(|| nobody(unnamed)));
     }
-    let session_name = match principal_id(&claim.principal_id)? {
-        Some(PrincipalId::Federated { name }) => name,
+    let id = principal_id(&claim.principal_id)?;
+    if id.as_ref().is_some_and(|it| it.is_of_another(&claim.issuer.owner)) {
+        return Ok(of_another_account());
+    }
+    let session_name = match id {
+        Some(PrincipalId::Federated { name, .. }) => name,
         None if issuer.is_some() => "",
         _ => return Ok(contradiction("the type of the principal and its ID don't go together")),
     };
@@ -254,10 +272,10 @@ fn principal_id<'a>(node: &Node<'a>) -> Result<Option<PrincipalId<'a>>, DecodeEr
         None => (text, None),
     };
     match (AccountId::parse(head), session) {
-        (Ok(_), None) => return Ok(Some(PrincipalId::Account)),
+        (Ok(account), None) => return Ok(Some(PrincipalId::Account(account))),
         // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
-        (Ok(_), Some(name)) if name.len() >= 2 && PrincipalName::parse(name).is_ok() => {
-            return Ok(Some(PrincipalId::Federated { name }));
+        (Ok(account), Some(name)) if name.len() >= 2 && PrincipalName::parse(name).is_ok() => {
+            return Ok(Some(PrincipalId::Federated { account, name }));
         }
         (Ok(_), Some(_)) => return Err(node.malformed("an account ID and the name of a federated session")),
         (Err(_), _) => {}
@@ -333,6 +351,10 @@ impl Issuer<'_> {
 
 fn nobody(reason: &str) -> Principal {
     Principal::NotContainable { reason: reason.to_owned() }
+}
+
+fn of_another_account() -> Principal {
+    contradiction("its principal ID is of another account")
 }
 
 pub(super) fn contradiction(what: &str) -> Principal {
@@ -432,6 +454,10 @@ mod tests {
             assert!(matches!(session(cut).unwrap(), Principal::NotContainable { .. }), "{cut}");
         }
         assert_eq!(session("111122223333:nightly").unwrap().target_key(), "user/ceo");
+        assert!(matches!(session("444455556666:nightly").unwrap(), Principal::NotContainable { .. }));
+        for root in [json!("Root"), json!(null)] {
+            assert!(reason(json!({"userType": root, "principalId": "444455556666"})).contains("another account"));
+        }
     }
 
     #[test]

@@ -67,6 +67,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// That it is a list of at most `max`, or absent.
+    pub(super) fn list_of_at_most(&self, max: usize) -> Result<(), DecodeError> {
+        match self.value {
+            Some(Value::Array(_)) => self.at_most(max),
+            Some(_) => Err(self.malformed("a list")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether something stands here, or may have: the first of several places that is said counts.
     pub(super) fn is_said(&self) -> bool {
         self.is_present() || self.is_lost

@@ -59,7 +59,7 @@ fn one(finding: &Node, settings: &Responder, beside: &mut Vec<DecodeError>) -> R
     if let Some(reason) = eligibility::ignored_product(&product, &settings.eligibility) {
         return Ok(Judged::Ignored(reason));
     }
-    finding.get("resources").at_most(MAX_ITEMS)?;
+    finding.get("resources").list_of_at_most(MAX_ITEMS)?;
     let Some(matter) = matter(finding, service)? else {
         // The word for the class of the finding comes before its type.
         let types = || info.get("types").items().filter_map(|it| it.text());
@@ -131,16 +131,19 @@ fn is_asked_for(kind: &GuardDutyType, finding: &Node, settings: &Responder) -> b
     severity(finding).is_ok_and(|it| guardduty_types::is_asked_for(kind, it, &settings.eligibility))
 }
 
+/// One, or what may be one and can't be read.
 fn is_identity(resource: &Node) -> bool {
-    resource.get("type").text().is_some_and(|it| {
+    resource.get("type").optional().map_or(true, |it| {
         matches!(
             it,
-            "AWS::IAM::User"
-                | "AwsIamUser"
-                | "AWS::IAM::Role"
-                | "AwsIamRole"
-                | "AWS::IAM::AccessKey"
-                | "AwsIamAccessKey"
+            Some(
+                "AWS::IAM::User"
+                    | "AwsIamUser"
+                    | "AWS::IAM::Role"
+                    | "AwsIamRole"
+                    | "AWS::IAM::AccessKey"
+                    | "AwsIamAccessKey"
+            )
         )
     })
 }

@@ -37,7 +37,7 @@ pub(super) fn decode_custom_action(event: &Node, settings: &Responder) -> Vec<Re
             return Ok(ignored(reason));
         }
         let product = Product::of(finding)?;
-        finding.get("Resources").at_most(MAX_ITEMS)?;
+        finding.get("Resources").list_of_at_most(MAX_ITEMS)?;
         // What the press needs no severity for.
         let severity = severity(finding).unwrap_or(Severity::HIGH);
         let about = About { source: Source::SecurityHubCustomAction, threat: Threat::CompromisedCredential, severity };
@@ -83,7 +83,7 @@ fn imported(finding: &Node, settings: &Responder) -> Result<AllJudged, DecodeErr
     if let Some(reason) = eligibility::ignored_product(&product.name, &settings.eligibility) {
         return Ok(ignored(reason));
     }
-    finding.get("Resources").at_most(MAX_ITEMS)?;
+    finding.get("Resources").list_of_at_most(MAX_ITEMS)?;
     if product.is_aws("guardduty") {
         return guardduty_finding(finding, &product, settings);
     }
@@ -127,9 +127,10 @@ fn guardduty_finding(finding: &Node, product: &Product, settings: &Responder) ->
     Ok(judged(build(finding, product, about)?, |it| guardduty::judge(&kind, says, it, &settings.eligibility)))
 }
 
+/// One, or what may be one and can't be read.
 fn is_identity(resource: &Node) -> bool {
-    resource.get("Type").text().is_some_and(|it| {
-        matches!(it, "AwsIamUser" | "AwsIamRole" | "AwsIamAccessKey" | "AWSIAMAccessKey" | "AWS::IAM::AccessKey")
+    resource.get("Type").optional().map_or(true, |it| {
+        matches!(it, Some("AwsIamUser" | "AwsIamRole" | "AwsIamAccessKey" | "AWSIAMAccessKey" | "AWS::IAM::AccessKey"))
     })
 }
 
@@ -236,7 +237,9 @@ fn build(finding: &Node, product: &Product, about: About) -> Result<Built, Decod
 }
 
 fn threat(finding: &Node, product: &Product, settings: &Responder) -> Option<Threat> {
-    let is_about_user = finding.get("Resources").items().any(|it| it.get("Type").text() == Some("AwsIamUser"));
+    // What can't be read may be one.
+    let is_user = |it: Node| it.get("Type").optional().map_or(true, |it| it == Some("AwsIamUser"));
+    let is_about_user = finding.get("Resources").items().any(is_user);
     if let Some(control) = controls::control(finding) {
         return controls::threat(&control).filter(|it| *it == Threat::RootAccessKey || is_about_user);
     }

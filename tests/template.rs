@@ -154,7 +154,8 @@ fn gives_back(change: &Change) -> bool {
 
 /// What both roles read.
 fn reads() -> Vec<&'static str> {
-    [observe::PERMISSIONS, observe::CONTENTS_PERMISSIONS, resolve::PERMISSIONS].concat()
+    let observe = [observe::USER_PERMISSIONS, observe::USER_CONTENTS_PERMISSIONS, observe::ROLE_PERMISSIONS];
+    [observe.concat(), observe::CONTENTS_PERMISSIONS.to_vec(), resolve::PERMISSIONS.to_vec()].concat()
 }
 
 #[test]

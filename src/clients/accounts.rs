@@ -10,6 +10,7 @@ use aws_sdk_ssm::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use domain::change::Change;
+use domain::containment::guard::DRILL_PATH;
 use domain::identity::Identity;
 use domain::ids::{AccessKeyId, AccountId, Parse, Partition};
 use domain::outcome::Failure;
@@ -245,7 +246,7 @@ impl Home {
         user: &str,
     ) -> Result<IamDrill, Failure> {
         let role = common.member_role_arn(account, partition);
-        let policy = session_policy::drill(user, account, partition);
+        let policy = session_policy::drill(DRILL_PATH, user, account, partition);
         let session = self.session(common, &role, policy).await?;
         Ok(iam::for_drills(&self.config(session), &self.calls))
     }

@@ -8,7 +8,6 @@ use crate::change::Change;
 use crate::finding::Principal;
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AccountId, Partition, PrincipalName};
-use crate::settings::DRILL_PATH;
 
 /// STS takes 2,048 characters, and less of what packs badly: how it packs them is not documented.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
@@ -123,9 +122,9 @@ impl Piece {
     }
 }
 
-/// A drill makes its one user, and removes what it and earlier ones left.
-pub fn drill(user: &str, account: &AccountId, partition: &Partition) -> String {
-    let users = |name: &str| vec![format!("arn:{partition}:iam::{account}:user{DRILL_PATH}{name}")];
+/// A drill makes its one user, under the path of all drills, and removes what it and earlier ones left.
+pub fn drill(path: &str, user: &str, account: &AccountId, partition: &Partition) -> String {
+    let users = |name: &str| vec![format!("arn:{partition}:iam::{account}:user{path}{name}")];
     let makes = &["iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateUser"];
     let removes = &[
         "iam:DeleteAccessKey",
@@ -355,14 +354,17 @@ mod tests {
 
     #[test]
     fn a_path_is_no_pattern() {
-        let piece = Piece::of(vec![attach("arn:aws:iam::111122223333:policy/*/a?${aws:username}")], &identity(IdentityKind::User));
+        let piece = Piece::of(
+            vec![attach("arn:aws:iam::111122223333:policy/*/a?${aws:username}")],
+            &identity(IdentityKind::User),
+        );
         let values = &json(&piece.policy)["Statement"][0]["Condition"]["ArnEquals"]["iam:PolicyARN"];
         assert_eq!(*values, json!(["arn:aws:iam::111122223333:policy/${*}/a${?}${$}{aws:username}"]));
     }
 
     #[test]
     fn a_drill_makes_no_user_but_its_own() {
-        let policy = json(&drill("drill-1", &parsed("111122223333"), &parsed("aws")));
-        assert_eq!(policy["Statement"][1]["Resource"], json!(["arn:aws:iam::111122223333:user/iam-responder-drill/drill-1"]));
+        let policy = json(&drill("/drills/", "drill-1", &parsed("111122223333"), &parsed("aws")));
+        assert_eq!(policy["Statement"][1]["Resource"], json!(["arn:aws:iam::111122223333:user/drills/drill-1"]));
     }
 }

@@ -168,8 +168,7 @@ impl Attempt<'_> {
             Ok(it) => running.member.insert(it),
             Err(failure) => return without_session(&failure, running),
         };
-        let (resolved, mut place) =
-            tokio::join!(self.resolve(member, &scope), self.reserve(ledger, &running.memory));
+        let (resolved, mut place) = tokio::join!(self.resolve(member, &scope), self.reserve(ledger, &running.memory));
         let is_admitted = place.is_admitted;
         let Some(resolved) = self.check(resolved, running) else {
             return self.ledger.give_back(&mut place).await;

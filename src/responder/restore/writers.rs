@@ -14,11 +14,7 @@ pub(super) struct Writers(Vec<(Vec<Change>, IamWrite)>);
 
 impl Writers {
     /// All of them before the first change: whatever can't be had is found out while nothing is half done.
-    pub(super) async fn assume(
-        attempt: &Attempt<'_>,
-        identity: &Identity,
-        undoing: &Undoing,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn assume(attempt: &Attempt<'_>, identity: &Identity, undoing: &Undoing) -> Result<Self, Failure> {
         let (common, subject) = (&attempt.settings.common, &attempt.command.subject);
         let (account, partition) = (&subject.account, &subject.partition);
         attempt.home.assume_to_restore(common, account, partition, identity, undoing.changes()).await.map(Self)

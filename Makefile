@@ -41,7 +41,7 @@ sam: .venv/built ## 5 min: build the function for `sam local` on this machine, A
 
 test: debug ## 15 min: every test, in parallel
 	cargo test --locked --workspace
-	$(PYTHON) -m pytest -n $(WORKERS) -q tests
+	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests
 
 check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides
 	cargo fmt --check

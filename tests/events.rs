@@ -177,6 +177,22 @@ fn simulations_count_only_when_they_are_on() {
     }
 }
 
+/// What a person types by hand leaves out what the envelope says; GuardDuty leaves out nothing.
+#[test]
+fn only_a_simulation_takes_from_the_envelope_what_its_detail_leaves_out() {
+    let samples: BTreeMap<_, _> = files("events").into_iter().collect();
+    let mut event = samples["simulation-instance-credential-exfiltration-barest"].clone();
+    let [finding] = &decode(&event, &RESPONDER).findings[..] else { panic!("no finding") };
+    assert_eq!((finding.account.as_str(), finding.region.as_str()), ("111122223333", "us-east-1"));
+    assert_eq!(finding.id, event["id"]);
+    event["source"] = json!("aws.guardduty");
+    let decoded = decode(&event, &RESPONDER);
+    assert!(decoded.findings.is_empty() && !decoded.malformed.is_empty(), "{decoded:?}");
+    event["source"] = json!("custom.guardduty.simulation");
+    event["detail"]["accountId"] = json!(7);
+    assert!(decode(&event, &RESPONDER).findings.is_empty(), "a field that is wrong is not one that is left out");
+}
+
 /// The user agent is the attacker's to choose.
 #[test]
 fn an_attacker_can_not_pass_for_a_sample() {

@@ -49,6 +49,19 @@ def test_the_guardrail_makes_the_quarantine_hold_against_an_administrator_who_tr
     assert result["contained"] and not result["false"] and result["doors_tried"] >= len(DOORS)
 
 
+@pytest.mark.seconds(14)
+def test_no_second_delivery_is_wrongly_called_contained_while_an_accomplice_is_at_large(url):
+    result = one_run(url, Setting(scp=True, deliveries=3))
+    assert not result["false"] and result["verdict"] in ("NotContained", "SuspectsOpen"), result
+    assert len(result["later"]) == 3 and "Contained" not in result["later"], result
+
+
+@pytest.mark.seconds(14)
+def test_what_is_reported_during_a_restore_is_never_wrongly_called_contained(url):
+    result = one_run(url, Setting(scp=True, accomplice=False, restore=True))
+    assert not result["false"] and result["contained"], result
+
+
 def test_without_it_an_administrator_gets_the_identity_back_and_nobody_says_contained(url):
     result = one_run(url, Setting(poll=0.05, accomplice=False, administrator=True))
     assert not result["contained"] and not result["false"]

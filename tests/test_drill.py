@@ -71,6 +71,15 @@ def test_what_an_earlier_drill_left_is_removed(world):
     assert answer["drill"]["verdict"] == "Passed" and users_of_drills(world) == []
 
 
+def test_it_removes_nobody_who_is_no_drills(world):
+    stage(world)
+    User(world, path=PATH)
+    User(world, name="drill-engineer", path=f"{PATH}team/")
+    answer, _ = drill(world)
+    assert answer["drill"]["verdict"] == "Passed"
+    assert sorted(it["UserName"] for it in users_of_drills(world)) == ["alice", "drill-engineer"]
+
+
 def test_its_event_reaches_no_other_user(world):
     stage(world)
     user, responder = User(world), world.responder()

@@ -235,6 +235,15 @@ def test_a_user_that_is_not_visible_yet_is_waited_for(world):
     assert report(world.responder().invoke(event))["verdict"] == "Contained"
 
 
+def test_the_barest_simulation_is_about_the_account_that_sent_it(world):
+    world.deploy(Simulation="true")
+    user = User(world)
+    event = world.event("simulation-instance-credential-exfiltration-barest", user)
+    assert event["account"] == world.member and set(event["detail"]) == {"type", "severity", "resource"}
+    assert report(world.responder().invoke(event))["verdict"] == "Contained"
+    assert not user.key_works()
+
+
 def test_exposed_key_leads_to_its_user(world):
     world.deploy()
     user = User(world)

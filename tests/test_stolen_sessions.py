@@ -226,6 +226,8 @@ def test_a_session_stolen_from_a_drill_makes_no_other_user(world):
     world.iam.create_user(UserName="drill-of-another", Path=path)
     assert not allowed(iam.create_access_key, UserName="drill-of-another")
     assert allowed(iam.delete_user, UserName="drill-of-another")
+    world.iam.create_user(UserName="hidden", Path=path)
+    assert not allowed(iam.delete_user, UserName="hidden")
     # By the role of the function, which passes no policy, all three.
     iam = stolen(world, "SecurityDrillRole", "iam-responder-driller")("iam")
     assert allowed(iam.create_user, UserName="mallory", Path=path)

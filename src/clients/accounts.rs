@@ -18,7 +18,7 @@ use domain::session_policy::{self, Piece, Scope};
 use domain::settings::{Common, Secret};
 
 use crate::connections::{Connections, Endpoints};
-use crate::iam::{self, IamDrill, IamRead, IamWrite};
+use crate::iam::{self, IamDrill, IamRead, IamWrite, drill_user};
 use crate::patience::Patience;
 use crate::round_trips::CallLog;
 use crate::sessions::{self, Kept};
@@ -246,7 +246,7 @@ impl Home {
         user: &str,
     ) -> Result<IamDrill, Failure> {
         let role = common.member_role_arn(account, partition);
-        let policy = session_policy::drill(DRILL_PATH, user, account, partition);
+        let policy = session_policy::drill(DRILL_PATH, user, drill_user::NAME, account, partition);
         let session = self.session(common, &role, policy).await?;
         Ok(iam::for_drills(&self.config(session), &self.calls))
     }

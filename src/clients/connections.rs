@@ -3,6 +3,8 @@
 //!
 //! The SDK would build a client, with connections of its own, for each service client that is made; and
 //! a response makes a dozen of them.
+//!
+//! INVARIANT: when warm, no connection is opened before the deny. `tests/test_connections.py` holds it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};

@@ -25,6 +25,12 @@ pub const QUARANTINED: &str = "AutomatedSecurityQuarantine";
 pub const REMEDIATED: &str = "AutoRemediated";
 pub const OUR_TAGS: &[&str] = &[INCIDENT_TAG, DATE_TAG, FINDING_TAG];
 
+/// Whether a response writes over this tag. IAM keeps a key's case and compares without it.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules>
+pub fn is_our_tag(key: &str) -> bool {
+    OUR_TAGS.iter().any(|it| it.eq_ignore_ascii_case(key))
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     AttachDenyAll {

@@ -6,7 +6,7 @@ use aws_smithy_types::DateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::change::{OUR_TAGS, QUARANTINED, REMEDIATED};
+use crate::change::{QUARANTINED, REMEDIATED, is_our_tag};
 use crate::finding::Threat;
 use crate::identity::{Observed, Profile, Unreadable};
 use crate::suspects::Suspects;
@@ -161,5 +161,5 @@ pub const CONTENTS: &str = "contents";
 
 /// The tags that a response writes over.
 fn our_tags(profile: &Profile) -> BTreeMap<String, String> {
-    profile.tags.iter().filter(|(key, _)| OUR_TAGS.contains(&key.as_str())).cloned().collect()
+    profile.tags.iter().filter(|(key, _)| is_our_tag(key)).cloned().collect()
 }

@@ -122,8 +122,9 @@ impl Piece {
     }
 }
 
-/// A drill makes its one user, under the path of all drills, and removes what it and earlier ones left.
-pub fn drill(path: &str, user: &str, account: &AccountId, partition: &Partition) -> String {
+/// A drill makes its one user, under the path of all drills, and removes what it and earlier ones left: those whose
+/// names begin so.
+pub fn drill(path: &str, user: &str, all: &str, account: &AccountId, partition: &Partition) -> String {
     let users = |name: &str| vec![format!("arn:{partition}:iam::{account}:user{path}{name}")];
     let makes = &["iam:AttachUserPolicy", "iam:CreateAccessKey", "iam:CreateUser"];
     let removes = &[
@@ -136,7 +137,7 @@ pub fn drill(path: &str, user: &str, account: &AccountId, partition: &Partition)
     document([
         Statement::new(&["iam:ListUsers"], vec!["*".to_owned()]),
         Statement::new(makes, users(&literal(user))),
-        Statement::new(removes, users("*")),
+        Statement::new(removes, users(&format!("{}*", literal(all)))),
     ])
 }
 
@@ -364,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_drill_makes_no_user_but_its_own() {
-        let policy = json(&drill("/drills/", "drill-1", &parsed("111122223333"), &parsed("aws")));
+        let policy = json(&drill("/drills/", "drill-1", "drill-", &parsed("111122223333"), &parsed("aws")));
         assert_eq!(policy["Statement"][1]["Resource"], json!(["arn:aws:iam::111122223333:user/drills/drill-1"]));
     }
 }

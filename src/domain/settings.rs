@@ -195,6 +195,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_problem_is_told_once_whoever_reads_the_variable() {
+        let bad = [("REMEDIATION_ROLE_NAME", "a role"), ("RESTORE_ROLE_NAME", "a/role"), ("DRILL_ACCOUNT", "1")];
+        for part in ["responder", "restorer"] {
+            let mut names: Vec<_> = settings(&[&bad[..], &[("PART", part)]].concat())
+                .unwrap_err()
+                .problems
+                .iter()
+                .map(|it| it.split(':').next().unwrap().to_owned())
+                .collect();
+            names.sort();
+            assert_eq!(names, ["DRILL_ACCOUNT", "REMEDIATION_ROLE_NAME", "RESTORE_ROLE_NAME"], "{part}");
+        }
+    }
+
+    #[test]
     fn no_function_requires_what_it_does_not_use() {
         for (part, given) in [
             ("driller", vec![("EXTERNAL_ID", "s3cret"), ("AWS_REGION", "us-east-1"), ("LEDGER_TABLE", "ledger")]),

@@ -7,6 +7,9 @@
 //! times), but every field that an action will use must be present and valid.
 //!
 //! Does no IO and decides nothing by a title, which attackers can write.
+//!
+//! INVARIANT: damage to a payload leads to no other identity, to no action on less evidence and to no silence.
+//! `tests/damaged_events.rs` holds it.
 
 use serde_json::Value;
 

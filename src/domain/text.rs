@@ -2,6 +2,8 @@
 //!
 //! User names, titles and session names are written by whoever is being contained. Every sink has
 //! its own rules; what breaks them is replaced, never dropped silently.
+//!
+//! INVARIANT: a name, title or session name reaches a sink only through here. `tests/test_notices.py` holds it.
 
 /// One line of printable text for logs, reports and messages: control characters, line breaks and
 /// the invisible characters that reorder text become `?`, and it is cut to `max` characters.

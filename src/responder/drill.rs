@@ -119,7 +119,7 @@ async fn hold(
     let account = settings.drill_account.as_ref().ok_or("DRILL_ACCOUNT is not set")?;
     let partition = Partition::of_region(&settings.common.region);
     let id = &call.request_id;
-    let user = format!("drill-{id}");
+    let user = DrillUsers::name(id);
     let iam = home.assume_for_drills(&settings.common, account, &partition, &user).await;
     let users = DrillUsers::new(iam.map_err(|it| it.to_string())?);
     let drill = Drill { home, ledger, users: &users, account, partition: &partition, id, user: &user };

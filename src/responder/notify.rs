@@ -1,5 +1,7 @@
 //! Tells people, after the containment and whatever it came to: one rendered message for every sink. A
 //! failure is in the report and makes the invocation end in an error.
+//!
+//! INVARIANT: containment waits for no notice, and no notice betters a verdict. `tests/test_notices.py` holds it.
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Home, Member};

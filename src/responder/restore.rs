@@ -2,6 +2,9 @@
 //!
 //! It runs in a function of its own, with a role that the responder can't assume: what contains can
 //! only take permissions away, and what gives them back does nothing but that.
+//!
+//! INVARIANT: the deny is lifted after everything else was given back, and no credential is made to work.
+//! `tests/test_restore.py` and `tests/test_restore_any_user.py` hold it.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;

@@ -5,7 +5,8 @@
 The simulated AWS enforces IAM changes `lag` seconds late. An attacker with the victim's real key
 strips the deny and the boundary, activates and creates keys, and mints an accomplice with a key of
 its own, polling all the while. In some settings an administrator of the account, whom nobody contained,
-tries every door of tests/harness/doors.py for it. The responder is the real binary. Time is scaled: one second here is
+tries every door of tests/harness/doors.py for it. In others the same finding comes again and again, by its own
+bus and by Security Hub's, or a person restores while something new is reported. The responder is the real binary. Time is scaled: one second here is
 `SCALE` seconds there, except the responder's own pace, which is not, to its disadvantage.
 """
 
@@ -15,6 +16,7 @@ import concurrent.futures
 import dataclasses
 import itertools
 import json
+import random
 import sys
 import threading
 import time
@@ -28,6 +30,7 @@ from ..harness.world import World
 
 SCALE = 4
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
@@ -42,6 +45,10 @@ class Setting:
     lag: tuple = (4.0, 4.0)
     accomplice: bool = True
     administrator: bool = False
+    # How often the finding comes again after the first response to it.
+    deliveries: int = 0
+    # Whether a person restores after it, and something new is reported meanwhile.
+    restore: bool = False
 
 
 # All but the one that the test itself must open.
@@ -56,6 +63,13 @@ SETTINGS = [
     for scp in (False, True)
     for poll, lag in ATTACKERS
 ]
+# Ten deliveries for each run: RUNS=25 makes a thousand of them.
+AGAIN = [
+    Setting(scp=scp, accomplice=accomplice, lag=(2.0, 6.0), deliveries=10)
+    for scp, accomplice in ((False, False), (True, False), (False, True), (True, True))
+]
+RESTORED = [Setting(scp=scp, accomplice=False, lag=(2.0, 6.0), restore=True) for scp in (False, True)]
+PARTS = {"administrator": [it for it in SETTINGS if it.administrator], "deliveries": AGAIN, "restore": RESTORED}
 
 
 class Attacker(threading.Thread):
@@ -145,6 +159,9 @@ def one_run(url, setting):
         responder.invoke(world.event(EXFILTRATION, user))
         report = responder.last_report()
         verdict_at = time.time()
+        reports = [report, *deliver_again(world, user, responder, setting.deliveries)]
+        if setting.restore:
+            reports.append(respond_while_a_person_restores(world, user, responder))
         time.sleep(3 * high / SCALE)
         if insider:
             go_through_every_door(insider)
@@ -155,7 +172,8 @@ def one_run(url, setting):
         return {
             "verdict": report["verdict"],
             "contained": contained,
-            "false": report["verdict"] == "Contained" and not contained,
+            "false": any(is_false(it, contained, attacker) for it in reports),
+            "later": [it["verdict"] for it in reports[1:]],
             "reversals": len(report["reversals"]),
             "polled_every": polled_every,
             "attacker_writes": attacker_writes(world, user, verdict_at),
@@ -163,6 +181,34 @@ def one_run(url, setting):
         }
     finally:
         world.close()
+
+
+def is_false(report, contained, attacker):
+    """`Contained` while the identity is not, or while an administrator whom it made is at large."""
+    return report["verdict"] == "Contained" and (not contained or attacker.accomplice is not None)
+
+
+def deliver_again(world, user, responder, times):
+    """What was said of the same finding, told by GuardDuty and by Security Hub in turn."""
+    copy = world.event(HUB, user)
+    if times:
+        world.finding(copy)
+    for number in range(times):
+        responder.invoke(copy if number % 2 == 0 else world.event(EXFILTRATION, user))
+        yield responder.last_report()
+
+
+def respond_while_a_person_restores(world, user, responder):
+    """What was said of a finding that came while the restore of its user was under way."""
+    newer = world.event(EXFILTRATION, user)
+    newer["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
+    command = {"command": "restore", "account": world.member, "user": user.name, "reason": "an experiment", "by": "Dana"}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        restore = pool.submit(world.responder(part="restorer").invoke, command)
+        time.sleep(random.uniform(0, 1))
+        responder.invoke(newer)
+        restore.result()
+    return responder.last_report()
 
 
 def go_through_every_door(insider, seconds=120):
@@ -191,7 +237,7 @@ def attacker_writes(world, user, until):
 def experiment(url, setting, runs, parallel):
     with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
         results = list(pool.map(lambda _: one_run(url, setting), range(runs)))
-    verdicts = collections.Counter(result["verdict"] for result in results)
+    verdicts = collections.Counter(it for result in results for it in [result["verdict"], *result["later"]])
     return {
         "setting": dataclasses.asdict(setting),
         "runs": runs,
@@ -212,6 +258,7 @@ def row(result):
         "yes" if setting["scp"] else "no",
         "loop" if setting["loop"] else "one shot",
         "an administrator" if setting["administrator"] else "yes" if setting["accomplice"] else "no",
+        "a restore, then a newer one" if setting["restore"] else f"the same {setting['deliveries']} times" if setting["deliveries"] else "-",
         f"{setting['poll']} s ({result['polled_every_mean']} s)",
         f"{low:g} s" if low == high else f"{low:g}-{high:g} s",
         f"{result['identity_contained']} / {result['runs']}",
@@ -222,8 +269,8 @@ def row(result):
     return f"| {' | '.join(cells)} |"
 
 
-HEADER = """| guardrail SCP | responder | accomplice | attacker polls every (achieved) | enforcement lag | identity contained | false verdicts | attacker's writes after the strike | verdicts |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+HEADER = """| guardrail SCP | responder | accomplice | after the first finding | attacker polls every (achieved) | enforcement lag | identity contained | false verdicts | attacker's writes after the strike | verdicts |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def main():
@@ -231,9 +278,9 @@ def main():
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--parallel", type=int, default=10)
     parser.add_argument("--json")
-    parser.add_argument("--only", choices=["administrator"], help="the settings with an administrator")
+    parser.add_argument("--only", choices=PARTS, help="these settings alone")
     arguments = parser.parse_args()
-    settings = [setting for setting in SETTINGS if setting.administrator or not arguments.only]
+    settings = PARTS[arguments.only] if arguments.only else [*SETTINGS, *AGAIN, *RESTORED]
     results = []
     print(HEADER, flush=True)
     with simulated_aws() as url:

@@ -25,6 +25,9 @@ pub const PERMISSIONS: &[&str] = &[
 /// What the drill's user may do before: enough to see that its key works, and harmless.
 const POLICY: &str = "IAMReadOnlyAccess";
 
+/// How the names of the drill's users begin.
+pub(crate) const NAME: &str = "drill-";
+
 /// IAM as the drill's role sees it.
 #[derive(Debug, Clone)]
 pub struct DrillUsers(IamDrill);
@@ -39,6 +42,10 @@ pub struct Key {
 impl DrillUsers {
     pub fn new(iam: IamDrill) -> Self {
         Self(iam)
+    }
+
+    pub fn name(drill: &str) -> String {
+        format!("{NAME}{drill}")
     }
 
     pub async fn create(&self, name: &str, partition: &Partition) -> Result<Identity, Failure> {
@@ -59,12 +66,14 @@ impl DrillUsers {
         Ok(Key { id, secret: Secret::new(key.secret_access_key) })
     }
 
-    /// Every user of drills: only they are under the path.
+    /// Every user of drills. Whoever else is under their path is left alone.
     pub async fn remove_all(&self) -> Result<(), Failure> {
         let mut pages = self.0.list_users().path_prefix(DRILL_PATH).into_paginator().send();
         while let Some(page) = pages.next().await {
             for user in page.map_err(|it| failure(&it))?.users {
-                self.remove(&user.user_name).await?;
+                if user.path == DRILL_PATH && user.user_name.starts_with(NAME) {
+                    self.remove(&user.user_name).await?;
+                }
             }
         }
         Ok(())

@@ -1,4 +1,6 @@
 //! Who is suspected around an identity, until a person closes each one.
+//!
+//! INVARIANT: only a person's command closes one. `tests/test_suspects.py` holds it.
 
 use std::collections::HashMap;
 

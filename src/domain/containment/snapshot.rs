@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::change::{Change, OUR_TAGS, REVOCATION_POLICY};
+use crate::change::{Change, REVOCATION_POLICY, is_our_tag};
 use crate::history::Response;
 use crate::identity::Observed;
 use crate::verdict::Verdict;
@@ -24,7 +24,7 @@ pub fn without_ours(before: &mut Observed, deny_all: &str) {
     }
     if let Ok(profile) = &mut before.profile {
         profile.boundary.take_if(|it| it == deny_all);
-        profile.tags.retain(|(key, _)| !OUR_TAGS.contains(&key.as_str()));
+        profile.tags.retain(|(key, _)| !is_our_tag(key));
     }
 }
 
@@ -72,7 +72,7 @@ pub fn without_theirs(before: &mut Observed, open: &[Response], deny_all: &str) 
             });
         profile.boundary = former.unwrap_or_else(|| profile.boundary.take());
     }
-    profile.tags.retain(|(key, _)| !OUR_TAGS.contains(&key.as_str()));
+    profile.tags.retain(|(key, _)| !is_our_tag(key));
     let former = first.before.get("tags").and_then(Value::as_object).into_iter().flatten();
     profile.tags.extend(former.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))));
 }

@@ -1,12 +1,15 @@
 //! What takes a containment back: pure, from the snapshot, the state now, and what was meant to be done in
 //! between.
+//!
+//! INVARIANT: what one response took is given back, and nothing that another one or a person took.
+//! `tests/test_restore_responses.py` holds it.
 
 use aws_smithy_types::DateTime;
 use serde_json::Value;
 
 use super::drift::{Case, without};
 use super::taken::{Taken, names};
-use crate::change::{Change, FINDING_TAG, INCIDENT_TAG, OUR_TAGS, QUARANTINED, REMEDIATED, REVOCATION_POLICY};
+use crate::change::{Change, FINDING_TAG, INCIDENT_TAG, QUARANTINED, REMEDIATED, REVOCATION_POLICY, is_our_tag};
 use crate::history::Response;
 use crate::identity::{Identity, Observed};
 
@@ -173,17 +176,17 @@ impl Case<'_> {
         }
         let former = self.before.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
         let (mut put_back, mut remove) = (Vec::new(), Vec::new());
-        for (key, value) in now.iter().filter(|(key, _)| OUR_TAGS.contains(&key.as_str())) {
-            match former.get(key).and_then(Value::as_str) {
-                Some(old) if old == value => {}
-                Some(old) => put_back.push((key.clone(), old.to_owned())),
+        for (key, value) in now.iter().filter(|(key, _)| is_our_tag(key)) {
+            match former.iter().find(|(it, _)| it.eq_ignore_ascii_case(key)) {
+                Some((old_key, old)) if old_key == key && old == value => {}
+                Some((old_key, old)) => put_back.push((old_key.clone(), old.as_str().unwrap_or_default().to_owned())),
                 None => remove.push(key.clone()),
             }
         }
         // Whichever takes our mark away comes last.
         let put_back = (!put_back.is_empty()).then(|| Change::Tag { kind, name: name.clone(), tags: put_back });
         let remove = (!remove.is_empty()).then(|| Change::Untag { kind, name: name.clone(), keys: remove });
-        let marks_last = former.contains_key(INCIDENT_TAG);
+        let marks_last = former.keys().any(|it| it.eq_ignore_ascii_case(INCIDENT_TAG));
         if marks_last {
             remove.into_iter().chain(put_back).collect()
         } else {
@@ -230,6 +233,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::change::OUR_TAGS;
     use crate::fixtures::{identity, observed};
     use crate::history;
     use crate::identity::IdentityKind;
@@ -329,6 +333,17 @@ mod tests {
         let (this, other) = (|| taken("overprivileged-user", &before, &[&detached]), || kept(&before, &[&detached]));
         assert_eq!(names(&beside(this(), other(), 2_000_000)), Vec::<&str>::new());
         assert_eq!(names(&beside(this(), other(), 1)), ["AttachPolicy"]);
+    }
+
+    /// IAM has one tag where keys differ by case alone, so that ours took the place of theirs.
+    #[test]
+    fn a_tag_that_ours_replaced_comes_back_as_it_was_written() {
+        let mut now = observed();
+        now.profile.as_mut().unwrap().tags = vec![(INCIDENT_TAG.to_owned(), QUARANTINED.to_owned())];
+        let mut kept = kept(&observed(), &[]);
+        kept.response.before["tags"] = json!({"securityincident": "theirs"});
+        let [Change::Tag { tags, .. }] = &undo(&now, &kept).tags[..] else { panic!("{:?}", undo(&now, &kept).tags) };
+        assert_eq!(tags[..], [("securityincident".to_owned(), "theirs".to_owned())]);
     }
 
     #[test]

@@ -18,7 +18,14 @@ impl Reader<'_> {
         if text.is_empty() {
             return None;
         }
-        parse(text).map_err(|problem| self.problems.push(format!("{name}: {problem}"))).ok()
+        parse(text).map_err(|problem| self.tell(format!("{name}: {problem}"))).ok()
+    }
+
+    /// Once, however many structs read the variable.
+    fn tell(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn role_name(&mut self, name: &str, default: &str) -> String {
@@ -27,7 +34,7 @@ impl Reader<'_> {
 
     pub(super) fn required<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         if (self.lookup)(name).is_none_or(|it| it.trim().is_empty()) {
-            self.problems.push(format!("{name}: not set"));
+            self.tell(format!("{name}: not set"));
             return None;
         }
         self.optional(name, parse)
@@ -50,7 +57,7 @@ impl Reader<'_> {
         for (n, element) in elements.enumerate() {
             match parse(element) {
                 Ok(it) => parsed.push(it),
-                Err(problem) => self.problems.push(format!("{name}: element {}: {problem}", n + 1)),
+                Err(problem) => self.tell(format!("{name}: element {}: {problem}", n + 1)),
             }
         }
         parsed

@@ -18,7 +18,7 @@ use crate::text;
 use crate::told::{Answer, ToldFinding};
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
-    one(&event.get("detail"), settings, Source::GuardDuty).unwrap_or_else(|error| vec![Err(error)])
+    one(event, settings, Source::GuardDuty).unwrap_or_else(|error| vec![Err(error)])
 }
 
 /// Anybody who may call PutEvents can send this, so that it counts only where it is asked for.
@@ -26,12 +26,37 @@ pub(super) fn decode_simulation(event: &Node, settings: &Responder) -> Vec<Resul
     if !settings.eligibility.simulation {
         return vec![Ok(Judged::ignored("simulated findings are off: SIMULATION is not `true`"))];
     }
-    one(&event.get("detail"), settings, Source::Simulation).unwrap_or_else(|error| vec![Err(error)])
+    one(event, settings, Source::Simulation).unwrap_or_else(|error| vec![Err(error)])
 }
 
 type Findings = Result<Vec<Result<Judged, DecodeError>>, DecodeError>;
 
-fn one(detail: &Node, settings: &Responder, source: Source) -> Findings {
+/// What says where a finding is from, which one it is and when it was. A simulation typed by hand may have none
+/// of it, and then the envelope's counts, which EventBridge wrote; of a finding that lost a part of it nothing is
+/// guessed.
+struct Origin<'a> {
+    account: Node<'a>,
+    region: Node<'a>,
+    id: Node<'a>,
+    time: Node<'a>,
+}
+
+impl<'a> Origin<'a> {
+    fn of(event: &Node<'a>, source: Source) -> Self {
+        let detail = event.get("detail");
+        let is_bare =
+            || ["accountId", "region", "id", "arn", "updatedAt", "service"].iter().all(|it| !detail.get(it).is_said());
+        if source == Source::Simulation && is_bare() {
+            let [account, region, id, time] = ["account", "region", "id", "time"].map(|it| event.get(it));
+            return Self { account, region, id, time };
+        }
+        let [account, region, id, time] = ["accountId", "region", "id", "updatedAt"].map(|it| detail.get(it));
+        Self { account, region, id, time }
+    }
+}
+
+fn one(event: &Node, settings: &Responder, source: Source) -> Findings {
+    let (detail, origin) = (&event.get("detail"), Origin::of(event, source));
     let kind_node = detail.get("type");
     let kind = GuardDutyType::parse(kind_node.required()?)
         .ok_or_else(|| kind_node.malformed("a finding type such as `Discovery:IAMUser/AnomalousBehavior`"))?;
@@ -57,9 +82,9 @@ fn one(detail: &Node, settings: &Responder, source: Source) -> Findings {
     }
     let severity = detail.get("severity").number().ok_or_else(|| detail.get("severity").malformed("a number"))?;
     let finding = |it: Identity| -> Result<Judged, DecodeError> {
-        let region: Region = detail.get("region").require()?;
+        let region: Region = origin.region.require()?;
         let finding = Finding {
-            id: detail.get("arn").optional()?.map_or_else(|| detail.get("id").required(), Ok)?.to_owned(),
+            id: detail.get("arn").optional()?.map_or_else(|| origin.id.required(), Ok)?.to_owned(),
             source,
             threat: threat(&it.principal),
             severity: Severity(severity),
@@ -70,13 +95,13 @@ fn one(detail: &Node, settings: &Responder, source: Source) -> Findings {
             access_key: it.access_key,
             kind: kind.to_string(),
             title: detail.get("title").text().unwrap_or(kind_node.text().unwrap_or_default()).to_owned(),
-            occurred_at: service.get("eventLastSeen").time().or_else(|| detail.get("updatedAt").time()),
+            occurred_at: service.get("eventLastSeen").time().or_else(|| origin.time.time()),
             creator: None,
             security_hub: None,
         };
         Ok(judge(&kind, says, finding, &settings.eligibility))
     };
-    let account: AccountId = detail.get("accountId").require()?;
+    let account: AccountId = origin.account.require()?;
     let sequence = service.at("detection.sequence");
     if is_attack_sequence(&kind) && (sequence.get("actors").is_present() || !details.is_present()) {
         let actors = sequence_actors(&sequence, &account)?;

@@ -1,4 +1,7 @@
 //! The verdict, from a full read and nothing else.
+//!
+//! INVARIANT: `Contained` only when that read came after the barriers had held for the settle time, and no
+//! suspect is open. `tests/test_attacker.py` and `tests/test_suspects.py` hold it.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! Handing a fight on to the next invocation, before the time of this one is up.
+//!
+//! INVARIANT: two looks of a fight are less than 3 s apart, over invocations too. `tests/test_flood.py` holds it.
 
 use clients::relay;
 use domain::containment::progress::Progress;

@@ -1,5 +1,9 @@
 //! The strike: what stops the attacker goes out first, before anything is read that it does not need;
 //! then everything else that the playbook plans, what takes away only once the snapshot is saved.
+//!
+//! INVARIANT: nothing is written before the target is resolved to its unique ID, and the ID agrees with the
+//! finding's (`tests/test_refusals.py`); nothing is taken away before the snapshot is saved
+//! (`tests/test_crashes.py`).
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};

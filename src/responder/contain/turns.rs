@@ -1,5 +1,7 @@
 //! Of one event, every identity is struck before any is held, and only so many are worked on side by side:
 //! each takes connections and files.
+//!
+//! INVARIANT: every identity is struck before any is held. `tests/test_flood.py` holds it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

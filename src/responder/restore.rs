@@ -35,11 +35,18 @@ use futures_util::stream;
 use crate::invocation::{Call, RESERVE};
 use crate::note::note;
 
+mod leftover;
+
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
 
 const TAKEN_OVER: &str = "something new was reported of the identity during the restore, and a response took it over: \
                           the deny stays. Look at that response's alert, then send the command again";
+
+const CHANGED: &str = "it changed while it was being restored, and the deny stays: look at each difference, then send \
+                       the command with `force`";
+const CHANGED_AND_FREE: &str = "it changed while the deny was being lifted, and it is free now: look at each difference \
+                                at once, and send `contain` unless all of them are yours";
 
 /// One restore on its way to a verdict.
 struct Attempt<'a> {
@@ -107,7 +114,9 @@ impl Attempt<'_> {
             Ok(it) => it,
             Err(failure) => return progress.fail("reading the ledger", &failure),
         };
-        let Some(taken) = self.choose(&kept, progress) else { return };
+        let Some(taken) = self.choose(&kept, progress) else {
+            return self.clear_leftover(&member, &identity, &kept, progress, leases).await;
+        };
         // Whatever was contained can be taken back, also where most playbooks only observe.
         progress.mode = self.settings.mode_of(&taken.response.playbook);
         if progress.mode == Mode::Observe {
@@ -201,11 +210,11 @@ impl Attempt<'_> {
             progress.failed.push(reason.clone());
             return progress.conclude(Verdict::NotRestored, reason);
         }
-        self.apply_in_order(member, undoing, lease, progress).await;
+        self.apply_in_order(member, identity, taken, undoing, lease, progress).await;
         if progress.verdict.is_some() {
             return;
         }
-        let Some(left) = self.plan(member, identity, taken, progress).await else { return };
+        let Some(left) = self.look_again(member, identity, taken, progress).await else { return };
         let left: Vec<_> =
             left.changes().filter(|it| !self.is_given_up(it, progress)).map(ToString::to_string).collect();
         if !left.is_empty() {
@@ -242,20 +251,45 @@ impl Attempt<'_> {
         Some(plan::plan(identity, &now, taken, self.command.subject.partition.deny_all_policy().as_str(), self.now))
     }
 
-    /// Each part only when the one before succeeded: whoever is only half restored stays denied.
-    async fn apply_in_order(&self, member: &Member, undoing: Undoing, lease: &IdentityLease, progress: &mut Progress) {
+    /// What is left to do, and `None` when something changed while the restore was at it: somebody waited for it,
+    /// and nobody has seen that difference yet.
+    async fn look_again(
+        &self,
+        member: &Member,
+        identity: &Identity,
+        taken: &Taken,
+        progress: &mut Progress,
+    ) -> Option<Undoing> {
+        let done = progress.changes.applied().iter().map(|it| it.deed.words_of_record()).collect();
+        let left = self.plan(member, identity, &Taken { done, ..taken.clone() }, progress).await?;
+        let new: Vec<_> = left.drift.iter().filter(|it| !progress.drift.contains(it)).cloned().collect();
+        if new.is_empty() {
+            return Some(left);
+        }
+        let is_lifted = progress.changes.applied().iter().any(|it| it.deed.frees());
+        progress.failed.extend(new.iter().cloned());
+        progress.drift.extend(new);
+        progress.conclude(Verdict::NotRestored, if is_lifted { CHANGED_AND_FREE } else { CHANGED });
+        None
+    }
+
+    /// Each part only when the one before succeeded, and nothing changed meanwhile: whoever is only half restored
+    /// stays denied, and keeps the mark by which the next try may go on.
+    async fn apply_in_order(
+        &self,
+        member: &Member,
+        identity: &Identity,
+        taken: &Taken,
+        undoing: Undoing,
+        lease: &IdentityLease,
+        progress: &mut Progress,
+    ) {
         let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
-        let done = &progress.changes;
-        let in_parallel = |changes: Vec<Change>| async {
-            let one = |change: Change| async {
-                let outcome = apply(&member.write, &change).await;
-                note(done, change, outcome);
-            };
-            stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
-        };
-        let stands_in_the_way = |it: &Change| done.failure(it).is_some() && !self.is_given_up(it, progress);
-        in_parallel(rejoin.clone()).await;
-        if rejoin.iter().any(stands_in_the_way) {
+        let frees = !boundary.is_empty() || !lift.is_empty();
+        if !self.apply_all(member, rejoin, progress).await {
+            return;
+        }
+        if frees && self.look_again(member, identity, taken, progress).await.is_none() {
             return;
         }
         // A response to something new takes the identity from us, and its deny is not ours to lift.
@@ -264,15 +298,29 @@ impl Attempt<'_> {
             return progress.conclude(Verdict::NotRestored, stopped);
         }
         for part in [boundary, lift] {
-            in_parallel(part.clone()).await;
-            if part.iter().any(stands_in_the_way) {
+            if !self.apply_all(member, part, progress).await {
                 return;
             }
         }
+        if frees && self.look_again(member, identity, taken, progress).await.is_none() {
+            return;
+        }
         for change in tags {
             let outcome = apply(&member.write, &change).await;
-            note(done, change, outcome);
+            note(&progress.changes, change, outcome);
         }
+    }
+
+    /// In parallel. False when one of them stands in the way of what follows.
+    async fn apply_all(&self, member: &Member, changes: Vec<Change>, progress: &Progress) -> bool {
+        let one = async |change: Change| {
+            let outcome = apply(&member.write, &change).await;
+            let fails = matches!(outcome, Outcome::Failed(_));
+            note(&progress.changes, change.clone(), outcome);
+            fails && !self.is_given_up(&change, progress)
+        };
+        let failed: Vec<_> = stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect().await;
+        !failed.contains(&true)
     }
 
     /// Why the deny must not be lifted now.
@@ -308,7 +356,8 @@ impl Attempt<'_> {
             }
         }
         let (by, reason) = (text::line(&self.command.by, 200), text::line(&self.command.reason, 500));
-        let given_back = progress.changes.applied().iter().map(|it| it.deed.words_of_record()).collect();
+        let applied = progress.changes.applied();
+        let given_back = applied.iter().map(|it| taken.gave_back(&it.deed.words_of_record())).collect();
         let restoration = Restoration { at, by, reason, applied: progress.applied(), given_back };
         let kept = self.ledger.keep_restoration(lease, identity, &taken.response, &taken.left, restoration).await;
         if let Err(failure) = kept {

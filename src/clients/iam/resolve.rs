@@ -9,7 +9,7 @@ use domain::ids::{AccessKeyId, AccountId, Parse, PrincipalName, UniqueId};
 use domain::outcome::Failure;
 
 use super::IamRead;
-use super::observe::{access_keys, attached_user_policies, revoked_before, role_profile, user_profile};
+use super::observe::{access_keys, attached_user_policies, revocation, role_profile, user_profile, with_revocation};
 use crate::errors::{self, failure, incomplete};
 use crate::patience::Throttled;
 
@@ -244,8 +244,7 @@ async fn key_owner(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unre
 }
 
 async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolved> {
-    let (role, revoked_before) =
-        tokio::join!(iam.get_role().role_name(name.as_str()).send(), revoked_before(iam, name));
+    let (role, revocation) = tokio::join!(iam.get_role().role_name(name.as_str()).send(), revocation(iam, name));
     let role = match role {
         Ok(it) => it.role.ok_or_else(|| incomplete("GetRole gave no role"))?,
         Err(error) if errors::is(&error, "NoSuchEntity") => {
@@ -261,7 +260,8 @@ async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolve
         path: role.path.clone(),
         created: Some(role.create_date),
     };
-    let observed = Observed { profile: Ok(role_profile(&role)), revoked_before, ..Observed::nothing_read() };
+    let observed =
+        with_revocation(Observed { profile: Ok(role_profile(&role)), ..Observed::nothing_read() }, revocation);
     Ok(Resolved { identity, observed })
 }
 

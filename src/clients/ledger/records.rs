@@ -69,7 +69,7 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),
         suspects: suspects(item),
-        is_struck: !strings(item, "intent").is_empty(),
+        intent: strings(item, "intent").into_iter().collect(),
         responses: snapshots::open(item),
     }
 }

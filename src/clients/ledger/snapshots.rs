@@ -29,7 +29,7 @@ fn contents(id: &str) -> String {
     format!("contents {id}")
 }
 
-fn planned(id: &str) -> String {
+pub(super) fn planned(id: &str) -> String {
     format!("planned {id}")
 }
 

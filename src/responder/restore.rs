@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
-use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
 use clients::ledger::{Acquired, IdentityLease, Lease, Ledger};
@@ -29,24 +28,15 @@ use domain::restoration::report::{Progress, Report, Verdict};
 use domain::restoration::taken::{Taken, choose};
 use domain::settings::{Mode, Restorer};
 use domain::text;
-use futures_util::StreamExt;
-use futures_util::stream;
 
 use crate::invocation::{Call, RESERVE};
 use crate::note::note;
 
 mod leftover;
-
-/// IAM takes parallel writes to one user, within reason.
-const PARALLEL_WRITES: usize = 8;
+mod order;
 
 const TAKEN_OVER: &str = "something new was reported of the identity during the restore, and a response took it over: \
                           the deny stays. Look at that response's alert, then send the command again";
-
-const CHANGED: &str = "it changed while it was being restored, and the deny stays: look at each difference, then send \
-                       the command with `force`";
-const CHANGED_AND_FREE: &str = "it changed while the deny was being lifted, and it is free now: look at each difference \
-                                at once, and send `contain` unless all of them are yours";
 
 /// One restore on its way to a verdict.
 struct Attempt<'a> {
@@ -249,78 +239,6 @@ impl Attempt<'_> {
         }
         now.contents = contents;
         Some(plan::plan(identity, &now, taken, self.command.subject.partition.deny_all_policy().as_str(), self.now))
-    }
-
-    /// What is left to do, and `None` when something changed while the restore was at it: somebody waited for it,
-    /// and nobody has seen that difference yet.
-    async fn look_again(
-        &self,
-        member: &Member,
-        identity: &Identity,
-        taken: &Taken,
-        progress: &mut Progress,
-    ) -> Option<Undoing> {
-        let done = progress.changes.applied().iter().map(|it| it.deed.words_of_record()).collect();
-        let left = self.plan(member, identity, &Taken { done, ..taken.clone() }, progress).await?;
-        let new: Vec<_> = left.drift.iter().filter(|it| !progress.drift.contains(it)).cloned().collect();
-        if new.is_empty() {
-            return Some(left);
-        }
-        let is_lifted = progress.changes.applied().iter().any(|it| it.deed.frees());
-        progress.failed.extend(new.iter().cloned());
-        progress.drift.extend(new);
-        progress.conclude(Verdict::NotRestored, if is_lifted { CHANGED_AND_FREE } else { CHANGED });
-        None
-    }
-
-    /// Each part only when the one before succeeded, and nothing changed meanwhile: whoever is only half restored
-    /// stays denied, and keeps the mark by which the next try may go on.
-    async fn apply_in_order(
-        &self,
-        member: &Member,
-        identity: &Identity,
-        taken: &Taken,
-        undoing: Undoing,
-        lease: &IdentityLease,
-        progress: &mut Progress,
-    ) {
-        let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
-        let frees = !boundary.is_empty() || !lift.is_empty();
-        if !self.apply_all(member, rejoin, progress).await {
-            return;
-        }
-        if frees && self.look_again(member, identity, taken, progress).await.is_none() {
-            return;
-        }
-        // A response to something new takes the identity from us, and its deny is not ours to lift.
-        if let Some(stopped) = self.stopped(lease).await {
-            progress.failed.push(stopped.clone());
-            return progress.conclude(Verdict::NotRestored, stopped);
-        }
-        for part in [boundary, lift] {
-            if !self.apply_all(member, part, progress).await {
-                return;
-            }
-        }
-        if frees && self.look_again(member, identity, taken, progress).await.is_none() {
-            return;
-        }
-        for change in tags {
-            let outcome = apply(&member.write, &change).await;
-            note(&progress.changes, change, outcome);
-        }
-    }
-
-    /// In parallel. False when one of them stands in the way of what follows.
-    async fn apply_all(&self, member: &Member, changes: Vec<Change>, progress: &Progress) -> bool {
-        let one = async |change: Change| {
-            let outcome = apply(&member.write, &change).await;
-            let fails = matches!(outcome, Outcome::Failed(_));
-            note(&progress.changes, change.clone(), outcome);
-            fails && !self.is_given_up(&change, progress)
-        };
-        let failed: Vec<_> = stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect().await;
-        !failed.contains(&true)
     }
 
     /// Why the deny must not be lifted now.

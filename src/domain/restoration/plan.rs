@@ -120,20 +120,21 @@ impl Case<'_> {
         })
     }
 
-    /// The revocation, where it is for this restore to take it away.
-    fn own_revocation(&self) -> Option<DateTime> {
+    /// The revocation, where it is for this restore to see to. One that was there before and still counts may be
+    /// what an earlier restore left.
+    fn own_revocation(&self, time: DateTime) -> Option<DateTime> {
         let was_there =
             names(self.before, "inline_policies").unwrap_or_default().iter().any(|it| it == REVOCATION_POLICY);
-        // What stood there was written over.
-        let is_ours = !was_there || meant(&self.taken.response, "RevokeSessions").next().is_some();
-        let cutoff = self.now.revoked_before.as_ref().ok().copied().flatten();
-        cutoff.filter(|_| is_ours && self.taken.response.is_quarantine() && !self.is_user())
+        let cutoff = self.now.revoked_before.as_ref().ok().copied().flatten()?;
+        let is_ours =
+            !was_there || is_young(cutoff, time) || meant(&self.taken.response, "RevokeSessions").next().is_some();
+        (is_ours && self.taken.response.is_quarantine() && !self.is_user()).then_some(cutoff)
     }
 
     /// Sessions that were stolen must not come to life again: the revocation goes only when none of
     /// them can still be alive. The change, or why it stays.
     fn revocation(&self, time: DateTime) -> (Option<Change>, Vec<String>) {
-        let Some(cutoff) = self.own_revocation() else { return (None, Vec::new()) };
+        let Some(cutoff) = self.own_revocation(time) else { return (None, Vec::new()) };
         let role = &self.identity.name;
         let former = self.before.get(FORMER_REVOCATION).and_then(Value::as_str);
         let mut words: Vec<_> = former.map(|it| format!(
@@ -152,7 +153,7 @@ impl Case<'_> {
 
     /// Without our mark, anybody in the account could take the revocation away that stays.
     fn keeps_revocation(&self, time: DateTime) -> bool {
-        self.holder().is_none() && self.own_revocation().is_some_and(|it| is_young(it, time))
+        self.holder().is_none() && self.own_revocation(time).is_some_and(|it| is_young(it, time))
     }
 
     /// IAM refuses the restore role whatever bears no mark; only who contains can set it.
@@ -164,7 +165,10 @@ impl Case<'_> {
         let (kind, name, mark) = (self.identity.kind.word(), &self.identity.name, &self.taken.response.mark);
         let room = match tags.len() {
             50.. => {
-                format!("make room with `aws iam untag-{kind} --{kind}-name {name} --tag-keys ...` (it has fifty), ")
+                format!(
+                    "make room with `aws iam untag-{kind} --{kind}-name {name} --tag-keys ...` (it has fifty; a tag that is \
+                     missing then asks for `force`), "
+                )
             }
             _ => String::new(),
         };

@@ -118,6 +118,8 @@ pub struct Kept {
     /// One JSON value a change, the oldest first.
     pub applied: Vec<Value>,
     pub restored: Option<Restoration>,
+    /// People were told of that.
+    pub is_restored_told: bool,
 }
 
 /// Who took a containment back, and why.

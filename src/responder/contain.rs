@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
-use clients::accounts::{Aws, Home};
+use clients::accounts::{Aws, Home, Member};
 use clients::iam::resolve::{self, Resolved, Unresolved};
 use clients::ledger::Ledger;
 use clients::patience::Patience;
@@ -15,6 +15,8 @@ use domain::containment::progress::matter;
 use domain::containment::relay::Relay;
 use domain::containment::report::{Report, Timings, millis};
 use domain::finding::Finding;
+use domain::outcome::Failure;
+use domain::session_policy::Scope;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 
@@ -106,6 +108,9 @@ pub(crate) async fn contain(
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
     progress.failed.append(&mut progress.ledger_failed);
+    if let Some(member) = member.as_ref().filter(|_| !progress.failed.is_empty()) {
+        home.drop_session(member);
+    }
     let timings = Timings {
         behaviour_to_start: finding.occurred_at.map(|it| (now.secs() - it.secs()).saturating_mul(1_000)),
         first_barrier: calls.first_barrier_at().map(|it| millis(it.duration_since(started))),
@@ -143,10 +148,11 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_target(self.settings, self.finding) {
             return running.progress.conclude(Verdict::Refused, reason);
         }
-        let (session, acquired) = tokio::join!(
-            self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition),
-            self.acquire()
-        );
+        let scope = match self.mode {
+            Mode::Observe => Scope::Observe,
+            Mode::Enforce => Scope::of(&self.finding.principal),
+        };
+        let (session, acquired) = tokio::join!(self.assume(&scope), self.acquire());
         let ledger = match acquired {
             Ok(Some(acquired)) => match self.enter(acquired, running) {
                 Some((held, beside)) => return self.leave(&held, beside, None, running).await,
@@ -159,16 +165,10 @@ impl Attempt<'_> {
             }
         };
         let member = match session {
-            Ok(it) => running.member.insert(it).clone(),
-            Err(failure) => {
-                running.progress.failed.push(failure.to_string());
-                return running.progress.conclude(Verdict::NotContained, failure.to_string());
-            }
+            Ok(it) => running.member.insert(it),
+            Err(failure) => return without_session(&failure, running),
         };
-        let (resolved, mut place) = tokio::join!(
-            member.patience.with(|| resolve::resolve(&member.read, self.finding.into())),
-            self.reserve(ledger, &running.memory)
-        );
+        let (resolved, mut place) = tokio::join!(self.resolve(member, &scope), self.reserve(ledger, &running.memory));
         let is_admitted = place.is_admitted;
         let Some(resolved) = self.check(resolved, running) else {
             return self.ledger.give_back(&mut place).await;
@@ -177,6 +177,18 @@ impl Attempt<'_> {
             return self.defer(running).await;
         }
         let identity = resolved.identity.clone();
+        // The finding did not name the role, and its session is for this one role.
+        let needed = Scope::for_identity(&identity);
+        if self.mode == Mode::Enforce && scope != needed {
+            match self.assume(&needed).await {
+                Ok(it) => running.member = Some(it),
+                Err(failure) => {
+                    without_session(&failure, running);
+                    return self.ledger.give_back(&mut place).await;
+                }
+            }
+        }
+        let Some(member) = running.member.clone() else { return };
         let engine = Engine {
             member: &member,
             home: self.home,
@@ -199,6 +211,25 @@ impl Attempt<'_> {
             let beside = if held.holder == Some(Holder::Restore) { Beside::After } else { Beside::Join };
             let leave = self.leave(&held, beside, Some(&identity), running);
             tokio::join!(leave, self.ledger.give_back(&mut place));
+        }
+    }
+
+    async fn assume(&self, scope: &Scope) -> Result<Member, Failure> {
+        self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition, scope).await
+    }
+
+    /// Once more where AWS does not take a session of an earlier response: the role was made anew, or its sessions
+    /// were revoked.
+    async fn resolve(&self, member: &mut Member, scope: &Scope) -> Result<Resolved, Unresolved> {
+        let claimed = || resolve::Claimed::from(self.finding);
+        let resolved = member.patience.with(|| resolve::resolve(&member.read, claimed())).await;
+        match resolved {
+            Err(Unresolved::Failed(failure)) if member.is_kept && failure.is_refused() => {
+                self.home.drop_session(member);
+                *member = self.assume(scope).await?;
+                member.patience.with(|| resolve::resolve(&member.read, claimed())).await
+            }
+            other => other,
         }
     }
 
@@ -230,6 +261,11 @@ impl Attempt<'_> {
         }
         Some(resolved)
     }
+}
+
+fn without_session(failure: &Failure, running: &mut Running) {
+    running.progress.failed.push(failure.to_string());
+    running.progress.conclude(Verdict::NotContained, failure.to_string());
 }
 
 fn log_report(report: &Report) {

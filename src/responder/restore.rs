@@ -26,6 +26,7 @@ use domain::outcome::Outcome;
 use domain::restoration::plan::{self, Undoing};
 use domain::restoration::report::{Progress, Report, Verdict};
 use domain::restoration::taken::{Taken, choose};
+use domain::session_policy::Scope;
 use domain::settings::{Mode, Restorer};
 use domain::text;
 
@@ -34,6 +35,10 @@ use crate::note::note;
 
 mod leftover;
 mod order;
+mod writers;
+
+use order::Work;
+use writers::Writers;
 
 const TAKEN_OVER: &str = "something new was reported of the identity during the restore, and a response took it over: \
                           the deny stays. Look at that response's alert, then send the command again";
@@ -85,7 +90,8 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_account(&self.settings.untouchable, &subject.account) {
             return progress.conclude(Verdict::Refused, reason);
         }
-        let member = match self.home.assume(&self.settings.common, &subject.account, &subject.partition).await {
+        let (common, account, partition) = (&self.settings.common, &subject.account, &subject.partition);
+        let member = match self.home.assume(common, account, partition, &Scope::Look).await {
             Ok(it) => it,
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };
@@ -160,6 +166,7 @@ impl Attempt<'_> {
                 Some(taken)
             }
             Ok(None) => {
+                progress.is_untold = kept.restored.is_some() && !kept.is_restored_told;
                 progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
                 None
             }
@@ -200,11 +207,16 @@ impl Attempt<'_> {
             progress.failed.push(reason.clone());
             return progress.conclude(Verdict::NotRestored, reason);
         }
-        self.apply_in_order(member, identity, taken, undoing, lease, progress).await;
+        let writers = match Writers::assume(self, identity, &undoing).await {
+            Ok(it) => it,
+            Err(failure) => return progress.fail("taking the restore role", &failure),
+        };
+        let work = Work { member, writers: &writers, identity, taken, lease };
+        self.apply_in_order(&work, undoing, progress).await;
         if progress.verdict.is_some() {
             return;
         }
-        let Some(left) = self.look_again(member, identity, taken, progress).await else { return };
+        let Some(left) = self.look_again(&work, progress).await else { return };
         let left: Vec<_> =
             left.changes().filter(|it| !self.is_given_up(it, progress)).map(ToString::to_string).collect();
         if !left.is_empty() {
@@ -297,7 +309,12 @@ impl Attempt<'_> {
     }
 
     async fn tell_and_release(&self, progress: &mut Progress, leases: Option<&Leases>) {
-        let is_news = matches!(progress.verdict(), Verdict::Restored | Verdict::NotRestored);
+        let is_news = match progress.verdict() {
+            Verdict::Restored | Verdict::NotRestored => true,
+            // The restore itself succeeded before, and its alert did not.
+            Verdict::NothingToDo => progress.is_untold,
+            _ => false,
+        };
         if let (true, Mode::Enforce, Some(topic)) = (is_news, progress.mode, &self.settings.common.alert_topic_arn) {
             let (subject, message) = (progress.headline(self.command), progress.message(self.command));
             let attributes = [
@@ -306,8 +323,14 @@ impl Attempt<'_> {
                 ("verdict", format!("{:?}", progress.verdict())),
             ];
             let outcome = alert::publish(&self.home.sns, topic, &subject, &message, &attributes).await;
-            if let Outcome::Failed(failure) = &outcome {
-                progress.failed.push(format!("publishing the alert: {failure}"));
+            match (&outcome, &progress.identity) {
+                (Outcome::Failed(failure), _) => progress.failed.push(format!("publishing the alert: {failure}")),
+                (_, Some(identity)) if progress.verdict() != Verdict::NotRestored => {
+                    if let Err(failure) = self.ledger.note_restored_told(identity).await {
+                        progress.failed.push(format!("keeping that people were told: {failure}"));
+                    }
+                }
+                _ => {}
             }
             note(&progress.notices, Notice::PublishAlert { topic: topic.clone() }, outcome);
         }

@@ -252,7 +252,7 @@ fn stays_revoked(role: &str, cutoff: DateTime) -> String {
 
 /// What an earlier restore of a role left for as long as stolen sessions can be alive: the revocation and the mark.
 /// `None`: it left nothing, or somebody has changed it.
-pub fn leftover(identity: &Identity, now: &Observed, time: DateTime) -> Option<Result<Vec<Change>, String>> {
+pub fn leftover(identity: &Identity, now: &Observed, time: DateTime) -> Option<Result<Undoing, String>> {
     let (kind, name) = (identity.kind, identity.name.clone());
     let tags = now.profile.as_ref().map(|it| it.tags.as_slice()).unwrap_or_default();
     let is_marked = tags.iter().any(|(key, value)| key == INCIDENT_TAG && is_mark(value));
@@ -262,7 +262,8 @@ pub fn leftover(identity: &Identity, now: &Observed, time: DateTime) -> Option<R
         return Some(Err(stays_revoked(name.as_str(), cutoff)));
     }
     let keys = tags.iter().map(|(key, _)| key.clone()).filter(|it| is_our_tag(it)).collect();
-    Some(Ok(vec![Change::LiftRevocation { role: name.clone() }, Change::Untag { kind, name, keys }]))
+    let (lift, tags) = (vec![Change::LiftRevocation { role: name.clone() }], vec![Change::Untag { kind, name, keys }]);
+    Some(Ok(Undoing { lift, tags, ..Undoing::default() }))
 }
 
 fn is_mark(value: &str) -> bool {

@@ -2,7 +2,6 @@
 //! it. The same command, sent again after that, takes both away.
 
 use clients::accounts::Member;
-use clients::iam::apply::apply;
 use clients::iam::observe;
 use domain::finding::Threat;
 use domain::history::Kept;
@@ -12,6 +11,7 @@ use domain::restoration::plan;
 use domain::restoration::report::{Progress, Verdict};
 use domain::settings::Mode;
 
+use super::writers::Writers;
 use super::{Attempt, Leases};
 use crate::note::note;
 
@@ -29,15 +29,15 @@ impl Attempt<'_> {
             return;
         }
         let now = observe::observe(&member.read, identity, false).await;
-        let changes = match plan::leftover(identity, &now, self.now) {
+        let undoing = match plan::leftover(identity, &now, self.now) {
             None => return,
             Some(Err(stays)) => return progress.stays.push(stays),
-            Some(Ok(changes)) => changes,
+            Some(Ok(undoing)) => undoing,
         };
         progress.mode = self.settings.mode_of(Threat::CompromisedCredential.playbook());
         if progress.mode == Mode::Observe {
-            for change in changes {
-                note(&progress.changes, change, Outcome::Planned);
+            for change in undoing.changes() {
+                note(&progress.changes, change.clone(), Outcome::Planned);
             }
             return progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
         }
@@ -49,11 +49,15 @@ impl Attempt<'_> {
             }
             Some(_) => {}
         }
+        let writers = match Writers::assume(self, identity, &undoing).await {
+            Ok(it) => it,
+            Err(failure) => return progress.fail("taking the restore role", &failure),
+        };
         // The mark last: it is what lets the restore role take the revocation away.
-        for change in changes {
-            let outcome = apply(&member.write, &change).await;
+        for change in undoing.changes() {
+            let outcome = writers.apply(change).await;
             let is_done = !matches!(outcome, Outcome::Failed(_));
-            note(&progress.changes, change, outcome);
+            note(&progress.changes, change.clone(), outcome);
             if !is_done {
                 progress.failed.extend(progress.changes.failures());
                 return progress.conclude(Verdict::NotRestored, "what an earlier restore left could not be taken away");

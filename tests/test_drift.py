@@ -205,16 +205,6 @@ def test_an_inline_policy_of_a_user_with_that_name_that_says_something_else(scen
     scene.drifted("inline policy AWSRevokeOlderSessions was changed since")
 
 
-def test_another_version_of_a_policy_whose_path_looks_like_awss_own(scene):
-    """A path may hold anything: the account tells whose a policy is."""
-    user = User(scene.world)
-    arn = scene.iam.create_policy(PolicyName="own", Path="/:iam::aws:/", PolicyDocument=LITTLE)["Policy"]["Arn"]
-    scene.iam.attach_user_policy(UserName="alice", PolicyArn=arn)
-    scene.contain(user)
-    scene.plant(arn)
-    scene.drifted(f"policy {arn} was changed since: another version of it counts")
-
-
 def test_a_password_that_was_set_after_the_response_deleted_it(world):
     scene = Scene(world, RemoveLoginProfile="true")
     user = User(world)

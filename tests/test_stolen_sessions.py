@@ -116,7 +116,7 @@ REMEDIATION = {
     "start the rotation",
 }
 # From a response about a user, and from one about the role `app`.
-USERS = {it for it in REMEDIATION if "role" not in it}
+USERS = {it for it in REMEDIATION if "role" not in it and it != "start the rotation"}
 ROLE = {"write a policy of contained role", "deny contained role everything", "set the mark on contained role"}
 RESTORE = {
     "attach a policy to contained user",

@@ -262,8 +262,8 @@ impl Observed {
     }
 }
 
-/// Whether a managed policy is AWS's own, which no customer can write. By its account: the path of a customer's
-/// policy may hold anything, colons too.
+/// Whether a managed policy is AWS's own, which no customer can write: by its account, wherever else the words
+/// stand.
 pub fn is_aws_own(policy: &str) -> bool {
     Arn::parse(policy).is_some_and(|it| it.service == "iam" && it.account == "aws")
 }

@@ -319,6 +319,7 @@ def test_no_administrator_rewrites_the_runbook_that_our_role_runs(world):
         for change, fields in (
             (ssm.update_document_default_version, {"DocumentVersion": version}),
             (ssm.modify_document_permission, {"PermissionType": "Share", "AccountIdsToAdd": ["all"]}),
+            (ssm.modify_document_permission, {"PermissionType": "Share", "AccountIdsToRemove": ["all"]}),
             (ssm.delete_document, {}),
         ):
             assert (attempt(change, Name=RUNBOOK, **fields) is None) == is_refused, change.__name__

@@ -314,6 +314,17 @@ def test_a_deny_that_may_have_been_there_before_is_lifted_only_by_force(world):
     assert restored(world, force=True)["verdict"] == "Restored" and "AWSDenyAll" not in user.state()["policies"]
 
 
+def test_a_deny_that_a_person_had_attached_to_a_role_stays(world):
+    deployed(world)
+    role = Role(world)
+    world.iam.attach_role_policy(RoleName="app", PolicyArn=DENY_ALL)
+    [report] = world.responder().invoke(world.event(OUTSIDE, role=role))["reports"]
+    assert report["verdict"] == "Contained", report
+    restored(world, name="app", kind="role", force=True)
+    attached = world.iam.list_attached_role_policies(RoleName="app")["AttachedPolicies"]
+    assert "AWSDenyAll" in [policy["PolicyName"] for policy in attached]
+
+
 def test_what_is_planted_while_the_deny_is_lifted_is_read_before_anybody_is_told_that_all_is_as_before(world):
     deployed(world)
     user = User(world, policies=["ReadOnlyAccess"], groups=())

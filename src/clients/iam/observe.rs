@@ -205,7 +205,7 @@ pub(super) async fn attached_user_policies(iam: &IamRead, user: &PrincipalName) 
     Ok(found)
 }
 
-async fn attached_role_policies(iam: &IamRead, role: &PrincipalName) -> Read<Vec<String>> {
+pub(super) async fn attached_role_policies(iam: &IamRead, role: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
     let mut pages = iam.list_attached_role_policies().role_name(role.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {

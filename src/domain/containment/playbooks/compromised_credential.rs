@@ -66,7 +66,7 @@ const NO_ROOM: &str = "all fifty tags of the role are others', so that it can't 
 /// nobody who gets the next one.
 fn new_sessions(case: &Case, observed: &Observed) -> Option<Suspect> {
     let (Ok(Some(cutoff)), Some(seen)) = (&observed.revoked_before, case.finding.occurred_at) else { return None };
-    let is_denied = case.options.quarantine_roles || observed.is_denied_everything();
+    let is_denied = case.options.quarantine_roles || has_no_room_for_the_mark(observed);
     if case.identity.kind != IdentityKind::Role || is_denied || seen.secs() <= cutoff.secs() {
         return None;
     }

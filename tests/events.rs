@@ -68,6 +68,8 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         credentials: Ok(Vec::new()),
         login: Ok(true),
         mfa_devices: Ok(Vec::new()),
+        not_a_revocation: None,
+        is_deny_unclear: false,
     };
     (identity, observed)
 }

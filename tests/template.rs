@@ -250,17 +250,16 @@ fn is_about_a_role(change: &Change) -> bool {
 /// Each scope against the changes of its kind, both ways.
 #[test]
 fn a_session_may_do_what_it_is_for_and_nothing_else() {
-    let (changes, notices) = (changes(), notices());
+    let changes = changes();
     let contains = |it: &&Change| !gives_back(it);
     let writes = |is_for: fn(&Change) -> bool| {
         owned(changes.iter().filter(contains).filter(|it| is_for(it)).map(Change::permission))
     };
-    let runbook = owned(notices.iter().filter(|it| !is_home(it)).map(Notice::permission));
     let (users, role) = (Scope::Users, Scope::Role(longest_name()));
     for (scope, writes) in [
         (&Scope::Look, BTreeSet::new()),
         (&Scope::Observe, BTreeSet::new()),
-        (&users, writes(|it| !is_about_a_role(it)).union(&runbook).cloned().collect()),
+        (&users, writes(|it| !is_about_a_role(it))),
         (&role, writes(is_about_a_role)),
     ] {
         let reads = owned(sessions::reads(scope));
@@ -269,11 +268,30 @@ fn a_session_may_do_what_it_is_for_and_nothing_else() {
     }
 }
 
+/// What the runbook of `member-role.yaml` calls, which runs in the session that starts it, and starting it.
+#[test]
+fn the_session_of_the_rotation_may_do_what_the_runbook_does_and_nothing_else() {
+    let runbook = serde_json::to_string(&TEMPLATES["member"]["Resources"]["RotationRunbook"]).unwrap();
+    let calls =
+        runbook.match_indices(r#""Api":""#).filter_map(|(at, found)| runbook[at + found.len()..].split('"').next());
+    let needed: BTreeSet<_> = calls.map(|it| format!("iam:{it}")).collect();
+    let notices = notices();
+    let start = owned(notices.iter().filter(|it| !is_home(it)).map(Notice::permission));
+    assert_eq!(rotation(), needed.union(&start).cloned().collect());
+}
+
+fn rotation() -> BTreeSet<String> {
+    let (name, id) = (longest_name(), UniqueId::parse("AIDACKCEVSQ6C2EXAMPLE").unwrap());
+    let arn = format!("arn:aws:iam::{}:user/{name}", account());
+    let identity = Identity { kind: IdentityKind::User, name, id, arn, path: "/".to_owned(), created: None };
+    of_session(&session_policy::rotation("Runbook", &identity, &account(), &Partition::parse("aws").unwrap()))
+}
+
 /// Together they need the whole role.
 #[test]
 fn the_sessions_of_a_role_need_all_that_it_may_do_and_nothing_else() {
     let [users, role] = [Scope::Users, Scope::Role(longest_name())].map(|it| of_scope(&it));
-    let both: BTreeSet<_> = users.union(&role).cloned().collect();
+    let both: BTreeSet<_> = users.union(&role).cloned().chain(rotation()).collect();
     assert_eq!(owned(allowed(resource("member", "SecurityRemediationRole"))), both);
     assert!(of_scope(&Scope::Observe).is_subset(&both) && of_scope(&Scope::Look).is_subset(&both));
 
@@ -654,7 +672,7 @@ fn health_is_forwarded_from_its_backup_region_too() {
 fn what_forwards_bears_a_name_that_the_guardrail_protects() {
     let guardrail = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("guardrail-scp.json")).unwrap();
     assert!(guardrail.contains(":rule/iam-responder-forward-*\""));
-    assert!(guardrail.contains(":role/iam-responder-forwarder*\""));
+    assert!(guardrail.contains(":role/iam-responder-forwarder-*\""));
     for (_, rule) in TEMPLATES["member"]["Resources"].as_object().unwrap().iter().filter(|(_, it)| has_pattern(it)) {
         assert!(rule["Properties"]["Name"].as_str().unwrap().starts_with("iam-responder-forward-"), "{rule}");
     }

@@ -16,8 +16,8 @@ LITTLE = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", 
 class Scene:
     """An identity that is contained, changed, and asked to be restored."""
 
-    def __init__(self, world):
-        world.deploy(TrustedProducts="product/*/default")
+    def __init__(self, world, **parameters):
+        world.deploy(TrustedProducts="product/*/default", **parameters)
         self.world, self.iam = world, world.iam
 
     def own_policy(self, name="own"):
@@ -184,3 +184,84 @@ def test_what_is_read_long_after_the_snapshot_is_no_state_of_before(scene):
     )
     scene.contain(user)
     scene.drifted("what the policies said before is not known: it could not be read")
+
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+def test_an_inline_policy_of_a_user_is_no_drift_by_its_name(scene):
+    """`AWSRevokeOlderSessions` is ours on roles alone."""
+    user = User(scene.world)
+    scene.iam.put_user_policy(UserName="alice", PolicyName="AWSRevokeOlderSessions", PolicyDocument=LITTLE)
+    scene.contain(user)
+    assert scene.restore()["verdict"] == "Restored"
+
+
+def test_an_inline_policy_of_a_user_with_that_name_that_says_something_else(scene):
+    user = User(scene.world)
+    scene.iam.put_user_policy(UserName="alice", PolicyName="AWSRevokeOlderSessions", PolicyDocument=LITTLE)
+    scene.contain(user)
+    scene.iam.put_user_policy(UserName="alice", PolicyName="AWSRevokeOlderSessions", PolicyDocument=EVERYTHING)
+    scene.drifted("inline policy AWSRevokeOlderSessions was changed since")
+
+
+def test_a_password_that_was_set_after_the_response_deleted_it(world):
+    scene = Scene(world, RemoveLoginProfile="true")
+    user = User(world)
+    scene.iam.create_login_profile(UserName="alice", Password="correct-Horse-7-battery")
+    scene.contain(user)
+    scene.iam.create_login_profile(UserName="alice", Password="the-Intruders-0wn")
+    scene.drifted("a console password was set since")
+
+
+@pytest.mark.parametrize(("what", "line"), [
+    ("GetLoginProfile", "the console password before is not known: it could not be read"),
+    ("ListMFADevices", "the mfa devices before are not known: they could not be read"),
+])
+def test_a_password_or_device_that_could_not_be_read_before(scene, what, line):
+    user = User(scene.world)
+    scene.world.fault(f"iam:{what}", "AccessDenied", status=403, times=1)
+    scene.contain(user)
+    scene.drifted(line)
+
+
+def test_a_deny_that_somebody_else_lifted(scene):
+    user = User(scene.world)
+    scene.contain(user)
+    scene.iam.detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
+    scene.drifted(f"{DENY_ALL} was taken away since, and not by us: the containment did not last")
+
+
+def test_tags_that_policies_may_decide_by(scene):
+    user = User(scene.world)
+    scene.iam.tag_user(UserName="alice", Tags=[{"Key": key, "Value": "web"} for key in ("team", "floor", "Site")])
+    scene.contain(user)
+    scene.iam.tag_user(UserName="alice", Tags=[{"Key": "team", "Value": "security"}, {"Key": "desk", "Value": "1"}])
+    scene.iam.untag_user(UserName="alice", TagKeys=["floor"])
+    report = scene.restore()
+    assert (report["verdict"], sorted(report["drift"])) == (
+        "Drifted", ["tag desk was added since", "tag team was changed since", "tags were removed since: 1"]
+    )
+    assert scene.restore(force=True)["verdict"] == "Restored"
+    tags = {tag["Key"]: tag["Value"] for tag in scene.iam.list_user_tags(UserName="alice")["Tags"]}
+    assert tags == {"team": "security", "desk": "1", "Site": "web"}
+
+
+def test_what_came_between_two_responses_was_there_before_neither(scene):
+    """An intruder makes a contained user an administrator; a second response takes that; both are taken back."""
+    user = User(scene.world, policies=["ReadOnlyAccess"], groups=())
+    scene.contain(user)
+    scene.iam.attach_user_policy(UserName="alice", PolicyArn=ADMINISTRATOR)
+    scene.contain(user, OVERPRIVILEGED)
+    first, second = scene.restore(), scene.restore()
+    assert first["response"].startswith("overprivileged-user@") and second["response"].startswith("compromised-credential@")
+    assert (second["verdict"], second["drift"]) == ("Drifted", [f"policy {ADMINISTRATOR} was added since"])
+    assert "AWSDenyAll" in user.state()["policies"]
+
+
+def test_a_boundary_that_a_person_set_beside_our_deny_stays(scene):
+    user = User(scene.world)
+    scene.contain(user)
+    scene.iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=DENY_ALL)
+    scene.drifted(f"the permissions boundary was set to {DENY_ALL} since")
+    assert user.state()["boundary"] == DENY_ALL

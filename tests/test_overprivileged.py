@@ -77,3 +77,19 @@ def test_a_boundary_that_would_allow_everything_grants_nothing(world):
     world.finding(event)
     [report] = world.responder().invoke(event)["reports"]
     assert report["verdict"] == "Contained" and report["open"] == []
+
+
+@pytest.mark.parametrize("how", [
+    {"Action": "iam:?*"},
+    {"Action": ["iam:Attach*", "iam:Put*", "iam:Create*"]},
+    {"Action": "iam:*", "Resource": ["arn:aws:iam::*:user/*", "arn:aws:iam::*:role/*"]},
+], ids=str)
+def test_administrator_access_that_is_written_otherwise_is_open(world, how):
+    world.deploy(TrustedProducts="product/*/default")
+    event = world.event(OVERPRIVILEGED, User(world))
+    world.finding(event)
+    world.iam.put_user_policy(UserName="alice", PolicyName="mine", PolicyDocument=document({**ALLOW, **how}))
+    responder = world.responder()
+    responder.invoke(event)
+    report = responder.last_report()
+    assert report["verdict"] == "NotContained" and any("inline policy mine" in line for line in report["open"]), report

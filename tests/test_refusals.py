@@ -5,7 +5,7 @@ import json
 import pytest
 
 from .harness.processes import ROOT
-from .harness.victims import Role, User, user_state
+from .harness.victims import Role, User, allowed, user_state
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 
@@ -208,3 +208,36 @@ def test_all_problems_of_the_configuration_are_told_until_they_are_mended(world)
         assert answer["errorType"] == "InvalidConfiguration"
         for name in ("EXTERNAL_ID: not set", "MODE: ", "MIN_SEVERITY: "):
             assert name in answer["errorMessage"]
+
+
+def test_a_role_that_only_bears_the_name_of_identity_centers_is_contained(world):
+    """Its path is `/`: Identity Center's are under `/aws-reserved/sso.amazonaws.com/`, where nobody else makes one."""
+    world.deploy()
+    role = Role(world, name="AWSReservedSSO_AdministratorAccess_0123456789abcdef")
+    session = role.session()
+    command = {"command": "contain", "account": world.member, "reason": "a key in a paste", "role": role.name}
+    [report] = world.responder().invoke(command)["reports"]
+    assert report["verdict"] == "Contained" and not allowed(session.list_users), report
+
+
+def renamed_after_the_finding(world, protected, name, new):
+    """A user whom the finding names, and who is called otherwise by the time that it arrives."""
+    world.deploy(ProtectedPrincipals=f"arn:aws:iam::*:user/{protected}")
+    user = User(world, name=name)
+    event = json.loads(json.dumps(world.event("guardduty-exfiltration-iam-user-anomalous-behavior", user)).replace('"alice"', f'"{name}"'))
+    world.iam.update_user(UserName=name, NewUserName=new)
+    user.name = new
+    [report] = world.responder().invoke(event)["reports"]
+    return user, report
+
+
+def test_a_user_that_took_a_protected_name_afterwards_is_contained(world):
+    """`breakglass` is protected in every account; in this one there is none until the intruder renames its own."""
+    user, report = renamed_after_the_finding(world, "breakglass", "alice", "breakglass")
+    assert report["verdict"] == "Contained" and not user.key_works(), report
+
+
+def test_a_protected_user_that_somebody_renamed_is_left_and_told(world):
+    user, report = renamed_after_the_finding(world, "breakglass", "breakglass", "alice")
+    assert report["verdict"] == "Refused" and "called `alice` now" in report["reason"], report
+    assert user.key_works() and world.alerts()

@@ -8,6 +8,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from .harness.ledger import Table
 from .harness.victims import Role, User
 from .harness.world import POLICIES
 
@@ -143,7 +144,8 @@ def test_a_quarantined_role_comes_back_and_stolen_sessions_do_not(world):
     world.responder().invoke(world.event(OUTSIDE, role=role))
     report = restored(world, name=role.id, kind="role")
     assert report["verdict"] == "Restored", report
-    assert list(role.state()["inline"]) == ["AWSRevokeOlderSessions"] and role.state()["tags"] == before["tags"]
+    assert list(role.state()["inline"]) == ["AWSRevokeOlderSessions"]
+    assert role.state()["tags"] == {**before["tags"], "SecurityIncident": "AutomatedSecurityQuarantine"}
     assert any("stay revoked" in line for line in report["stays"])
     with pytest.raises(ClientError):
         session.list_users()
@@ -151,17 +153,60 @@ def test_a_quarantined_role_comes_back_and_stolen_sessions_do_not(world):
     assert [it["PolicyName"] for it in attached] == ["AdministratorAccess"]
 
 
+REVOCATION = "AWSRevokeOlderSessions"
+
+
+def grow_old(world):
+    """The revocation of the role, as if it had been written long ago."""
+    document = world.iam.get_role_policy(RoleName="app", PolicyName=REVOCATION)["PolicyDocument"]
+    document["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] = "2026-01-01T00:00:00Z"
+    world.iam.put_role_policy(RoleName="app", PolicyName=REVOCATION, PolicyDocument=json.dumps(document))
+
+
 def test_an_old_revocation_goes(world):
     world.deploy()
     role = Role(world)
     before = role.state()
     world.responder().invoke(world.event(OUTSIDE, role=role))
-    name = "AWSRevokeOlderSessions"
-    document = world.iam.get_role_policy(RoleName="app", PolicyName=name)["PolicyDocument"]
-    document["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] = "2026-01-01T00:00:00Z"
-    world.iam.put_role_policy(RoleName="app", PolicyName=name, PolicyDocument=json.dumps(document))
+    grow_old(world)
+    table = Table(world)
+    [record] = table.items("record#")
+    for name in [it for it in record if it.startswith("planned ")]:
+        lines = ["RevokeSessions role/app 2026-01-01T00:00:00Z" if it.startswith("RevokeSessions") else it for it in record[name]["SS"]]
+        table.change(record, "SET #planned = :lines", {"#planned": name}, lines={"SS": lines})
     assert restored(world, name="app", kind="role")["verdict"] == "Restored"
     assert role.state() == before
+
+
+def test_the_same_restore_sent_again_takes_away_what_an_earlier_one_left_of_a_role(world):
+    """The revocation and the mark, as soon as none of the revoked sessions can be alive."""
+    world.deploy()
+    role = Role(world)
+    before = role.state()
+    world.responder().invoke(world.event(OUTSIDE, role=role))
+    assert restored(world, name="app", kind="role")["verdict"] == "Restored"
+    report = restored(world, name="app", kind="role")
+    assert report["verdict"] == "NothingToDo" and "stay revoked" in report["stays"][0]
+    assert role.state()["tags"] == {"SecurityIncident": "AutomatedSecurityQuarantine"} and REVOCATION in role.state()["inline"]
+    grow_old(world)
+    observing = world.responder(part="restorer", MODE="observe")
+    assert observing.invoke(command(world, name="app", kind="role"))["restore"]["verdict"] == "Observed"
+    assert REVOCATION in role.state()["inline"]
+    assert restored(world, name="app", kind="role")["verdict"] == "Restored"
+    assert role.state() == before
+    assert restored(world, name="app", kind="role")["verdict"] == "NothingToDo"
+
+
+def test_a_role_that_bears_the_mark_of_an_earlier_restore_is_contained_and_restored_like_another(world):
+    world.deploy()
+    role = Role(world)
+    for _ in range(2):
+        contain = {"command": "contain", "account": world.member, "role": "app", "reason": "again"}
+        [report] = world.responder().invoke(contain)["reports"]
+        assert report["verdict"] == "Contained", report
+        report = restored(world, name="app", kind="role")
+        assert report["verdict"] == "Restored" and "stay revoked" in " ".join(report["stays"]), report
+        assert role.state()["tags"] == {"SecurityIncident": "AutomatedSecurityQuarantine"}
 
 
 def test_what_changed_since_is_named_and_needs_force(world):

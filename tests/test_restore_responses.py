@@ -1,11 +1,14 @@
 """One snapshot for each response: a restore takes back one of them, and leaves the others in force."""
 
 import json
+import threading
 
 import pytest
 
+from .harness.ledger import Table, until
 from .harness.victims import Role, User
 from .harness.world import POLICIES
+from .test_lease import killed, wrote
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 OVERPRIVILEGED = "security-hub-simulation-administrator-access"
@@ -171,7 +174,9 @@ def test_a_role_bears_the_mark_alone_too(world):
     before = role.state()
     [report] = world.responder().invoke(world.event(OUTSIDE, role=role))["reports"]
     assert report["verdict"] == "Contained" and role.state()["tags"]["SecurityIncident"] == "AutomatedSecurityQuarantine"
-    assert restored(world, name="app", kind="role")["verdict"] == "Restored" and role.state()["tags"] == before["tags"]
+    assert restored(world, name="app", kind="role")["verdict"] == "Restored"
+    # It stays as long as the revocation that it protects.
+    assert role.state()["tags"] == {**before["tags"], "SecurityIncident": "AutomatedSecurityQuarantine"}
 
 
 def test_with_fifty_tags_a_person_is_told_how_to_restore_and_that_works(world):
@@ -189,7 +194,9 @@ def test_with_fifty_tags_a_person_is_told_how_to_restore_and_that_works(world):
     world.iam.untag_user(UserName="alice", TagKeys=["t00"])
     mark = [{"Key": "SecurityIncident", "Value": "AutomatedSecurityQuarantine"}]
     world.iam.tag_user(UserName="alice", Tags=mark)
-    assert restored(world)["verdict"] == "Restored"
+    report = restored(world)
+    assert (report["verdict"], report["drift"]) == ("Drifted", ["tags were removed since: 1"])
+    assert restored(world, force=True)["verdict"] == "Restored"
     assert user.state()["policies"] == sorted(POLICIES) and "SecurityIncident" not in user.state()["tags"]
 
 
@@ -200,7 +207,7 @@ def test_with_fifty_tags_containing_again_sets_the_mark_once_there_is_room(world
     respond(world, EXFILTRATION, user)
     world.iam.untag_user(UserName="alice", TagKeys=["t00"])
     world.responder().invoke({"command": "contain", "account": world.member, "user": "alice", "reason": "room for the mark"})
-    assert restored(world)["verdict"] == "Restored" and "AWSDenyAll" not in user.state()["policies"]
+    assert restored(world, force=True)["verdict"] == "Restored" and "AWSDenyAll" not in user.state()["policies"]
 
 
 def test_what_a_single_enforced_playbook_contained_can_be_restored(world):
@@ -260,3 +267,92 @@ def test_a_full_role_without_a_free_policy_slot_is_not_said_to_be_contained(worl
     responder = world.responder()
     assert responder.invoke(world.event(OUTSIDE, role=role))["errorType"] == "ResponseIncomplete"
     assert responder.last_report()["verdict"] == "NotContained"
+
+
+def test_a_policy_that_a_person_took_where_the_response_could_not_stays_taken(world):
+    """The report says `still to do: detach`, and a person does it."""
+    deployed(world)
+    user = User(world, groups=())
+    world.fault("iam:DetachUserPolicy", "AccessDenied", status=403)
+    responder, event = world.responder(), world.event(OVERPRIVILEGED, user)
+    world.finding(event)
+    responder.invoke(event)
+    assert responder.last_report()["verdict"] == "NotContained"
+    for policy in POLICIES:
+        world.iam.detach_user_policy(UserName="alice", PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    report = restored(world)
+    assert report["verdict"] == "Drifted" and user.state()["policies"] == [], report
+    assert restored(world, force=True)["verdict"] == "Restored" and user.state()["policies"] == []
+
+
+@pytest.mark.parametrize("retry", ["by the same finding", "by a person"])
+def test_a_deny_that_a_person_had_attached_before_a_crash_stays(world, retry):
+    """The user's key is reported; the response dies after the strike and is tried again."""
+    world.deploy(SettleSeconds="0")
+    user = User(world)
+    world.iam.attach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
+    event, table = world.event(EXFILTRATION, user), Table(world)
+    world.fault("iam:ListGroupsForUser", delay_ms=3_000, times=1)
+    killed(world, event, lambda: wrote(world, "iam:UpdateAccessKey")() and any("intent" in it for it in table.items("record#")))
+    table.pass_time()
+    by_hand = {"command": "contain", "account": world.member, "user": "alice", "reason": "again"}
+    world.responder().invoke(event if retry == "by the same finding" else by_hand)
+    restored(world)
+    assert "AWSDenyAll" in user.state()["policies"]
+
+
+def test_a_deny_that_may_have_been_there_before_is_lifted_only_by_force(world):
+    """The read before the strike took too long: whose deny it is, nobody knows."""
+    deployed(world)
+    user = User(world)
+    world.iam.attach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
+    world.fault("iam:ListAttachedUserPolicies", delay_ms=1_200, times=1)
+    assert respond(world, EXFILTRATION, user)["verdict"] == "Contained"
+    report = restored(world)
+    assert report["verdict"] == "Drifted" and "was attached before" in report["drift"][0], report
+    assert "AWSDenyAll" in user.state()["policies"]
+    assert restored(world, force=True)["verdict"] == "Restored" and "AWSDenyAll" not in user.state()["policies"]
+
+
+def test_a_deny_that_a_person_had_attached_to_a_role_stays(world):
+    deployed(world)
+    role = Role(world)
+    world.iam.attach_role_policy(RoleName="app", PolicyArn=DENY_ALL)
+    [report] = world.responder().invoke(world.event(OUTSIDE, role=role))["reports"]
+    assert report["verdict"] == "Contained", report
+    restored(world, name="app", kind="role", force=True)
+    attached = world.iam.list_attached_role_policies(RoleName="app")["AttachedPolicies"]
+    assert "AWSDenyAll" in [policy["PolicyName"] for policy in attached]
+
+
+def test_what_is_planted_while_the_deny_is_lifted_is_read_before_anybody_is_told_that_all_is_as_before(world):
+    deployed(world)
+    user = User(world, policies=["ReadOnlyAccess"], groups=())
+    assert respond(world, EXFILTRATION, user)["verdict"] == "Contained"
+    world.fault("iam:DetachUserPolicy", hold=True, times=1)
+    restorer = world.responder(part="restorer")
+    thread = threading.Thread(target=restored, args=(world,), kwargs={"part": restorer})
+    thread.start()
+    until(lambda: world.faults()[0]["times"] == 0)
+    assert "AWSDenyAll" in user.state()["policies"]
+    world.iam.attach_user_policy(UserName="alice", PolicyArn=ADMINISTRATOR)
+    world.release()
+    thread.join()
+    report = restorer.last_report()
+    assert report["verdict"] == "NotRestored" and f"policy {ADMINISTRATOR} was added since" in report["drift"], report
+    assert "it is free now" in report["reason"] and "SecurityIncident" in user.state()["tags"]
+    assert any("NOT RESTORED" in alert["Subject"] for alert in world.alerts())
+
+
+def test_the_alert_of_a_restore_that_could_not_be_sent_is_sent_by_the_next_try(world):
+    deployed(world)
+    assert respond(world, EXFILTRATION, User(world))["verdict"] == "Contained"
+    world.alerts()
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=1)
+    restorer = world.responder(part="restorer")
+    assert restored(world, part=restorer)["errorType"] == "ResponseIncomplete"
+    assert world.alerts() == []
+    assert restored(world)["verdict"] == "NothingToDo"
+    [alert] = world.alerts()
+    assert alert["Subject"].startswith("Restore") and "Dana" in alert["Message"]
+    assert restored(world)["verdict"] == "NothingToDo" and world.alerts() == []

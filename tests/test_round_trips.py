@@ -28,14 +28,15 @@ def measured(world, event):
     return first, total, found
 
 
-def test_three_round_trips_to_the_deny_and_eight_to_the_end(world):
+def test_three_round_trips_to_the_deny_and_nine_to_the_end(world):
+    """One of them is for the session in which the rotation runbook runs."""
     world.deploy(response_plan=True, rotation=True)
     first, total, found = measured(world, world.event(EXFILTRATION, User(world)))
     assert first == 3
-    assert total <= 8
+    assert total <= 9
     struck = {call["action"] for call, depth in found if depth == 3}
     assert {"iam:AttachUserPolicy", "iam:UpdateAccessKey"} <= struck
-    assert len(found) <= 48
+    assert len(found) <= 49
 
 
 def test_three_round_trips_to_the_revocation(world):

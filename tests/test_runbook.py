@@ -6,9 +6,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from .harness import templates
+from .harness.doors import ALLOW_ALL, DENY_ALL, client_keys
 from .harness.runbooks import Execution, Failed
-from .harness.victims import User
-from .harness.world import EXTERNAL_ID
+from .harness.victims import Role, User, allowed
+from .harness.world import EXTERNAL_ID, POLICIES
 
 LONG_AGO = "2020-01-01T00:00:00"
 
@@ -85,3 +86,30 @@ def test_the_responders_role_can_not_make_a_key_with_it(world):
 def test_it_deletes_nothing():
     text = json.dumps(templates.runbook())
     assert not [word for word in ("Delete", "delete", "remove_") if word in text.replace("Deletes nothing", "")]
+
+
+def test_it_is_started_in_a_session_that_can_do_what_it_does_for_this_user_and_nothing_else(world):
+    """Its text is kept in the account that is attacked, and it runs as whoever starts it."""
+    world.deploy(rotation=True)
+    user, other, role = User(world), User(world, name="bob"), Role(world)
+    [report] = world.responder().invoke({"command": "contain", "account": world.member, "user": "alice", "reason": "a drill"})["reports"]
+    assert report["verdict"] == "Contained", report
+    [session] = [it for it in world.sessions() if "ssm:StartAutomationExecution" in it["actions"]]
+    own = world.control("role-credentials", {"role_arn": world.responder_role, "region": world.region})
+    sts = world.client("sts", **{name.lower(): value for name, value in own.items()})
+    arn = f"arn:aws:iam::{world.member}:role/SecurityRemediationRole"
+    given = {"RoleArn": arn, "RoleSessionName": "runbook", "ExternalId": EXTERNAL_ID, "Policy": json.dumps(session["policy"])}
+    credentials = client_keys(sts.assume_role(**given)["Credentials"])
+    for key in user.keys:
+        world.iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+    start(world, credentials, UserName="alice", UserId=user.id)
+    assert set(user.state()["keys"].values()) == {"Inactive"}
+    iam = world.client("iam", **credentials)
+    for call, fields in (
+        (iam.put_role_policy, {"RoleName": role.name, "PolicyName": "p", "PolicyDocument": ALLOW_ALL}),
+        (iam.update_access_key, {"UserName": "bob", "AccessKeyId": other.keys[0]["AccessKeyId"], "Status": "Inactive"}),
+        (iam.attach_user_policy, {"UserName": "bob", "PolicyArn": DENY_ALL}),
+        (iam.detach_user_policy, {"UserName": "alice", "PolicyArn": f"arn:aws:iam::aws:policy/{POLICIES[0]}"}),
+        (iam.list_users, {}),
+    ):
+        assert not allowed(call, **fields), call.__name__

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from .harness.doors import ALLOW_ALL, STACK_SETS_ROLE, Administrator, client_keys
+from .harness.ledger import Table
 from .harness.victims import INLINE, Role, User, allowed
 from .harness.world import EXTERNAL_ID, RUNBOOK
 
@@ -115,7 +116,7 @@ REMEDIATION = {
     "start the rotation",
 }
 # From a response about a user, and from one about the role `app`.
-USERS = {it for it in REMEDIATION if "role" not in it}
+USERS = {it for it in REMEDIATION if "role" not in it and it != "start the rotation"}
 ROLE = {"write a policy of contained role", "deny contained role everything", "set the mark on contained role"}
 RESTORE = {
     "attach a policy to contained user",
@@ -249,3 +250,42 @@ def test_a_stolen_role_of_a_function_gets_its_own_member_role_and_nothing_of_iam
     assert not allowed(iam.list_users)
     assert not allowed(iam.attach_user_policy, UserName="carol", PolicyArn=DENY_ALL)
     assert not allowed(iam.put_role_policy, RoleName=function, PolicyName="p", PolicyDocument=ALLOW_ALL)
+
+
+def test_a_stolen_role_of_the_driller_can_write_nothing_that_a_restore_gives_back(world):
+    world.deploy(DrillAccount=world.member)
+    user = User(world, policies=["ReadOnlyAccess"], groups=())
+    command = {"account": world.member, "user": "alice", "reason": "a drill"}
+    [report] = world.responder().invoke({"command": "contain", **command})["reports"]
+    assert report["verdict"] == "Contained", report
+    table = Table(world)
+    record = table.item("record#")
+    [name], [planned] = ([it for it in record if it.startswith(f"{kind} ")] for kind in ("snapshot", "planned"))
+    snapshot = json.loads(record[name]["S"])
+    snapshot["before"]["attached_policies"].append(ADMINISTRATOR)
+    dynamodb = of_function(world, "iam-responder-driller", "dynamodb")
+    assert not allowed(
+        dynamodb.update_item, TableName=table.name, Key={"id": record["id"]}, UpdateExpression="SET #s = :s ADD #p :p",
+        ExpressionAttributeNames={"#s": name, "#p": planned},
+        ExpressionAttributeValues={":s": {"S": json.dumps(snapshot)}, ":p": {"SS": [f"DetachPolicy {ADMINISTRATOR}"]}},
+    )
+    assert world.responder(part="restorer").invoke({"command": "restore", "by": "Dana", **command})["restore"]["verdict"] == "Restored"
+    assert user.state()["policies"] == ["ReadOnlyAccess"]
+
+
+@pytest.mark.parametrize(("function", "reads", "writes"), [
+    ("iam-responder-driller", ["drill#last", "record#{account}#X"], ["drill#last"]),
+    ("iam-responder-restorer", ["lock#1#x", "record#1#x"], ["lock#1#x", "record#1#x"]),
+])
+def test_a_function_reaches_only_the_items_of_the_ledger_that_it_needs(world, function, reads, writes):
+    """Not in the responder's own roles: what they keep is all of it."""
+    world.deploy(DrillAccount=world.member)
+    dynamodb, table = of_function(world, function, "dynamodb"), Table(world).name
+    reads = [it.format(account=world.member) for it in reads]
+    every = ["breaker#x", "due#x", "drill#last", "lock#1#x", "record#1#x", f"record#{world.member}#X"]
+    key = {it: {"TableName": table, "Key": {"id": {"S": it}}} for it in every}
+    may = {"lock#", "record#"} if function.endswith("restorer") else set()
+    is_of = lambda it, these: it in these or any(it.startswith(prefix) for prefix in may)
+    assert [it for it in every if allowed(dynamodb.get_item, **key[it])] == [it for it in every if is_of(it, reads)]
+    update = {"UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": {"N": "1"}}}
+    assert [it for it in every if allowed(dynamodb.update_item, **key[it], **update)] == [it for it in every if is_of(it, writes)]

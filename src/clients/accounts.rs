@@ -103,7 +103,6 @@ pub struct Home {
 pub struct Member {
     pub read: IamRead,
     pub write: IamWrite,
-    pub ssm: aws_sdk_ssm::Client,
     pub patience: Patience,
     session: Credentials,
     /// From an earlier response.
@@ -237,6 +236,23 @@ impl Home {
         Ok(sessions)
     }
 
+    /// A session that can start the rotation runbook, and what the runbook needs for this user. It runs as whoever
+    /// starts it.
+    pub async fn assume_to_rotate(
+        &self,
+        common: &Common,
+        account: &AccountId,
+        partition: &Partition,
+        identity: &Identity,
+        document: &str,
+    ) -> Result<aws_sdk_ssm::Client, Failure> {
+        let role = common.member_role_arn(account, partition);
+        let policy = session_policy::rotation(document, identity, account, partition);
+        let sdk = self.config(self.session(common, &role, policy).await?);
+        let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
+        Ok(aws_sdk_ssm::Client::from_conf(ssm))
+    }
+
     /// The driller's role, in the account for drills, for this user of a drill.
     pub async fn assume_for_drills(
         &self,
@@ -254,9 +270,7 @@ impl Home {
     fn member(&self, session: Credentials, is_kept: bool) -> Member {
         let sdk = self.config(session.clone());
         let (read, write) = iam::both(&sdk, &self.calls, &self.patience);
-        let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
-        let (ssm, patience) = (aws_sdk_ssm::Client::from_conf(ssm), self.patience.clone());
-        Member { read, write, ssm, patience, session, is_kept }
+        Member { read, write, patience: self.patience.clone(), session, is_kept }
     }
 
     fn config(&self, session: Credentials) -> SdkConfig {

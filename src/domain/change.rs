@@ -115,9 +115,14 @@ pub enum Undo {
 }
 
 impl Change {
-    /// How the ledger remembers that it was meant to be done.
+    /// How the ledger remembers that it was meant to be done; of a revocation up to when, which is the last word.
     pub fn words_of_record(&self) -> String {
-        format!("{} {}", self.name(), self.target())
+        match self {
+            Self::RevokeSessions { issued_before, .. } => {
+                format!("{} {} {issued_before}", self.name(), self.target())
+            }
+            _ => format!("{} {}", self.name(), self.target()),
+        }
     }
 
     /// What the role that does it must be allowed to do. `template.yaml` and `member-role.yaml` are
@@ -195,6 +200,21 @@ impl Change {
     /// snapshot in the ledger first.
     pub fn is_additive(&self) -> bool {
         !matches!(self, Self::DetachPolicy { .. } | Self::LeaveGroup { .. } | Self::DeleteLoginProfile { .. })
+    }
+
+    /// What is done where IAM has no room for it: a restore must know that it may be ours.
+    pub fn stand_in(&self) -> Option<Self> {
+        match self {
+            Self::AttachDenyAll { user, policy } => {
+                Some(Self::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the identity is freer with it: what a restore does last.
+    pub fn frees(&self) -> bool {
+        matches!(self, Self::RestoreBoundary { .. } | Self::LiftDenyAll { .. } | Self::LiftRevocation { .. })
     }
 
     /// The IAM operations that hold an identity back at once: those of every change that only adds.

@@ -168,6 +168,14 @@ impl Principal {
         }
     }
 
+    pub fn name(&self) -> Option<&PrincipalName> {
+        match self {
+            Self::User { name, .. } | Self::Role { name, .. } => name.as_ref(),
+            Self::UserOrRole { name } => Some(name),
+            Self::KeyOwner | Self::Root | Self::NotContainable { .. } => None,
+        }
+    }
+
     /// Which identity this is about, as far as the finding says: findings with the same key are
     /// handled one after the other.
     pub fn target_key(&self) -> String {

@@ -60,5 +60,7 @@ pub(crate) fn observed() -> Observed {
         credentials: Ok(Vec::new()),
         login: Ok(false),
         mfa_devices: Ok(Vec::new()),
+        not_a_revocation: None,
+        is_deny_unclear: false,
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_smithy_types::DateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::change::{QUARANTINED, REMEDIATED, is_our_tag};
+use crate::change::{INCIDENT_TAG, QUARANTINED, REMEDIATED, is_our_tag};
 use crate::finding::Threat;
 use crate::identity::{Observed, Profile, Unreadable};
 use crate::suspects::Suspects;
@@ -28,8 +29,9 @@ pub struct Past {
     /// The rotation was started after what was done last.
     pub is_rotated: bool,
     pub suspects: Suspects,
-    /// A response meant to strike and ended before a snapshot was saved: a deny found now is ours.
-    pub is_struck: bool,
+    /// What a response meant to do that ended before a snapshot was saved, as `Change::words_of_record`: it is
+    /// ours when it is found now.
+    pub intent: BTreeSet<String>,
     /// Those that were not taken back, the oldest first.
     pub responses: Vec<Response>,
 }
@@ -116,6 +118,8 @@ pub struct Kept {
     /// One JSON value a change, the oldest first.
     pub applied: Vec<Value>,
     pub restored: Option<Restoration>,
+    /// People were told of that.
+    pub is_restored_told: bool,
 }
 
 /// Who took a containment back, and why.
@@ -146,9 +150,18 @@ pub fn snapshot(observed: &Observed) -> Value {
         "console_password": read(&observed.login),
         "mfa_devices": read(&observed.mfa_devices),
         "tags": read(&observed.profile.as_ref().map(our_tags).map_err(Clone::clone)),
+        OTHER_TAGS: read(&observed.profile.as_ref().map(other_tags).map_err(Clone::clone)),
         "permissions_boundary": read(&observed.profile.as_ref().map(|it| it.boundary.clone()).map_err(Clone::clone)),
         "trust_policy": read(&observed.profile.as_ref().map(|it| it.trust.clone()).map_err(Clone::clone)),
     });
+    if let Some(fields) = snapshot.as_object_mut() {
+        if let Some(text) = &observed.not_a_revocation {
+            fields.insert(FORMER_REVOCATION.to_owned(), json!(text::cut(text, LONGEST_POLICY)));
+        }
+        if observed.is_deny_unclear {
+            fields.insert(DENY_UNCLEAR.to_owned(), json!(true));
+        }
+    }
     // Most responses read it later.
     if let (Some(fields), Ok(contents)) = (snapshot.as_object_mut(), &observed.contents) {
         fields.insert(CONTENTS.to_owned(), json!(contents));
@@ -159,7 +172,33 @@ pub fn snapshot(observed: &Observed) -> Value {
 /// The field of a snapshot that tells the content of policies and groups from another.
 pub const CONTENTS: &str = "contents";
 
-/// The tags that a response writes over.
+/// The field of a snapshot that says what stood under the revocation's name and revoked nothing.
+pub const FORMER_REVOCATION: &str = "former_revocation";
+/// The field of a snapshot that is there when nobody knows whether the deny was there before us.
+pub const DENY_UNCLEAR: &str = "deny_unclear";
+/// The field of a snapshot that tells the tags which policies may decide by from others.
+pub const OTHER_TAGS: &str = "other_tags";
+
+/// IAM takes 10,240 characters for all inline policies of a role, white space apart.
+const LONGEST_POLICY: usize = 20_000;
+
+/// The tags that a response writes over. The mark of an earlier one is no state of before.
 fn our_tags(profile: &Profile) -> BTreeMap<String, String> {
-    profile.tags.iter().filter(|(key, _)| is_our_tag(key)).cloned().collect()
+    let is_mark = |key: &str, value: &str| key == INCIDENT_TAG && (value == QUARANTINED || value == REMEDIATED);
+    profile.tags.iter().filter(|(key, value)| is_our_tag(key) && !is_mark(key, value)).cloned().collect()
+}
+
+/// All others, each as the hashes of its key, which IAM compares without case, and of its value: fifty fill 38 KB.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/introduction_attribute-based-access-control.html>
+pub fn other_tags(profile: &Profile) -> BTreeMap<String, String> {
+    profile.tags.iter().filter(|(key, _)| !is_our_tag(key)).map(|(key, value)| (tag_key(key), digest(value))).collect()
+}
+
+/// As `other_tags` keeps it.
+pub fn tag_key(key: &str) -> String {
+    digest(&key.to_lowercase())
+}
+
+fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text)).chars().take(16).collect()
 }

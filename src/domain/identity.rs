@@ -8,7 +8,7 @@ use std::fmt;
 use aws_smithy_types::DateTime;
 use serde::Serialize;
 
-use crate::ids::{AccessKeyId, PrincipalName, UniqueId};
+use crate::ids::{AccessKeyId, Arn, PrincipalName, UniqueId};
 use crate::outcome::Failure;
 
 /// A principal that was found in the account that owns it, by its immutable ID.
@@ -177,6 +177,10 @@ pub struct Observed {
     pub contents: Read<Contents>,
     /// Sessions issued before this moment are refused everything (roles only).
     pub revoked_before: Read<Option<DateTime>>,
+    /// What stands under the name of that revocation and revokes nothing: its text (roles only).
+    pub not_a_revocation: Option<String>,
+    /// The deny was found beside the strike, which attaches it too: whether it was there before is not known.
+    pub is_deny_unclear: bool,
 }
 
 impl Observed {
@@ -194,6 +198,8 @@ impl Observed {
             granting: Err(Unreadable::not_read("policy documents")),
             contents: Err(Unreadable::not_read("policy documents")),
             revoked_before: Err(Unreadable::not_read("session revocation")),
+            not_a_revocation: None,
+            is_deny_unclear: false,
         }
     }
 
@@ -242,15 +248,41 @@ impl Observed {
 
     /// Whether AWS's own policy that denies everything is attached, or is the boundary.
     pub fn is_denied_everything(&self) -> bool {
-        let is_deny_all = |arn: &str| arn.ends_with(":iam::aws:policy/AWSDenyAll");
+        let is_deny_all = |arn: &str| is_aws_own(arn) && arn.ends_with(":policy/AWSDenyAll");
         let boundary = self.profile.as_ref().ok().and_then(|it| it.boundary.as_deref());
         self.attached.iter().flatten().any(|it| is_deny_all(it)) || boundary.is_some_and(is_deny_all)
     }
 
-    /// Whether the policy denies the identity, attached or as its boundary.
-    pub fn has_barrier(&self, deny_all: &str) -> bool {
-        let attached = self.attached.as_ref().is_ok_and(|it| it.iter().any(|arn| arn == deny_all));
-        let boundary = self.profile.as_ref().is_ok_and(|it| it.boundary.as_deref() == Some(deny_all));
-        attached || boundary
+    pub fn is_attached(&self, policy: &str) -> bool {
+        self.attached.as_ref().is_ok_and(|it| it.iter().any(|arn| arn == policy))
+    }
+
+    pub fn is_boundary(&self, policy: &str) -> bool {
+        self.profile.as_ref().is_ok_and(|it| it.boundary.as_deref() == Some(policy))
+    }
+}
+
+/// Whether a managed policy is AWS's own, which no customer can write: by its account, wherever else the words
+/// stand.
+pub fn is_aws_own(policy: &str) -> bool {
+    Arn::parse(policy).is_some_and(|it| it.service == "iam" && it.account == "aws")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::observed;
+
+    #[test]
+    fn a_policy_is_aws_own_by_its_account_and_not_by_its_path() {
+        let denied = |arn: &str| {
+            let mut observed = observed();
+            observed.attached.as_mut().unwrap().push(arn.to_owned());
+            observed.is_denied_everything()
+        };
+        assert!(denied("arn:aws:iam::aws:policy/AWSDenyAll"));
+        assert!(!denied("arn:aws:iam::111122223333:policy/AWSDenyAll"));
+        assert!(!denied("arn:aws:iam::111122223333:policy/x:iam::aws:policy/AWSDenyAll"));
+        assert!(!is_aws_own("arn:aws:iam::111122223333:policy/:iam::aws:/own"));
     }
 }

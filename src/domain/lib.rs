@@ -5,6 +5,7 @@
 //! The folders (`settings`, `sources`, `containment`, `restoration`) never import each other, only the
 //! files beside this one.
 
+pub mod administrator;
 pub mod change;
 pub mod command;
 pub mod containment;

@@ -2,6 +2,8 @@
 //!
 //! IAM hands documents out URL-encoded.
 
+use std::borrow::Cow;
+
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use percent_encoding::percent_decode_str;
@@ -23,31 +25,54 @@ pub fn revocation(issued_before: &DateTime) -> String {
     .to_string()
 }
 
-/// The date of a policy that denies everything to older sessions; `None` for any other text, which
-/// revokes nothing.
+/// The date of a policy that denies everything to older sessions, and does nothing else: what we and AWS's
+/// console write, to the letter. `None` for any other text. Every key of a condition must match, so that one
+/// more can make it apply to nobody; and another statement beside it may allow anything.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html>
 pub fn revoked_before(document: &str) -> Option<DateTime> {
-    let decoded = percent_decode_str(document).decode_utf8().ok()?;
-    let policy: Value = serde_json::from_str(&decoded).ok()?;
+    let policy: Value = serde_json::from_str(&decoded(document)).ok()?;
+    let policy = only(&policy, &["Version", "Id", "Statement"])?;
     let statement = match policy.get("Statement")? {
-        Value::Array(statements) => statements.first()?,
+        Value::Array(statements) => sole(statements)?,
         single => single,
     };
+    let statement = only(statement, &["Sid", "Effect", "Action", "Resource", "Condition"])?;
     let is_everything = |field: &str| match statement.get(field) {
-        Some(Value::Array(it)) => it.iter().any(|it| it == "*"),
+        Some(Value::Array(it)) => sole(it).is_some_and(|it| it == "*"),
         Some(it) => it == "*",
         None => false,
     };
     if statement.get("Effect")? != "Deny" || !is_everything("Action") || !is_everything("Resource") {
         return None;
     }
-    let conditions = statement.get("Condition")?.as_object().filter(|it| it.len() == 1)?;
-    let date = conditions.get("DateLessThan")?.get("aws:TokenIssueTime")?.as_str()?;
+    let dates =
+        only(only(statement.get("Condition")?, &["DateLessThan"])?.get("DateLessThan")?, &["aws:TokenIssueTime"])?;
+    let date = dates.get("aws:TokenIssueTime")?.as_str()?;
     DateTime::from_str(date, Format::DateTimeWithOffset).ok()
+}
+
+/// An object with no other fields than these.
+fn only<'a>(value: &'a Value, fields: &[&str]) -> Option<&'a serde_json::Map<String, Value>> {
+    value.as_object().filter(|it| it.keys().all(|key| fields.contains(&key.as_str())))
+}
+
+fn sole(items: &[Value]) -> Option<&Value> {
+    items.first().filter(|_| items.len() == 1)
+}
+
+/// The text as somebody could write it again: decoded, and without what does not count.
+pub fn readable(document: &str) -> String {
+    let text = decoded(document);
+    serde_json::from_str::<Value>(&text).map_or_else(|_| text.to_string(), |it| it.to_string())
+}
+
+pub(crate) fn decoded(document: &str) -> Cow<'_, str> {
+    percent_decode_str(document).decode_utf8_lossy()
 }
 
 /// Whether a statement denies something. What can't be read as a policy is taken to do so.
 pub fn has_deny(document: &str) -> bool {
-    let text = percent_decode_str(document).decode_utf8_lossy();
+    let text = decoded(document);
     let Ok(policy) = serde_json::from_str::<Value>(&text) else { return true };
     match policy.get("Statement") {
         Some(Value::Array(statements)) => statements.iter().any(|it| it.get("Effect") != Some(&Value::from("Allow"))),
@@ -58,35 +83,12 @@ pub fn has_deny(document: &str) -> bool {
 
 /// What tells a document from another: the hash of its statements, however they are spaced.
 pub fn fingerprint(document: &str) -> String {
-    let text = percent_decode_str(document).decode_utf8_lossy();
-    let canonical = serde_json::from_str::<Value>(&text).map_or_else(|_| text.to_string(), |it| it.to_string());
-    hex::encode(Sha256::digest(canonical))
-}
-
-/// Whether a statement allows everything, or everything of IAM, on every resource: whoever may do the
-/// second can give itself the first. Conditions are taken to hold. What can't be read as a policy is
-/// taken to do so.
-pub fn grants_administrator(document: &str) -> bool {
-    let text = percent_decode_str(document).decode_utf8_lossy();
-    let Ok(policy) = serde_json::from_str::<Value>(&text) else { return true };
-    let grants = |statement: &Value| {
-        let covers_iam = |it: &str| {
-            let it = it.to_ascii_lowercase();
-            it.chars().all(|c| c == '*') || matches!(it.as_str(), "iam:*" | "*:*")
-        };
-        let actions = texts(statement.get("Action")).iter().any(|it| covers_iam(it));
-        let all_but = statement.get("NotAction");
-        let all_but = all_but.is_some() && !texts(all_but).iter().any(|it| covers_iam(it));
-        let resources = statement.get("NotResource").is_some()
-            || texts(statement.get("Resource")).iter().any(|it| it.chars().all(|c| c == '*'));
-        statement.get("Effect") == Some(&Value::from("Allow")) && (actions || all_but) && resources
-    };
-    statements(&policy).into_iter().any(grants)
+    hex::encode(Sha256::digest(readable(document)))
 }
 
 /// Whether a trust policy lets this principal in by its ARN.
 pub fn trusts(document: &str, arn: &str) -> bool {
-    let text = percent_decode_str(document).decode_utf8_lossy();
+    let text = decoded(document);
     let Ok(policy) = serde_json::from_str::<Value>(&text) else { return false };
     let names = |statement: &Value| {
         let principals = texts(statement.get("Principal").and_then(|it| it.get("AWS")));
@@ -95,7 +97,7 @@ pub fn trusts(document: &str, arn: &str) -> bool {
     statements(&policy).into_iter().any(names)
 }
 
-fn statements(policy: &Value) -> Vec<&Value> {
+pub(crate) fn statements(policy: &Value) -> Vec<&Value> {
     match policy.get("Statement") {
         Some(Value::Array(statements)) => statements.iter().collect(),
         single => single.into_iter().collect(),
@@ -103,7 +105,7 @@ fn statements(policy: &Value) -> Vec<&Value> {
 }
 
 /// IAM takes one text for a list of one.
-fn texts(field: Option<&Value>) -> Vec<&str> {
+pub(crate) fn texts(field: Option<&Value>) -> Vec<&str> {
     match field {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
         single => single.and_then(Value::as_str).into_iter().collect(),
@@ -124,9 +126,23 @@ mod tests {
         let date = r#"{"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T06:00:00Z"}}"#;
         assert_eq!(revoked_before(&policy("Deny", date)).unwrap().secs(), 1_795_240_800);
         assert_eq!(revoked_before(&policy("Allow", date)), None);
-        let weakened =
-            r#"{"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T06:00:00Z"},"Bool":{"aws:SecureTransport":"false"}}"#;
-        assert_eq!(revoked_before(&policy("Deny", weakened)), None);
+        for weakened in [
+            r#"{"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T06:00:00Z"},"Bool":{"aws:SecureTransport":"false"}}"#,
+            r#"{"DateLessThan":{"aws:TokenIssueTime":"2026-11-21T06:00:00Z","aws:CurrentTime":"2020-01-01T00:00:00Z"}}"#,
+            r#"{"DateLessThan":{"aws:CurrentTime":"2026-11-21T06:00:00Z"}}"#,
+        ] {
+            assert_eq!(revoked_before(&policy("Deny", weakened)), None, "{weakened}");
+        }
+        let beside = policy("Deny", date).replace("]}", r#",{"Effect":"Allow","Action":"*","Resource":"*"}]}"#);
+        for weakened in [
+            beside.as_str(),
+            &policy("Deny", date).replace(r#""Action":["*"]"#, r#""NotAction":["*"]"#),
+            &policy("Deny", date).replace(r#""Resource":["*"]"#, r#""Resource":["*"],"Principal":"*""#),
+            &policy("Deny", date).replace(r#""Action":["*"]"#, r#""Action":"s3:*""#),
+        ] {
+            assert_eq!(revoked_before(weakened), None, "{weakened}");
+        }
+        assert!(revoked_before(&policy("Deny", date).replace(r#"["*"]"#, r#""*""#)).is_some());
         assert_eq!(revoked_before("%7B%7D"), None);
     }
 
@@ -151,27 +167,6 @@ mod tests {
         let same = fingerprint(r#"{"Version":"2012-10-17","Statement":[]}"#);
         assert_eq!(fingerprint("%7B %22Statement%22: [], %22Version%22: %222012-10-17%22 %7D"), same);
         assert_ne!(fingerprint(r#"{"Version":"2012-10-17","Statement":[{}]}"#), same);
-    }
-
-    #[test]
-    fn administrator_access_is_everything_or_everything_of_iam_everywhere() {
-        let policy = |statement: &str| format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
-        for it in [
-            r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#,
-            r#"[{"Effect":"Deny","Action":"s3:*","Resource":"*"},{"Effect":"Allow","Action":["IAM:*"],"Resource":["*"]}]"#,
-            r#"{"Effect":"Allow","NotAction":"s3:*","Resource":"*"}"#,
-            r#"{"Effect":"Allow","Action":"*:*","NotResource":"arn:aws:s3:::b"}"#,
-        ] {
-            assert!(grants_administrator(&policy(it)), "{it}");
-        }
-        for it in [
-            r#"{"Effect":"Allow","Action":"s3:*","Resource":"*"}"#,
-            r#"{"Effect":"Deny","Action":"*","Resource":"*"}"#,
-            r#"{"Effect":"Allow","NotAction":["iam:*"],"Resource":"*"}"#,
-            r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/*"}"#,
-        ] {
-            assert!(!grants_administrator(&policy(it)), "{it}");
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! of it.
 
 mod drift;
+mod held;
 pub mod plan;
 pub mod report;
 pub mod taken;

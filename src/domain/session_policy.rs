@@ -38,7 +38,6 @@ pub const USER_WRITES: &[&str] = &[
     "iam:UpdateSSHPublicKey",
     "iam:UpdateServiceSpecificCredential",
     "iam:UpdateSigningCertificate",
-    "ssm:StartAutomationExecution",
 ];
 
 /// Every action by which a role is contained.
@@ -120,6 +119,19 @@ impl Piece {
         let (first, second) = self.changes.split_at_checked(self.changes.len() / 2).filter(|it| !it.0.is_empty())?;
         Some([Self::of(first.to_vec(), identity), Self::of(second.to_vec(), identity)])
     }
+}
+
+/// What the rotation runbook does, which runs as whoever starts it: it reads this user and deactivates its keys. The
+/// text of a runbook is kept in the account that is attacked, so that nothing but this is left to whoever changes it.
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-setup.html>
+pub fn rotation(document_name: &str, identity: &Identity, account: &AccountId, partition: &Partition) -> String {
+    let of_ssm = |resource: &str| format!("arn:{partition}:ssm:*:{account}:{resource}");
+    let runbook = vec![of_ssm(&format!("document/{document_name}")), of_ssm("automation-execution/*")];
+    let keys = &["iam:GetUser", "iam:ListAccessKeys", "iam:UpdateAccessKey"];
+    document([
+        Statement::new(keys, vec![literal(&identity.arn)]),
+        Statement::new(&["ssm:StartAutomationExecution"], runbook),
+    ])
 }
 
 /// A drill makes its one user, under the path of all drills, and removes what it and earlier ones left: those whose
@@ -361,6 +373,15 @@ mod tests {
         );
         let values = &json(&piece.policy)["Statement"][0]["Condition"]["ArnEquals"]["iam:PolicyARN"];
         assert_eq!(*values, json!(["arn:aws:iam::111122223333:policy/${*}/a${?}${$}{aws:username}"]));
+    }
+
+    #[test]
+    fn a_runbook_reaches_no_user_but_the_one_it_is_started_for() {
+        let alice = identity(IdentityKind::User);
+        let policy = json(&rotation("Runbook", &alice, &parsed("111122223333"), &parsed("aws")));
+        assert_eq!(policy["Statement"][0]["Resource"], json!([alice.arn]));
+        let ssm = ["document/Runbook", "automation-execution/*"].map(|it| format!("arn:aws:ssm:*:111122223333:{it}"));
+        assert_eq!(policy["Statement"][1]["Resource"], json!(ssm));
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Scene<'_> {
 
     /// Only once the identity is contained: a runbook that makes new keys must not serve an attacker.
     async fn start_rotation(&self, progress: &Progress, document: &str, user: &PrincipalName) -> Outcome {
-        let (Some(member), Some(identity)) = (self.member, &progress.identity) else {
+        let (Some(_), Some(identity)) = (self.member, &progress.identity) else {
             return Outcome::Skipped { reason: "there is no session in the member account".to_owned() };
         };
         if progress.verdict() != Verdict::Contained {
@@ -112,6 +112,13 @@ impl Scene<'_> {
             };
         }
         let token = incident_token::automation(self.finding, Some(identity), self.now);
-        rotation::start(&member.ssm, document, user, identity, &token).await
+        let (common, finding) = (&self.settings.common, self.finding);
+        // Of its own: nobody who changed the runbook gets what the response works with.
+        let session =
+            self.home.assume_to_rotate(common, &finding.account, &finding.partition, identity, document).await;
+        match session {
+            Ok(ssm) => rotation::start(&ssm, document, user, identity, &token).await,
+            Err(failure) => Outcome::Failed(failure),
+        }
     }
 }

@@ -29,18 +29,16 @@ use domain::restoration::taken::{Taken, choose};
 use domain::session_policy::Scope;
 use domain::settings::{Mode, Restorer};
 use domain::text;
-use futures_util::StreamExt;
-use futures_util::stream;
 
 use crate::invocation::{Call, RESERVE};
 use crate::note::note;
 
+mod leftover;
+mod order;
 mod writers;
 
+use order::Work;
 use writers::Writers;
-
-/// IAM takes parallel writes to one user, within reason.
-const PARALLEL_WRITES: usize = 8;
 
 const TAKEN_OVER: &str = "something new was reported of the identity during the restore, and a response took it over: \
                           the deny stays. Look at that response's alert, then send the command again";
@@ -112,7 +110,9 @@ impl Attempt<'_> {
             Ok(it) => it,
             Err(failure) => return progress.fail("reading the ledger", &failure),
         };
-        let Some(taken) = self.choose(&kept, progress) else { return };
+        let Some(taken) = self.choose(&kept, progress) else {
+            return self.clear_leftover(&member, &identity, &kept, progress, leases).await;
+        };
         // Whatever was contained can be taken back, also where most playbooks only observe.
         progress.mode = self.settings.mode_of(&taken.response.playbook);
         if progress.mode == Mode::Observe {
@@ -166,6 +166,7 @@ impl Attempt<'_> {
                 Some(taken)
             }
             Ok(None) => {
+                progress.is_untold = kept.restored.is_some() && !kept.is_restored_told;
                 progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
                 None
             }
@@ -210,11 +211,12 @@ impl Attempt<'_> {
             Ok(it) => it,
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };
-        self.apply_in_order(&writers, undoing, lease, progress).await;
+        let work = Work { member, writers: &writers, identity, taken, lease };
+        self.apply_in_order(&work, undoing, progress).await;
         if progress.verdict.is_some() {
             return;
         }
-        let Some(left) = self.plan(member, identity, taken, progress).await else { return };
+        let Some(left) = self.look_again(&work, progress).await else { return };
         let left: Vec<_> =
             left.changes().filter(|it| !self.is_given_up(it, progress)).map(ToString::to_string).collect();
         if !left.is_empty() {
@@ -251,45 +253,6 @@ impl Attempt<'_> {
         Some(plan::plan(identity, &now, taken, self.command.subject.partition.deny_all_policy().as_str(), self.now))
     }
 
-    /// Each part only when the one before succeeded: whoever is only half restored stays denied.
-    async fn apply_in_order(
-        &self,
-        writers: &Writers,
-        undoing: Undoing,
-        lease: &IdentityLease,
-        progress: &mut Progress,
-    ) {
-        let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
-        let done = &progress.changes;
-        let in_parallel = |changes: Vec<Change>| async {
-            let one = |change: Change| async {
-                let outcome = writers.apply(&change).await;
-                note(done, change, outcome);
-            };
-            stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
-        };
-        let stands_in_the_way = |it: &Change| done.failure(it).is_some() && !self.is_given_up(it, progress);
-        in_parallel(rejoin.clone()).await;
-        if rejoin.iter().any(stands_in_the_way) {
-            return;
-        }
-        // A response to something new takes the identity from us, and its deny is not ours to lift.
-        if let Some(stopped) = self.stopped(lease).await {
-            progress.failed.push(stopped.clone());
-            return progress.conclude(Verdict::NotRestored, stopped);
-        }
-        for part in [boundary, lift] {
-            in_parallel(part.clone()).await;
-            if part.iter().any(stands_in_the_way) {
-                return;
-            }
-        }
-        for change in tags {
-            let outcome = writers.apply(&change).await;
-            note(done, change, outcome);
-        }
-    }
-
     /// Why the deny must not be lifted now.
     async fn stopped(&self, lease: &IdentityLease) -> Option<String> {
         match self.ledger.still_holds(lease).await {
@@ -323,7 +286,8 @@ impl Attempt<'_> {
             }
         }
         let (by, reason) = (text::line(&self.command.by, 200), text::line(&self.command.reason, 500));
-        let given_back = progress.changes.applied().iter().map(|it| it.deed.words_of_record()).collect();
+        let applied = progress.changes.applied();
+        let given_back = applied.iter().map(|it| taken.gave_back(&it.deed.words_of_record())).collect();
         let restoration = Restoration { at, by, reason, applied: progress.applied(), given_back };
         let kept = self.ledger.keep_restoration(lease, identity, &taken.response, &taken.left, restoration).await;
         if let Err(failure) = kept {
@@ -345,7 +309,12 @@ impl Attempt<'_> {
     }
 
     async fn tell_and_release(&self, progress: &mut Progress, leases: Option<&Leases>) {
-        let is_news = matches!(progress.verdict(), Verdict::Restored | Verdict::NotRestored);
+        let is_news = match progress.verdict() {
+            Verdict::Restored | Verdict::NotRestored => true,
+            // The restore itself succeeded before, and its alert did not.
+            Verdict::NothingToDo => progress.is_untold,
+            _ => false,
+        };
         if let (true, Mode::Enforce, Some(topic)) = (is_news, progress.mode, &self.settings.common.alert_topic_arn) {
             let (subject, message) = (progress.headline(self.command), progress.message(self.command));
             let attributes = [
@@ -354,8 +323,14 @@ impl Attempt<'_> {
                 ("verdict", format!("{:?}", progress.verdict())),
             ];
             let outcome = alert::publish(&self.home.sns, topic, &subject, &message, &attributes).await;
-            if let Outcome::Failed(failure) = &outcome {
-                progress.failed.push(format!("publishing the alert: {failure}"));
+            match (&outcome, &progress.identity) {
+                (Outcome::Failed(failure), _) => progress.failed.push(format!("publishing the alert: {failure}")),
+                (_, Some(identity)) if progress.verdict() != Verdict::NotRestored => {
+                    if let Err(failure) = self.ledger.note_restored_told(identity).await {
+                        progress.failed.push(format!("keeping that people were told: {failure}"));
+                    }
+                }
+                _ => {}
             }
             note(&progress.notices, Notice::PublishAlert { topic: topic.clone() }, outcome);
         }

@@ -69,6 +69,10 @@ def _automation(params, account, region):
     return [document, f"arn:{partition}:ssm:{region}:{account}:automation-execution/*"]
 
 
+def _document(params, account, region):
+    return [f"arn:{get_partition(region)}:ssm:{region}:{account}:document/{params['Name']}"]
+
+
 def _ops_item(params, account, region):
     return [f"arn:{get_partition(region)}:ssm:{region}:{account}:opsitem/*"]
 
@@ -121,7 +125,13 @@ RESOURCES = {
     "iam:GetPolicyVersion": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetAccessKeyLastUsed": lambda params, account, region: ["*"],
     "ssm:StartAutomationExecution": _automation,
+    "ssm:CreateDocument": _document,
     "ssm:CreateOpsItem": _ops_item,
+    "ssm:DeleteDocument": _document,
+    "ssm:GetDocument": _document,
+    "ssm:ModifyDocumentPermission": _document,
+    "ssm:UpdateDocument": _document,
+    "ssm:UpdateDocumentDefaultVersion": _document,
     "ssm-incidents:StartIncident": lambda params, account, region: [params["responsePlanArn"]],
     "securityhub:BatchUpdateFindings": _hub,
     "events:PutEvents": _buses,
@@ -198,6 +208,9 @@ def context(caller, action, params, region):
     facts |= {f"aws:resourcetag/{key.lower()}": value for key, value in tags_of(target)}
     facts |= {f"aws:principaltag/{key.lower()}": value for key, value in caller.tags}
     facts |= _of_tags(params)
+    if "Key" in params and action.startswith("dynamodb:"):
+        # The partition key's value, whatever the key is called.
+        facts["dynamodb:leadingkeys"] = [next(iter(params["Key"].values()))["S"]]
     if action == "events:PutEvents":
         facts["events:source"] = [entry["Source"] for entry in params["Entries"]]
     return {key: value for key, value in facts.items() if value is not None}

@@ -1,8 +1,9 @@
 //! What an identity's policies and groups say: what tells their content from what it was, which of them
 //! hold a Deny, and which grant administrator access.
 
-use domain::identity::{Contents, Identity, IdentityKind, PolicyNames, Read};
-use domain::policy_document::{fingerprint, grants_administrator, has_deny};
+use domain::administrator::grants_administrator;
+use domain::identity::{Contents, Identity, IdentityKind, PolicyNames, Read, is_aws_own};
+use domain::policy_document::{fingerprint, has_deny};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::IamRead;
@@ -101,7 +102,7 @@ async fn inline_policy(iam: &IamRead, identity: &Identity, policy: &str) -> Read
 /// A version never changes and its number is never used twice; one made anew under the same ARN has another ID.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html>
 async fn policy(iam: &IamRead, arn: &str, depth: Depth) -> Read<One> {
-    let is_customers = !arn.contains(":iam::aws:");
+    let is_customers = !is_aws_own(arn);
     if depth == Depth::Versions && !is_customers {
         return Ok(One::default());
     }

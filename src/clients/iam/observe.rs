@@ -1,7 +1,6 @@
 //! The reads: the state that an identity is in. Changes nothing.
 
 use aws_sdk_iam::types::StatusType;
-use aws_smithy_types::DateTime;
 use domain::change::REVOCATION_POLICY;
 use domain::identity::{
     AccessKey, Contents, Identity, IdentityKind, Observed, PolicyNames, Profile, Read, Unreadable, Why,
@@ -87,13 +86,13 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) 
             if with_statements { add_statements(iam, identity, observed).await } else { observed }
         }
         IdentityKind::Role => {
-            let (profile, attached, inline, revoked_before) = tokio::join!(
+            let (profile, attached, inline, revocation) = tokio::join!(
                 iam.patiently(|| same_role(iam, identity)),
                 iam.patiently(|| attached_role_policies(iam, name)),
                 iam.patiently(|| inline_role_policies(iam, name)),
-                iam.patiently(|| revoked_before(iam, name))
+                iam.patiently(|| revocation(iam, name))
             );
-            Observed { profile, attached, inline, revoked_before, ..nothing_of_a_user() }
+            with_revocation(Observed { profile, attached, inline, ..nothing_of_a_user() }, revocation)
         }
     }
 }
@@ -141,9 +140,9 @@ pub async fn barriers(iam: &IamRead, identity: &Identity) -> Observed {
             Observed { profile, keys, attached, ..Observed::nothing_read() }
         }
         IdentityKind::Role => {
-            let (profile, attached, revoked_before) =
-                tokio::join!(same_role(iam, identity), attached_role_policies(iam, name), revoked_before(iam, name));
-            Observed { profile, attached, revoked_before, ..Observed::nothing_read() }
+            let (profile, attached, revocation) =
+                tokio::join!(same_role(iam, identity), attached_role_policies(iam, name), revocation(iam, name));
+            with_revocation(Observed { profile, attached, ..Observed::nothing_read() }, revocation)
         }
     }
 }
@@ -206,7 +205,7 @@ pub(super) async fn attached_user_policies(iam: &IamRead, user: &PrincipalName) 
     Ok(found)
 }
 
-async fn attached_role_policies(iam: &IamRead, role: &PrincipalName) -> Read<Vec<String>> {
+pub(super) async fn attached_role_policies(iam: &IamRead, role: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
     let mut pages = iam.list_attached_role_policies().role_name(role.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -243,11 +242,20 @@ async fn groups(iam: &IamRead, user: &PrincipalName) -> Read<Vec<String>> {
     Ok(found)
 }
 
-/// Up to when the role's sessions are revoked; `None` when they are not.
-pub(super) async fn revoked_before(iam: &IamRead, role: &PrincipalName) -> Read<Option<DateTime>> {
+/// What stands under the name of a revocation: its text, if there is any.
+pub(super) async fn revocation(iam: &IamRead, role: &PrincipalName) -> Read<Option<String>> {
     match iam.get_role_policy().role_name(role.as_str()).policy_name(REVOCATION_POLICY).send().await {
-        Ok(output) => Ok(policy_document::revoked_before(output.policy_document())),
+        Ok(output) => Ok(Some(output.policy_document)),
         Err(error) if errors::is(&error, "NoSuchEntity") => Ok(None),
         Err(error) => Err(unreadable("session revocation")(error)),
     }
+}
+
+/// Only what revokes sessions, and does nothing else, counts as a revocation.
+pub(super) fn with_revocation(observed: Observed, text: Read<Option<String>>) -> Observed {
+    let revoked_before = text.as_ref().map_err(Clone::clone);
+    let revoked_before = revoked_before.map(|it| it.as_deref().and_then(policy_document::revoked_before));
+    let is_other = matches!(revoked_before, Ok(None));
+    let not_a_revocation = text.ok().flatten().filter(|_| is_other).map(|it| policy_document::readable(&it));
+    Observed { revoked_before, not_a_revocation, ..observed }
 }

@@ -10,7 +10,10 @@ use domain::ids::{AccessKeyId, AccountId, Parse, PrincipalName, UniqueId};
 use domain::outcome::Failure;
 
 use super::IamRead;
-use super::observe::{access_keys, attached_user_policies, revoked_before, role_profile, user_profile};
+use super::observe::{
+    access_keys, attached_role_policies, attached_user_policies, revocation, role_profile, user_profile,
+    with_revocation,
+};
 use crate::errors::{self, failure, incomplete};
 use crate::patience::Throttled;
 
@@ -18,7 +21,7 @@ use crate::patience::Throttled;
 pub const PERMISSIONS: &[&str] = &["iam:ListRoles", "iam:ListUsers"];
 
 /// On top of them, where a name or an ID turns out to be a role's, and for roles that a user may have assumed.
-pub const ROLE_PERMISSIONS: &[&str] = &["iam:GetRole", "iam:GetRolePolicy"];
+pub const ROLE_PERMISSIONS: &[&str] = &["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies"];
 
 /// On top of them, where only an access key is known.
 pub const KEY_PERMISSIONS: &[&str] = &["iam:GetAccessKeyLastUsed"];
@@ -255,8 +258,12 @@ async fn key_owner(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unre
 }
 
 async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolved> {
-    let (role, revoked_before) =
-        tokio::join!(iam.get_role().role_name(name.as_str()).send(), revoked_before(iam, name));
+    let (role, revocation, attached) = tokio::join!(
+        iam.get_role().role_name(name.as_str()).send(),
+        revocation(iam, name),
+        tokio::time::timeout(PATIENCE, attached_role_policies(iam, name))
+    );
+    let attached = attached.unwrap_or_else(|_| Err(Unreadable::not_read("attached policies")));
     let role = match role {
         Ok(it) => it.role.ok_or_else(|| incomplete("GetRole gave no role"))?,
         Err(error) if errors::is(&error, "NoSuchEntity") => {
@@ -272,7 +279,10 @@ async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolve
         path: role.path.clone(),
         created: Some(role.create_date),
     };
-    let observed = Observed { profile: Ok(role_profile(&role)), revoked_before, ..Observed::nothing_read() };
+    let observed = with_revocation(
+        Observed { profile: Ok(role_profile(&role)), attached, ..Observed::nothing_read() },
+        revocation,
+    );
     Ok(Resolved { identity, observed })
 }
 

@@ -52,6 +52,8 @@ pub struct Ending<'a> {
     pub held_at: Option<i64>,
     /// The response in whose snapshot it is part.
     pub response: Option<&'a str>,
+    /// What it meant to take away and did not, as `Change::words_of_record`.
+    pub not_taken: &'a [String],
     /// One JSON text an action.
     pub applied: Vec<String>,
     pub suspects: &'a [Suspect],
@@ -237,6 +239,12 @@ impl Ledger {
         let is_answer = ending.verdict.is_success();
         if is_answer {
             expression.push_str(", waiting");
+        }
+        if let (Some(response), false) = (ending.response, ending.not_taken.is_empty()) {
+            expression.push_str(" DELETE #planned :not_taken");
+            request = request
+                .expression_attribute_names("#planned", snapshots::planned(response))
+                .expression_attribute_values(":not_taken", AttributeValue::Ss(ending.not_taken.to_vec()));
         }
         let (suspects, closed) =
             tokio::join!(self.add_suspects(&lease.id, ending.suspects), request.update_expression(expression).send());

@@ -69,7 +69,7 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),
         suspects: suspects(item),
-        is_struck: !strings(item, "intent").is_empty(),
+        intent: strings(item, "intent").into_iter().collect(),
         responses: snapshots::open(item),
     }
 }
@@ -95,6 +95,7 @@ pub(super) fn kept(item: &Item) -> Kept {
         first_seen: time("first_seen"),
         last_seen: time("last_seen"),
         applied: applied.filter_map(|it| serde_json::from_str(it.as_s().ok()?).ok()).collect(),
+        is_restored_told: item.contains_key("restored_told"),
         restored: time("restored_at").map(|at| Restoration {
             at,
             by: string(item, "restored_by").unwrap_or_default(),

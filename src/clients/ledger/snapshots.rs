@@ -29,7 +29,7 @@ fn contents(id: &str) -> String {
     format!("contents {id}")
 }
 
-fn planned(id: &str) -> String {
+pub(super) fn planned(id: &str) -> String {
     format!("planned {id}")
 }
 
@@ -140,6 +140,13 @@ impl Ledger {
         }
     }
 
+    /// People were told that it was restored.
+    pub async fn note_restored_told(&self, identity: &Identity) -> Result<(), Failure> {
+        let request = self.update(&Self::record_of(identity)).update_expression("SET restored_told = :yes");
+        let sent = request.expression_attribute_values(":yes", AttributeValue::Bool(true)).send().await;
+        sent.map(|_| ()).map_err(|it| failure(&it))
+    }
+
     /// Closes a response that was taken back: after the last of them, the next begins anew. What was done stays
     /// in the record.
     pub async fn keep_restoration(
@@ -170,7 +177,9 @@ impl Ledger {
             "SET fence = :fence, restored_at = :at, restored_by = :by, restored_reason = :reason, \
              restored_response = :id, restored_state = :before, {APPEND}"
         );
-        let mut remove = "REMOVE held_at, #snapshot, #contents, #planned, #ended, intent, told, is_rotated".to_owned();
+        let mut remove =
+            "REMOVE restored_told, held_at, #snapshot, #contents, #planned, #ended, intent, told, is_rotated"
+                .to_owned();
         match left.iter().rfind(|it| it.playbook == taken_back.playbook) {
             Some(older) => {
                 set.push_str(", #newest = :older");

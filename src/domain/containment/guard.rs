@@ -7,7 +7,7 @@ use super::playbooks::root_access_key;
 use crate::finding::{Finding, Principal, Source};
 use crate::history::Restored;
 use crate::identity::{Identity, IdentityKind};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, Arn, PrincipalName};
 use crate::settings::{Responder, Untouchable};
 use crate::text;
 
@@ -53,7 +53,9 @@ pub fn refuse_identity(settings: &Responder, finding: &Finding, identity: &Ident
                 "it is a service-linked role, which only its service can change: revoke what uses it there".to_owned(),
             );
         }
-        if identity.path.starts_with("/aws-reserved/") || identity.name.as_str().starts_with("AWSReservedSSO_") {
+        // The path tells, which nobody else can use; the name is anybody's.
+        // https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
+        if identity.path.starts_with("/aws-reserved/") {
             return Some(
                 "it is a role of IAM Identity Center, which IAM can't edit: end the person's sessions and disable \
                  the user in Identity Center, then deny its identitystore:UserId by a service control policy for 12 hours"
@@ -61,11 +63,37 @@ pub fn refuse_identity(settings: &Responder, finding: &Finding, identity: &Ident
             );
         }
     }
-    let mut protected = settings.protected_principals.iter();
-    if protected.any(|it| it.matches(&identity.arn) || it.matches(identity.id.as_str())) {
+    refuse_protected(settings, finding, identity).or_else(|| refuse_namesake(finding, identity))
+}
+
+/// An ID protects whoever bears it. An ARN protects whom the finding names by it: who was called so when it
+/// behaved so, whatever it is called now. Where the finding gives no name, or no unique ID to hold it to, the one
+/// it has now counts.
+///
+/// A name can be taken, an ID can't: whoever renames its user to a protected name afterwards is contained all the
+/// same, and a protected user that somebody renames stays protected.
+fn refuse_protected(settings: &Responder, finding: &Finding, identity: &Identity) -> Option<String> {
+    let is_protected = |text: &str| settings.protected_principals.iter().any(|it| it.matches(text));
+    if is_protected(identity.id.as_str()) {
         return Some("it is in PROTECTED_PRINCIPALS".to_owned());
     }
-    refuse_namesake(finding, identity)
+    let now = Arn::parse(&identity.arn)?;
+    let is_other = |it: &&PrincipalName| !it.as_str().eq_ignore_ascii_case(identity.name.as_str());
+    let name = finding.principal.unique_id().and_then(|_| finding.principal.name());
+    let Some(name) = name.filter(is_other) else {
+        return is_protected(&identity.arn).then(|| {
+            "it is in PROTECTED_PRINCIPALS by its name: make sure that nobody else took the name, then act by hand"
+                .to_owned()
+        });
+    };
+    let then = format!("arn:{}:iam::{}:{}{}{name}", now.partition, now.account, identity.kind.word(), identity.path);
+    is_protected(&then).then(|| {
+        format!(
+            "it is in PROTECTED_PRINCIPALS by the name `{}` that the finding gives; it is called `{}` now",
+            text::line(name.as_str(), 64),
+            text::line(identity.name.as_str(), 64)
+        )
+    })
 }
 
 /// An identity that merely bears the name is never touched: its unique ID must be the finding's, and
@@ -148,8 +176,36 @@ mod tests {
     fn protected_principals_are_refused_by_arn_and_by_id() {
         for it in ["arn:aws:iam::*:user/alice", "arn:aws:iam::111122223333:user/alice", "AIDACKCEVSQ6C2EXAMPLE"] {
             let reason = refusal(&[("PROTECTED_PRINCIPALS", it)], |_, _| {}, IdentityKind::User);
-            assert_eq!(reason.as_deref(), Some("it is in PROTECTED_PRINCIPALS"), "{it}");
+            assert!(reason.unwrap().starts_with("it is in PROTECTED_PRINCIPALS"), "{it}");
         }
+    }
+
+    #[test]
+    fn a_protected_name_is_the_one_that_the_finding_gives() {
+        let protected = [("PROTECTED_PRINCIPALS", "arn:aws:iam::*:user/breakglass")];
+        let named = |then: Option<&'static str>, now: &'static str| {
+            let change = move |finding: &mut Finding, it: &mut Identity| {
+                finding.principal = Principal::User { name: then.map(parsed), id: Some(it.id.clone()) };
+                (it.name, it.arn) = (parsed(now), format!("arn:aws:iam::111122223333:user/{now}"));
+            };
+            refusal(&protected, change, IdentityKind::User)
+        };
+        assert_eq!(named(Some("alice"), "breakglass"), None);
+        assert!(named(Some("breakglass"), "alice").unwrap().contains("called `alice` now"));
+        assert!(named(Some("breakglass"), "breakglass").unwrap().contains("by its name"));
+        assert!(named(None, "breakglass").is_some());
+        assert_eq!(named(Some("alice"), "bob"), None);
+    }
+
+    #[test]
+    fn a_role_of_identity_center_is_one_by_its_path() {
+        let named = |path: &'static str| {
+            move |_: &mut Finding, it: &mut Identity| {
+                (it.name, it.path) = (parsed("AWSReservedSSO_Admin_0123456789abcdef"), path.to_owned());
+            }
+        };
+        assert!(refusal(&[], named("/aws-reserved/sso.amazonaws.com/"), IdentityKind::Role).is_some());
+        assert_eq!(refusal(&[], named("/"), IdentityKind::Role), None);
     }
 
     #[test]

@@ -78,10 +78,24 @@ pub enum Escalation {
     Alert,
 }
 
-/// The quarantine, unless it already holds.
+/// How many policies can be attached unless AWS raised it: the boundary is a slot beside them.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const MOST_ATTACHED: usize = 10;
+const MOST_TAGS: usize = 50;
+
+/// The quarantine, unless it already holds. A boundary holds where nothing more can be attached: it is somebody
+/// else's to replace as long as it bears no mark, and what is attached is not.
 fn quarantine(case: &Case, observed: &Observed) -> Option<Change> {
     let policy = case.finding.partition.deny_all_policy();
-    (!observed.has_barrier(&policy)).then(|| Change::AttachDenyAll { user: case.identity.name.clone(), policy })
+    let has_room = observed.attached.as_ref().is_ok_and(|it| it.len() < MOST_ATTACHED);
+    let holds = observed.is_attached(&policy) || (observed.is_boundary(&policy) && !has_room);
+    (!holds).then(|| Change::AttachDenyAll { user: case.identity.name.clone(), policy })
+}
+
+/// Whether there is no room for our mark, without which the guardrail protects nothing but what is attached.
+fn has_no_room_for_the_mark(observed: &Observed) -> bool {
+    let tags = observed.profile.as_ref().map_or(&[][..], |it| it.tags.as_slice());
+    tags.len() >= MOST_TAGS && !tags.iter().any(|(key, _)| key.eq_ignore_ascii_case(INCIDENT_TAG))
 }
 
 fn deactivate_keys(case: &Case, observed: &Observed) -> Vec<Change> {

@@ -44,6 +44,9 @@ pub struct Progress {
     pub is_handed_over: bool,
     /// When the last full read began that showed everything in place, in milliseconds since 1970.
     pub held_at: Option<i64>,
+    /// What was meant to be taken away and was read to be there still, as `Change::words_of_record`: who takes it
+    /// from now on is not this response.
+    pub not_taken: Vec<String>,
     /// What the ledger could not do. It holds up nothing that adds, and makes the invocation an error.
     pub ledger_failed: Vec<String>,
     /// What has to be tried again.

@@ -1,29 +1,47 @@
 //! The snapshot: the state before a response, from reads that the strike may have overtaken.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::change::{Change, REVOCATION_POLICY, is_our_tag};
 use crate::history::Response;
-use crate::identity::Observed;
+use crate::identity::{IdentityKind, Observed};
 use crate::verdict::Verdict;
 
 /// The state as it was before the strike: from the reads before it, and from those beside it only
 /// what the strike does not change.
-pub fn before_strike(known: Observed, beside: Observed, deny_all: &str) -> Observed {
+pub fn before_strike(known: Observed, beside: Observed, deny_all: &str, kind: IdentityKind) -> Observed {
     let without = |ours: &str, it: Vec<String>| it.into_iter().filter(|name| name != ours).collect();
+    let is_deny_unclear = known.attached.is_err() && beside.is_attached(deny_all);
     let attached = known.attached.or_else(|_| beside.attached.map(|it| without(deny_all, it)));
-    let was_revoked = matches!(known.revoked_before, Ok(Some(_)));
-    let inline = beside.inline.map(|it| if was_revoked { it } else { without(REVOCATION_POLICY, it) });
-    Observed { attached, inline, keys: known.keys.or(beside.keys), profile: known.profile.or(beside.profile), ..beside }
+    let was_there = matches!(known.revoked_before, Ok(Some(_))) || known.not_a_revocation.is_some();
+    let is_kept = kind == IdentityKind::User || was_there;
+    let inline = beside.inline.map(|it| if is_kept { it } else { without(REVOCATION_POLICY, it) });
+    let not_a_revocation = known.not_a_revocation;
+    let (keys, profile) = (known.keys.or(beside.keys), known.profile.or(beside.profile));
+    Observed { attached, inline, keys, profile, not_a_revocation, is_deny_unclear, ..beside }
 }
 
-/// What an earlier try put in place is no part of the snapshot.
-pub fn without_ours(before: &mut Observed, deny_all: &str) {
-    for names in [&mut before.attached, &mut before.inline].into_iter().flatten() {
-        names.retain(|it| it != deny_all && it != REVOCATION_POLICY);
+/// What an earlier try put in place is no part of the snapshot. `intent`: what that one meant to do, as
+/// `Change::words_of_record`; empty where it is not known.
+pub fn without_ours(before: &mut Observed, deny_all: &str, intent: &BTreeSet<String>) {
+    let is_known = !intent.is_empty();
+    let meant = |change: &str| intent.iter().any(|it| it.split(' ').next() == Some(change));
+    // A role whose inline policies are full is denied everything instead.
+    let denies = meant("AttachDenyAll") || meant("RevokeSessions");
+    let was_attached = before.is_attached(deny_all);
+    if !is_known || denies {
+        for names in [&mut before.attached, &mut before.inline].into_iter().flatten() {
+            names.retain(|it| it != deny_all && it != REVOCATION_POLICY);
+        }
+        before.is_deny_unclear = before.is_deny_unclear || (!is_known && was_attached);
     }
     if let Ok(profile) = &mut before.profile {
-        profile.boundary.take_if(|it| it == deny_all);
+        // It is the second choice, where nothing more can be attached.
+        if !is_known || (denies && !was_attached) {
+            profile.boundary.take_if(|it| it == deny_all);
+        }
         profile.tags.retain(|(key, _)| !is_our_tag(key));
     }
 }
@@ -60,7 +78,9 @@ pub fn without_theirs(before: &mut Observed, open: &[Response], deny_all: &str) 
         attached.retain(|it| it != deny_all || !is_ours("attached_policies", it));
     }
     if let Ok(inline) = &mut before.inline {
-        inline.retain(|it| it != REVOCATION_POLICY || !is_ours("inline_policies", it));
+        // Of roles alone.
+        let has_revoked = |it: &Response| it.planned.iter().any(|it| it.starts_with("RevokeSessions "));
+        inline.retain(|it| it != REVOCATION_POLICY || !open.iter().any(has_revoked) || !is_ours("inline_policies", it));
     }
     let Ok(profile) = &mut before.profile else { return };
     if profile.boundary.as_deref() == Some(deny_all) {
@@ -90,11 +110,11 @@ mod tests {
         beside.inline.as_mut().unwrap().push(REVOCATION_POLICY.to_owned());
         beside.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
         let known = Observed { revoked_before: Ok(None), ..Observed::nothing_read() };
-        let before = before_strike(known, beside.clone(), DENY_ALL);
+        let before = before_strike(known, beside.clone(), DENY_ALL, IdentityKind::Role);
         assert_eq!((before.inline, before.attached), (observed().inline, observed().attached));
         let known =
             Observed { revoked_before: Ok(Some(aws_smithy_types::DateTime::from_secs(0))), ..Observed::nothing_read() };
-        assert_eq!(before_strike(known, beside.clone(), DENY_ALL).inline, beside.inline);
+        assert_eq!(before_strike(known, beside.clone(), DENY_ALL, IdentityKind::Role).inline, beside.inline);
     }
 
     fn response(playbook: &str, before: &Observed, verdict: Option<Verdict>) -> Response {
@@ -150,11 +170,42 @@ mod tests {
         let mut before = observed();
         before.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
         let profile = before.profile.as_mut().unwrap();
-        profile.boundary = Some(DENY_ALL.to_owned());
         profile.tags = vec![("SecurityIncident".to_owned(), String::new()), ("team".to_owned(), String::new())];
-        without_ours(&mut before, DENY_ALL);
-        assert_eq!(before.attached, observed().attached);
-        let profile = before.profile.unwrap();
-        assert_eq!((profile.boundary, profile.tags.len()), (None, 1));
+        let without = |before: &Observed, intent: &[&str]| {
+            let mut before = before.clone();
+            without_ours(&mut before, DENY_ALL, &intent.iter().map(|it| (*it).to_owned()).collect());
+            before
+        };
+        let ours = without(&before, &["AttachDenyAll user/alice"]);
+        assert_eq!((ours.attached, ours.is_deny_unclear), (observed().attached, false));
+        assert_eq!(ours.profile.unwrap().tags.len(), 1);
+        // What it did not mean to do was there before it; what it meant is not known.
+        let theirs = without(&before, &["DeactivateAccessKey AKIAIOSFODNN7EXAMPLE"]);
+        assert_eq!((theirs.attached, theirs.is_deny_unclear), (before.attached.clone(), false));
+        let unclear = without(&before, &[]);
+        assert_eq!((unclear.attached, unclear.is_deny_unclear), (observed().attached, true));
+        // The boundary stood in for what could not be attached.
+        before.profile.as_mut().unwrap().boundary = Some(DENY_ALL.to_owned());
+        assert!(without(&before, &["AttachDenyAll user/alice"]).profile.unwrap().boundary.is_some());
+        before.attached.as_mut().unwrap().pop();
+        assert!(without(&before, &["AttachDenyAll user/alice"]).profile.unwrap().boundary.is_none());
+    }
+
+    #[test]
+    fn a_deny_that_was_seen_only_beside_the_strike_is_nobodys_for_sure() {
+        let mut beside = observed();
+        beside.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let before = |known| before_strike(known, beside.clone(), DENY_ALL, IdentityKind::User);
+        assert!(before(Observed::nothing_read()).is_deny_unclear);
+        assert!(!before(Observed { attached: observed().attached, ..Observed::nothing_read() }).is_deny_unclear);
+    }
+
+    /// It is a role's name for a policy, and a user's may be called so.
+    #[test]
+    fn a_users_inline_policy_is_never_ours() {
+        let mut beside = observed();
+        beside.inline.as_mut().unwrap().push(REVOCATION_POLICY.to_owned());
+        let before = before_strike(Observed::nothing_read(), beside.clone(), DENY_ALL, IdentityKind::User);
+        assert_eq!(before.inline, beside.inline);
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::taken::{Taken, ids, names};
-use crate::change::{Change, REVOCATION_POLICY};
-use crate::history::CONTENTS;
+use crate::change::{Change, REVOCATION_POLICY, is_our_tag};
+use crate::history::{self, CONTENTS, OTHER_TAGS, Response};
 use crate::identity::{Identity, IdentityKind, Observed};
 
 /// The response that is taken back with its snapshot, those that stay in force, and the state now.
@@ -59,12 +59,22 @@ impl Case<'_> {
     }
 
     fn was_given_back(&self, change: &Change) -> bool {
-        self.taken.given_back.contains(&change.words_of_record())
+        self.taken.was_given_back(&change.words_of_record())
+    }
+
+    /// The response that is taken back, and those that stay.
+    pub(super) fn responses(&self) -> impl Iterator<Item = &Response> {
+        std::iter::once(&self.taken.response).chain(&self.taken.left)
     }
 
     /// Whether a response of ours denies it, this one or another.
-    fn is_quarantined(&self) -> bool {
-        self.taken.response.is_quarantine() || self.taken.left.iter().any(|it| it.is_quarantine())
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.responses().any(|it| it.is_quarantine())
+    }
+
+    /// Whether one of ours meant to do it, whatever the identity was called then.
+    fn meant(&self, change: &str) -> bool {
+        self.responses().any(|it| meant(it, change).next().is_some())
     }
 
     /// Absent when it is not known; `Some(None)` when there was none.
@@ -77,11 +87,7 @@ impl Case<'_> {
     }
 
     pub(super) fn drift(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let unknown = ["attached_policies", "inline_policies", "groups"]
-            .into_iter()
-            .filter(|it| names(self.before, it).is_none());
-        found.extend(unknown.map(|it| format!("the {} before are not known: they could not be read", words(it))));
+        let mut found = self.unknown();
         let user = &self.identity.name;
         let policy = |it: &str| Ours {
             gone: self.was_taken(&self.detach(it)),
@@ -101,9 +107,31 @@ impl Case<'_> {
         let devices = self.now.mfa_devices.as_deref().unwrap_or_default();
         self.changed("MFA device", "mfa_devices", devices, &|_| Ours::default(), &mut found);
         self.trust_drift(&mut found);
+        self.tag_drift(&mut found);
         self.boundary_drift(&mut found);
         self.credential_drift(&mut found);
         found
+    }
+
+    /// What could not be read at the time, so that nobody can tell whether it changed.
+    fn unknown(&self) -> Vec<String> {
+        let many = |it: &str| format!("the {} before are not known: they could not be read", words(it));
+        let one = |it: &str| format!("the {} before is not known: it could not be read", words(it));
+        let lists = ["attached_policies", "inline_policies", "groups", "mfa_devices"];
+        let mut unknown: Vec<_> = lists.into_iter().filter(|it| names(self.before, it).is_none()).map(many).collect();
+        let credentials = ["access_keys", "other_credentials"];
+        unknown.extend(credentials.into_iter().filter(|it| ids(self.before, it).is_none()).map(many));
+        if self.before.get("console_password").is_none_or(|it| !it.is_boolean()) {
+            unknown.push(one("console_password"));
+        }
+        // A user has none; a snapshot of an older version has no tags.
+        if self.before.get("trust_policy").is_some_and(Value::is_object) {
+            unknown.push(one("trust_policy"));
+        }
+        if self.before.get(OTHER_TAGS).is_some_and(|it| it.get("unreadable").is_some()) {
+            unknown.push(many("tags"));
+        }
+        unknown
     }
 
     fn is_revocation(&self, inline: &str) -> bool {
@@ -124,9 +152,9 @@ impl Case<'_> {
             return found.push("what the policies said before is not known: it could not be read".to_owned());
         };
         let Ok(now) = &self.now.contents else { return };
-        let revocation = format!("inline policy {REVOCATION_POLICY}");
+        let is_revocation = |it: &str| it.strip_prefix("inline policy ").is_some_and(|it| self.is_revocation(it));
         let differs = |name: &str, old: &Value| now.get(name).is_some_and(|it| old.as_str() != Some(it));
-        let changed = before.iter().filter(|(name, old)| **name != revocation && differs(name, old));
+        let changed = before.iter().filter(|(name, old)| !is_revocation(name) && differs(name, old));
         found.extend(changed.map(|(name, _)| match name.strip_prefix("policy ") {
             Some(arn) => format!("policy {arn} was changed since: another version of it counts"),
             None => format!("{name} was changed since"),
@@ -141,10 +169,29 @@ impl Case<'_> {
         }
     }
 
+    /// What policies may decide by; ours apart. IAM compares keys without case.
+    fn tag_drift(&self, found: &mut Vec<String>) {
+        let Some(before) = self.before.get(OTHER_TAGS).and_then(Value::as_object) else { return };
+        let Ok(profile) = &self.now.profile else { return };
+        let now = history::other_tags(profile);
+        for (key, _) in profile.tags.iter().filter(|(key, _)| !is_our_tag(key)) {
+            let id = history::tag_key(key);
+            match (before.get(&id).and_then(Value::as_str), now.get(&id)) {
+                (None, _) => found.push(format!("tag {key} was added since")),
+                (Some(old), Some(value)) if old != value => found.push(format!("tag {key} was changed since")),
+                _ => {}
+            }
+        }
+        match before.keys().filter(|it| !now.contains_key(*it)).count() {
+            0 => {}
+            n => found.push(format!("tags were removed since: {n}")),
+        }
+    }
+
     fn boundary_drift(&self, found: &mut Vec<String>) {
         let now = self.now.profile.as_ref().ok().and_then(|it| it.boundary.clone());
         match self.former_boundary() {
-            Some(former) if now == former || (now.as_deref() == Some(self.deny_all) && self.is_quarantined()) => {}
+            Some(former) if now == former || (now.as_deref() == Some(self.deny_all) && self.is_boundary_ours()) => {}
             Some(_) => found.push(match now {
                 Some(arn) => format!("the permissions boundary was set to {arn} since"),
                 None => "the permissions boundary was removed since".to_owned(),
@@ -155,6 +202,7 @@ impl Case<'_> {
 
     fn credential_drift(&self, found: &mut Vec<String>) {
         let before = ids(self.before, "access_keys").unwrap_or_default();
+        let had_password = self.before.get("console_password") == Some(&Value::Bool(true));
         for key in self.now.keys.iter().flatten() {
             if !before.iter().any(|it| it == key.id.as_str()) {
                 found.push(format!("access key {} was created since", key.id));
@@ -177,7 +225,8 @@ impl Case<'_> {
                 }
             }
         }
-        if self.now.login == Ok(true) && self.before.get("console_password") == Some(&Value::Bool(false)) {
+        let is_known = self.before.get("console_password").is_some_and(Value::is_boolean);
+        if self.now.login == Ok(true) && is_known && (!had_password || self.meant("DeleteLoginProfile")) {
             found.push("a console password was set since".to_owned());
         }
     }
@@ -188,6 +237,12 @@ impl Case<'_> {
 struct Ours {
     come: bool,
     gone: bool,
+}
+
+/// What a response meant to do of this kind: the rest of each line.
+pub(super) fn meant<'a>(it: &'a Response, change: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = it.planned.iter().filter_map(|it| it.split_once(' '));
+    lines.filter(move |(name, _)| *name == change).map(|(_, rest)| rest)
 }
 
 fn words(field: &str) -> String {

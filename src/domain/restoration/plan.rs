@@ -7,15 +7,12 @@
 use aws_smithy_types::DateTime;
 use serde_json::Value;
 
-use super::drift::{Case, without};
+use super::drift::{Case, meant, without};
+use super::held::LONGEST_SESSION;
 use super::taken::{Taken, names};
 use crate::change::{Change, FINDING_TAG, INCIDENT_TAG, QUARANTINED, REMEDIATED, REVOCATION_POLICY, is_our_tag};
-use crate::history::Response;
-use crate::identity::{Identity, Observed};
-
-/// The longest that a role's session lasts.
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-settings.html>
-const LONGEST_SESSION: i64 = 12 * 3_600;
+use crate::history::{FORMER_REVOCATION, Response};
+use crate::identity::{Identity, IdentityKind, Observed};
 
 /// What to do, in the order to do it in: each only when those before it succeeded, so that the deny
 /// is lifted from nobody who is only half restored.
@@ -44,13 +41,14 @@ pub fn plan(identity: &Identity, now: &Observed, taken: &Taken, deny_all: &str, 
     let case = Case { identity, now, before: &taken.response.before, taken, deny_all };
     let (rejoin, boundary) = (case.rejoin(), case.boundary());
     let (mut lift, mut stays) = (Vec::new(), case.stays());
-    for (change, words) in [case.lift_deny(), case.revocation(time)] {
-        lift.extend(change);
-        stays.extend(words);
-    }
+    let ((deny, why), (revocation, words)) = (case.lift_deny(), case.revocation(time));
+    lift.extend(deny.into_iter().chain(revocation));
+    stays.extend(why.into_iter().chain(words));
     let mut drift = case.drift();
+    drift.extend(case.held_drift(time));
     drift.extend(case.revived(time, &lift));
-    let undoing = Undoing { rejoin, boundary, lift, tags: case.tags(), drift, stays, obstacle: None };
+    let tags = case.tags(case.keeps_revocation(time));
+    let undoing = Undoing { rejoin, boundary, lift, tags, drift, stays, obstacle: None };
     let obstacle = case.no_mark().filter(|_| undoing.changes().next().is_some());
     Undoing { obstacle, ..undoing }
 }
@@ -83,6 +81,7 @@ impl Case<'_> {
                     && self.taken.response.is_quarantine()
                     && self.holder().is_none()
                     && now == Some(self.deny_all)
+                    && self.is_boundary_ours()
                     && former.as_deref() != now =>
             {
                 vec![Change::RestoreBoundary { user: self.identity.name.clone(), policy: former }]
@@ -109,7 +108,7 @@ impl Case<'_> {
     /// Where a role's inline policies were full, the deny alone holds its stolen sessions back: who lifts it while
     /// one of them can be alive must know.
     fn revived(&self, time: DateTime, lift: &[Change]) -> Option<String> {
-        let was_revoked = matches!(self.now.revoked_before, Ok(Some(_)));
+        let was_revoked = self.is_revoked();
         let until = DateTime::from_secs(self.taken.last_seen / 1_000 + LONGEST_SESSION);
         let lifts = lift.iter().any(|it| matches!(it, Change::LiftDenyAll { .. }));
         (lifts && !self.is_user() && !was_revoked && until.secs() > time.secs()).then(|| {
@@ -121,44 +120,55 @@ impl Case<'_> {
         })
     }
 
-    /// Sessions that were stolen must not come to life again: the revocation goes only when none of
-    /// them can still be alive. The change, or why it stays.
-    fn revocation(&self, time: DateTime) -> (Option<Change>, Option<String>) {
+    /// The revocation, where it is for this restore to see to. One that was there before and still counts may be
+    /// what an earlier restore left.
+    fn own_revocation(&self, time: DateTime) -> Option<DateTime> {
         let was_there =
             names(self.before, "inline_policies").unwrap_or_default().iter().any(|it| it == REVOCATION_POLICY);
-        let Ok(Some(cutoff)) = &self.now.revoked_before else { return (None, None) };
-        if was_there || !self.taken.response.is_quarantine() {
-            return (None, None);
-        }
+        let cutoff = self.now.revoked_before.as_ref().ok().copied().flatten()?;
+        let is_ours =
+            !was_there || is_young(cutoff, time) || meant(&self.taken.response, "RevokeSessions").next().is_some();
+        (is_ours && self.taken.response.is_quarantine() && !self.is_user()).then_some(cutoff)
+    }
+
+    /// Sessions that were stolen must not come to life again: the revocation goes only when none of
+    /// them can still be alive. The change, or why it stays.
+    fn revocation(&self, time: DateTime) -> (Option<Change>, Vec<String>) {
+        let Some(cutoff) = self.own_revocation(time) else { return (None, Vec::new()) };
         let role = &self.identity.name;
+        let former = self.before.get(FORMER_REVOCATION).and_then(Value::as_str);
+        let mut words: Vec<_> = former.map(|it| format!(
+            "{REVOCATION_POLICY} of role {role} said something else before the containment, which is not put back: {it}"
+        )).into_iter().collect();
         if let Some(holder) = self.holder() {
-            return (
-                None,
-                Some(format!("{REVOCATION_POLICY} stays: the response {} holds role {role} too", holder.id)),
-            );
+            words.push(format!("{REVOCATION_POLICY} stays: the response {} holds role {role} too", holder.id));
+            return (None, words);
         }
-        if cutoff.secs() + LONGEST_SESSION <= time.secs() {
-            return (Some(Change::LiftRevocation { role: role.clone() }), None);
+        if !is_young(cutoff, time) {
+            return (Some(Change::LiftRevocation { role: role.clone() }), words);
         }
-        let until = DateTime::from_secs(cutoff.secs() + LONGEST_SESSION);
-        let words = format!(
-            "the sessions of role {role} from before {cutoff} stay revoked; none of them is left after {until}: then \
-             remove the policy with `aws iam delete-role-policy --role-name {role} --policy-name {REVOCATION_POLICY}`"
-        );
-        (None, Some(words))
+        words.push(stays_revoked(role.as_str(), cutoff));
+        (None, words)
+    }
+
+    /// Without our mark, anybody in the account could take the revocation away that stays.
+    fn keeps_revocation(&self, time: DateTime) -> bool {
+        self.holder().is_none() && self.own_revocation(time).is_some_and(|it| is_young(it, time))
     }
 
     /// IAM refuses the restore role whatever bears no mark; only who contains can set it.
     fn no_mark(&self) -> Option<String> {
         let tags = self.now.profile.as_ref().map(|it| it.tags.as_slice()).unwrap_or_default();
-        let is_mark = |value: &str| value == QUARANTINED || value == REMEDIATED;
         if tags.iter().any(|(key, value)| key == INCIDENT_TAG && is_mark(value)) {
             return None;
         }
         let (kind, name, mark) = (self.identity.kind.word(), &self.identity.name, &self.taken.response.mark);
         let room = match tags.len() {
             50.. => {
-                format!("make room with `aws iam untag-{kind} --{kind}-name {name} --tag-keys ...` (it has fifty), ")
+                format!(
+                    "make room with `aws iam untag-{kind} --{kind}-name {name} --tag-keys ...` (it has fifty; a tag that is \
+                     missing then asks for `force`), "
+                )
             }
             _ => String::new(),
         };
@@ -168,7 +178,7 @@ impl Case<'_> {
         ))
     }
 
-    fn tags(&self) -> Vec<Change> {
+    fn tags(&self, keeps_mark: bool) -> Vec<Change> {
         let (kind, name) = (self.identity.kind, &self.identity.name);
         let now = self.now.profile.as_ref().map(|it| it.tags.clone()).unwrap_or_default();
         if let Some(marks) = self.taken.left.iter().rfind(|it| it.is_quarantine()).or(self.taken.left.last()) {
@@ -176,7 +186,8 @@ impl Case<'_> {
         }
         let former = self.before.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
         let (mut put_back, mut remove) = (Vec::new(), Vec::new());
-        for (key, value) in now.iter().filter(|(key, _)| is_our_tag(key)) {
+        let goes = |key: &str| is_our_tag(key) && !(keeps_mark && key == INCIDENT_TAG);
+        for (key, value) in now.iter().filter(|(key, _)| goes(key)) {
             match former.iter().find(|(it, _)| it.eq_ignore_ascii_case(key)) {
                 Some((old_key, old)) if old_key == key && old == value => {}
                 Some((old_key, old)) => put_back.push((old_key.clone(), old.as_str().unwrap_or_default().to_owned())),
@@ -226,6 +237,39 @@ impl Case<'_> {
     }
 }
 
+/// Whether sessions that it revokes can still be alive.
+fn is_young(cutoff: DateTime, time: DateTime) -> bool {
+    cutoff.secs() + LONGEST_SESSION > time.secs()
+}
+
+fn stays_revoked(role: &str, cutoff: DateTime) -> String {
+    let until = DateTime::from_secs(cutoff.secs() + LONGEST_SESSION);
+    format!(
+        "the sessions of role {role} from before {cutoff} stay revoked, and the tag {INCIDENT_TAG} stays, which protects \
+         that; none of them is left after {until}: then send the same `restore` again, and both go"
+    )
+}
+
+/// What an earlier restore of a role left for as long as stolen sessions can be alive: the revocation and the mark.
+/// `None`: it left nothing, or somebody has changed it.
+pub fn leftover(identity: &Identity, now: &Observed, time: DateTime) -> Option<Result<Undoing, String>> {
+    let (kind, name) = (identity.kind, identity.name.clone());
+    let tags = now.profile.as_ref().map(|it| it.tags.as_slice()).unwrap_or_default();
+    let is_marked = tags.iter().any(|(key, value)| key == INCIDENT_TAG && is_mark(value));
+    let cutoff =
+        now.revoked_before.as_ref().ok().copied().flatten().filter(|_| is_marked && kind == IdentityKind::Role)?;
+    if is_young(cutoff, time) {
+        return Some(Err(stays_revoked(name.as_str(), cutoff)));
+    }
+    let keys = tags.iter().map(|(key, _)| key.clone()).filter(|it| is_our_tag(it)).collect();
+    let (lift, tags) = (vec![Change::LiftRevocation { role: name.clone() }], vec![Change::Untag { kind, name, keys }]);
+    Some(Ok(Undoing { lift, tags, ..Undoing::default() }))
+}
+
+fn is_mark(value: &str) -> bool {
+    value == QUARANTINED || value == REMEDIATED
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -236,7 +280,6 @@ mod tests {
     use crate::change::OUR_TAGS;
     use crate::fixtures::{identity, observed};
     use crate::history;
-    use crate::identity::IdentityKind;
     use crate::outcome::Deed;
 
     const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
@@ -244,7 +287,7 @@ mod tests {
     fn taken(playbook: &str, before: &Observed, planned: &[&str]) -> Taken {
         let mut response = Response::new(playbook, "f", DateTime::from_secs(1_000), history::snapshot(before));
         response.planned = planned.iter().map(|it| (*it).to_owned()).collect();
-        Taken { response, left: Vec::new(), given_back: BTreeSet::new(), last_seen: 1_000_000 }
+        Taken { response, left: Vec::new(), given_back: BTreeSet::new(), last_seen: 1_000_000, done: BTreeSet::new() }
     }
 
     fn kept(before: &Observed, planned: &[&str]) -> Taken {

@@ -85,6 +85,8 @@ pub struct Progress {
     pub failed: Vec<String>,
     pub verdict: Option<Verdict>,
     pub reason: String,
+    /// An earlier restore could not tell anybody.
+    pub is_untold: bool,
 }
 
 impl Progress {
@@ -103,6 +105,7 @@ impl Progress {
             failed: Vec::new(),
             verdict: None,
             reason: String::new(),
+            is_untold: false,
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Taken {
     pub given_back: BTreeSet<String>,
     /// When the identity was responded to last, in milliseconds since 1970.
     pub last_seen: i64,
+    /// What this restore did until now, as `Change::words_of_record`.
+    pub done: BTreeSet<String>,
 }
 
 /// The response that a person names, or else the last; `None` when there is none. An error says which there are.
@@ -33,13 +35,25 @@ pub fn choose(kept: &Kept, named: Option<&str>) -> Result<Option<Taken>, String>
     let mut left = kept.responses.clone();
     let response = left.remove(chosen);
     let last_seen = kept.last_seen.unwrap_or_default().max(response.at);
-    Ok(Some(Taken { response, left, given_back: kept.given_back.clone(), last_seen }))
+    Ok(Some(Taken { response, left, given_back: kept.given_back.clone(), last_seen, done: BTreeSet::new() }))
 }
 
 impl Taken {
     /// The access keys that it had.
     pub fn keys(&self) -> Vec<String> {
         ids(&self.response.before, "access_keys").unwrap_or_default()
+    }
+
+    /// As a restore of it keeps what it gave back: with when it began, because what came between two responses was
+    /// no state before the first.
+    pub fn gave_back(&self, words: &str) -> String {
+        format!("{} {words}", self.response.at)
+    }
+
+    /// Whether a response that began before this one was taken back with it.
+    pub(super) fn was_given_back(&self, words: &str) -> bool {
+        let is_older = |at: &str| at.parse::<i64>().is_ok_and(|at| at < self.response.at);
+        self.given_back.iter().filter_map(|it| it.split_once(' ')).any(|(at, given)| given == words && is_older(at))
     }
 
     /// What stays in force, in words.

@@ -111,6 +111,7 @@ impl Closing<'_> {
             incident: incident.as_deref(),
             held_at: progress.held_at,
             response: progress.response.as_deref(),
+            not_taken: &progress.not_taken,
             applied: progress.applied().into_iter().take(200).collect(),
             suspects: &progress.new_suspects,
             more_suspects: progress.past.suspects.more,

@@ -121,6 +121,7 @@ impl Engine<'_> {
         }
         if known.revoked_before.is_ok() {
             before.revoked_before.clone_from(&known.revoked_before);
+            before.not_a_revocation.clone_from(&known.not_a_revocation);
         }
         let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
         let is_held = strike.is_empty() && !changes.iter().any(Change::contains) && unread(&before).is_empty();
@@ -128,11 +129,13 @@ impl Engine<'_> {
         let seen_held = is_answered.then(|| before.clone());
         progress.notes.extend(notes);
         progress.suspects = suspects;
-        let mut before = snapshot::before_strike(known, before, &self.finding.partition.deny_all_policy());
-        if self.is_resumed || progress.past.is_struck {
-            snapshot::without_ours(&mut before, &self.finding.partition.deny_all_policy());
+        let deny_all = self.finding.partition.deny_all_policy();
+        let mut before = snapshot::before_strike(known, before, &deny_all, identity.kind);
+        if self.is_resumed || !progress.past.intent.is_empty() {
+            snapshot::without_ours(&mut before, &deny_all, &progress.past.intent);
         }
-        let planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();
+        let mut planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();
+        planned.extend(strike.iter().filter(|it| !progress.changes.has_done(it)).filter_map(Change::stand_in));
         // The read beside the strike may have been too early to see it.
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         let (is_saved, saved) = oneshot::channel();

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use aws_smithy_types::DateTime;
 
-use super::{Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, disarm, left_in_place, quarantine, tag};
+use super::{
+    Case, Escalation, Plan, Playbook, QUARANTINED, deactivate_keys, disarm, has_no_room_for_the_mark, left_in_place,
+    quarantine, tag,
+};
 use crate::change::Change;
 use crate::finding::{Principal, Threat};
 use crate::identity::{IdentityKind, Observed};
@@ -46,6 +49,7 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
     changes.extend(tag(case, observed, QUARANTINED));
     let notes = match case.identity.kind {
         IdentityKind::User => left_in_place(case, observed),
+        IdentityKind::Role if has_no_room_for_the_mark(observed) => vec![NO_ROOM.to_owned()],
         IdentityKind::Role if case.options.quarantine_roles || observed.is_denied_everything() => Vec::new(),
         IdentityKind::Role => vec![
             "whoever may assume the role can still get new sessions: check its trust policy and where it runs"
@@ -55,11 +59,15 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
     Plan { changes, notes, suspects: new_sessions(case, observed).into_iter().collect() }
 }
 
+const NO_ROOM: &str = "all fifty tags of the role are others', so that it can't be marked, and without the mark anybody could \
+                       delete the revocation: it is denied everything, new sessions too";
+
 /// Seen after an earlier revocation: somebody gets new sessions, and revoking those up to now stops
 /// nobody who gets the next one.
 fn new_sessions(case: &Case, observed: &Observed) -> Option<Suspect> {
     let (Ok(Some(cutoff)), Some(seen)) = (&observed.revoked_before, case.finding.occurred_at) else { return None };
-    if case.identity.kind != IdentityKind::Role || case.options.quarantine_roles || seen.secs() <= cutoff.secs() {
+    let is_denied = case.options.quarantine_roles || has_no_room_for_the_mark(observed);
+    if case.identity.kind != IdentityKind::Role || is_denied || seen.secs() <= cutoff.secs() {
         return None;
     }
     let session = match &case.finding.principal {
@@ -80,10 +88,12 @@ fn new_sessions(case: &Case, observed: &Observed) -> Option<Suspect> {
     Some(Suspect { id: "new-sessions".to_owned(), words, since: seen.to_millis().unwrap_or_default() })
 }
 
+/// Where the settings ask for it, and where a revocation could not be protected.
 fn quarantine_role(case: &Case, observed: &Observed) -> Option<Change> {
     let policy = case.finding.partition.deny_all_policy();
-    let wanted = case.options.quarantine_roles && !observed.has_barrier(&policy);
-    wanted.then(|| Change::AttachDenyAllToRole { role: case.identity.name.clone(), policy })
+    let wanted = case.options.quarantine_roles || has_no_room_for_the_mark(observed);
+    let role = || case.identity.name.clone();
+    (wanted && !observed.is_attached(&policy)).then(|| Change::AttachDenyAllToRole { role: role(), policy })
 }
 
 /// Sessions from before the finding are what was stolen. Thirty seconds on top, as AWS's console
@@ -94,8 +104,8 @@ fn revoke(case: &Case, observed: &Observed) -> Option<Change> {
     if matches!(observed.revoked_before, Ok(Some(cutoff)) if cutoff.secs() >= stolen_until) {
         return None;
     }
-    // Where the inline policies are full, the deny stands in for the revocation.
-    if observed.has_barrier(&case.finding.partition.deny_all_policy()) {
+    // Where the inline policies are full, the deny stands in for the revocation. A boundary is never ours.
+    if observed.is_attached(&case.finding.partition.deny_all_policy()) {
         return None;
     }
     let cutoff = case.now.secs().saturating_add(Duration::from_secs(30).as_secs().cast_signed());
@@ -140,10 +150,27 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_that_denies_everything_counts_as_the_quarantine() {
+    fn a_boundary_counts_as_the_quarantine_where_nothing_more_can_be_attached() {
         let mut observed = observed();
         observed.profile.as_mut().unwrap().boundary = Some("arn:aws:iam::aws:policy/AWSDenyAll".to_owned());
-        assert!(!check(IdentityKind::User, &observed).1.iter().any(|it| it.starts_with("attach")));
+        let is_attached =
+            |observed: &Observed| check(IdentityKind::User, observed).1.iter().any(|it| it.starts_with("attach"));
+        assert!(is_attached(&observed));
+        observed.attached.as_mut().unwrap().extend((0..9).map(|n| format!("arn:aws:iam::aws:policy/P{n}")));
+        assert!(!is_attached(&observed));
+    }
+
+    #[test]
+    fn a_role_that_can_not_be_marked_is_denied_everything() {
+        let mut observed = observed();
+        let denies =
+            |observed: &Observed| check(IdentityKind::Role, observed).1.iter().any(|it| it.starts_with("attach"));
+        observed.profile.as_mut().unwrap().tags = (0..50).map(|n| (format!("t{n}"), String::new())).collect();
+        assert!(denies(&observed));
+        observed.profile.as_mut().unwrap().tags[0].0 = "SECURITYINCIDENT".to_owned();
+        assert!(!denies(&observed));
+        observed.profile.as_mut().unwrap().tags = Vec::new();
+        assert!(!denies(&observed));
     }
 
     #[test]

@@ -30,13 +30,21 @@ pub struct Past {
     pub suspects: Suspects,
     /// A response meant to strike and ended before a snapshot was saved: a deny found now is ours.
     pub is_struck: bool,
+    /// A response began and did not end: what it did has not been seen to hold.
+    pub is_open: bool,
+    /// It was contained within a day, so that it is no new one.
+    pub is_known: bool,
     /// Those that were not taken back, the oldest first.
     pub responses: Vec<Response>,
 }
 
 impl Past {
-    /// Whether what was seen at that time was answered: it had been held since, when it was last read.
+    /// Whether what was seen at that time was answered: it had been held since, when it was last read, and nobody
+    /// had to put anything back since then.
     pub fn has_answered(&self, seen: Option<DateTime>) -> bool {
+        if self.is_open || self.is_struck {
+            return false;
+        }
         match (self.held_at, seen.and_then(|it| it.to_millis().ok())) {
             (Some(held), Some(seen)) => self.verdict.is_some_and(Verdict::is_success) && seen <= held,
             _ => false,

@@ -208,7 +208,7 @@ impl Ledger {
         } else {
             request.expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
         };
-        let mut expression = format!("SET verdict = :verdict, last_seen = :now, {append}");
+        let mut expression = format!("SET verdict = :verdict, last_seen = :now, contained_at = :now, {append}");
         if let Some(incident) = ending.incident {
             expression.push_str(", incident = :incident");
             request = request.expression_attribute_values(":incident", text(incident));

@@ -170,7 +170,8 @@ impl Ledger {
             "SET fence = :fence, restored_at = :at, restored_by = :by, restored_reason = :reason, \
              restored_response = :id, restored_state = :before, {APPEND}"
         );
-        let mut remove = "REMOVE held_at, #snapshot, #contents, #planned, #ended, intent, told, is_rotated".to_owned();
+        let mut remove =
+            "REMOVE held_at, contained_at, #snapshot, #contents, #planned, #ended, intent, told, is_rotated".to_owned();
         match left.iter().rfind(|it| it.playbook == taken_back.playbook) {
             Some(older) => {
                 set.push_str(", #newest = :older");

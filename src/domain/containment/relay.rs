@@ -20,13 +20,22 @@ pub struct Relay {
     pub holder: String,
     /// How many invocations there were before.
     pub number: u32,
+    /// It was set apart from findings that looked like ones about the same identity: nobody else's answer is its.
+    #[serde(default)]
+    pub is_apart: bool,
     /// What was undone so far.
     pub reversals: Vec<String>,
 }
 
 impl Relay {
     pub fn new(group: Group, holder: String) -> Self {
-        Self { group, holder, number: 0, reversals: Vec::new() }
+        Self { group, holder, number: 0, is_apart: false, reversals: Vec::new() }
+    }
+
+    /// For a group that did not go with this one's lead. Two that turn out to be one identity must not pass for one
+    /// holder of its lease.
+    pub fn apart(&self, group: Group, number: usize) -> Self {
+        Self { is_apart: true, ..Self::new(group, format!("{}/apart-{number}", self.holder)) }
     }
 
     /// How it is to go on, or none when it has gone on for too long: a person must know.

@@ -280,3 +280,19 @@ def test_a_fight_about_a_created_user_that_outlasts_an_invocation_goes_on_in_ano
     assert {(it["decision"], tuple(it["resources"])) for it in handed()} == {("allow", (hygiene.arn,))}, handed()
     assert eventually(lambda: len(world.alerts()) == 1), hygiene.output()
     assert "AWSDenyAll" in user.state()["policies"]
+
+
+def test_creations_of_users_that_are_gone_are_no_flood_of_alerts(world):
+    """CreateUser and DeleteUser, as often as an intruder likes, with names as an intruder likes."""
+    world.deploy()
+    hygiene, event = world.responder(part="hygiene"), world.event(CREATED)
+    event["detail"]["eventTime"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 30))
+    name = event["detail"]["responseElements"]["user"]["userName"]
+    for n in range(9):
+        one = json.loads(json.dumps(event).replace(name, f"decoy-{n}"))
+        one["detail"]["responseElements"]["user"]["userId"] = f"AIDA{n:017}"
+        assert hygiene.invoke(one)["reports"][0]["verdict"] == "Refused"
+    assert world.alerts() == []
+    world.responder().invoke({"command": "digest"})
+    [digest] = world.alerts()
+    assert digest["Subject"].startswith("Hourly digest: 9 findings") and "decoy-8" in digest["Message"]

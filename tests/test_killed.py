@@ -2,8 +2,10 @@
 
 from .harness.ledger import Table
 from .harness.victims import User
-from .test_lease import killed, while_running, wrote
+from .harness.world import POLICIES
+from .test_lease import intends, killed, snapshots, while_running, wrote
 
+KEY_ONLY = "health-risk-credentials-exposed-key-only"
 UNUSED = "security-hub-iam-8-unused-credentials"
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 DUE = {"command": "due"}
@@ -77,3 +79,25 @@ def test_a_response_beside_a_busy_lease_is_remembered_like_any_other(world):
         assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
     [report] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
     assert report["verdict"] == "Refused", report
+
+
+def test_a_lesser_response_does_not_make_the_deny_of_a_killed_one_the_state_before(world):
+    """By key, killed after its strike; unused keys, by name; then the copy of the compromise, by name."""
+    world.deploy()
+    user, responder, table = User(world), world.responder(), Table(world)
+    world.fault("iam:ListGroupsForUser", delay_ms=3_000, times=1)
+    killed(world, world.event(KEY_ONLY, user), lambda: denied(user) and intends(table))
+    table.pass_time()
+    unused = world.event(UNUSED, user)
+    world.finding(unused)
+    assert world.responder(part="hygiene").invoke(unused)["reports"][0]["verdict"] == "Contained"
+    assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] == "Contained"
+    assert not intends(table)
+    for before in snapshots(table):
+        assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
+    table.pass_time()
+    responder.invoke(DUE)
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    restorer = world.responder(part="restorer")
+    verdicts = [restorer.invoke(command)["restore"]["verdict"] for _ in range(3)]
+    assert verdicts == ["Restored", "Restored", "NothingToDo"] and not denied(user), "restored, with our deny on"

@@ -230,3 +230,14 @@ def test_what_a_source_updated_while_we_responded_is_acted_on(world):
     # What the note answers is no news, whenever it comes again.
     imported["Note"] = json.loads(json.dumps(finding()["Note"], default=str))
     assert responder.invoke(event)["reports"] == []
+
+
+def test_what_is_refused_before_anybody_is_looked_for_is_told_once(world):
+    """GuardDuty repeats a finding, and each comes twice."""
+    world.deploy(MemberAccounts="000000000000")
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    for _ in range(3):
+        [report] = responder.invoke(event)["reports"]
+        assert report["verdict"] == "Refused" and "MEMBER_ACCOUNTS" in report["reason"], report
+    assert len(world.alerts()) == 1

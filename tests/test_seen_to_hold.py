@@ -2,9 +2,12 @@
 
 import copy
 import json
+import threading
 import time
 
-from .harness.ledger import Table
+import pytest
+
+from .harness.ledger import Table, until
 from .harness.victims import Role, User
 from .test_lease import killed, while_running
 
@@ -88,3 +91,36 @@ def test_new_sessions_of_a_revoked_role_are_not_swallowed_by_an_older_finding_un
     assert [it["verdict"] for it in responder.invoke(DUE)["reports"]] == ["SuspectsOpen"]
     record = table.item("record#")
     assert "new-sessions" in record["suspects"]["M"] and table.due() == []
+
+
+@pytest.mark.seconds(35)
+def test_no_fight_that_goes_on_is_called_contained_because_it_held_an_hour_ago(world):
+    """The attacker comes back after the first containment, and outlasts the invocation that the copy got."""
+    world.deploy(SettleSeconds="3", Simulation="true")
+    user = User(world)
+    responder, over = world.connected(timeout=18), threading.Event()
+    event = world.event("simulation-exfiltration-iam-user-anomalous-behavior", user)
+
+    def send():
+        detail = json.dumps(event["detail"])
+        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": detail}
+        world.client("events", world.security).put_events(Entries=[entry])
+
+    def fight():
+        while not over.wait(1):
+            if denied(user):
+                world.iam.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+
+    send()
+    until(lambda: [it["verdict"] for it in logged(responder)] == ["Contained"])
+    attacker = threading.Thread(target=fight)
+    attacker.start()
+    time.sleep(2)
+    send()
+    end = time.monotonic() + 30
+    while time.monotonic() < end and (len(logged(responder)) < 3 or logged(responder)[-1]["verdict"] == "InProgress"):
+        time.sleep(0.2)
+    verdict = logged(responder)[-1]["verdict"]
+    over.set()
+    attacker.join()
+    assert verdict not in ("Contained", "SuspectsOpen"), "the attacker never stopped"

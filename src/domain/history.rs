@@ -28,8 +28,9 @@ pub struct Past {
     /// The rotation was started after what was done last.
     pub is_rotated: bool,
     pub suspects: Suspects,
-    /// A response meant to strike and ended before a snapshot was saved: a deny found now is ours.
-    pub is_struck: bool,
+    /// What responses meant to strike that ended before a snapshot was saved, by playbook, as
+    /// `Change::words_of_record`.
+    pub intents: BTreeMap<String, BTreeSet<String>>,
     /// A response began and did not end: what it did has not been seen to hold.
     pub is_open: bool,
     /// It was contained within a day, so that it is no new one.
@@ -39,10 +40,19 @@ pub struct Past {
 }
 
 impl Past {
-    /// Whether what was seen at that time was answered: it had been held since, when it was last read, and nobody
-    /// had to put anything back since then.
-    pub fn has_answered(&self, seen: Option<DateTime>) -> bool {
-        if self.is_open || self.is_struck {
+    /// A quarantine was meant and is in no snapshot: a deny found now is ours.
+    pub fn is_struck(&self) -> bool {
+        self.intents.keys().filter_map(|it| Threat::of_playbook(it)).any(Threat::is_quarantine)
+    }
+
+    /// Whether what was seen at that time was answered, by a response to a threat that is as grave: it had been held
+    /// since, when it was last read, and nobody had to put anything back since then.
+    pub fn has_answered(&self, threat: Threat, seen: Option<DateTime>) -> bool {
+        let covers = |it: &Response| {
+            let is_covered = Threat::of_playbook(&it.playbook).is_some_and(|it| it.covers(threat));
+            is_covered && it.verdict.is_some_and(Verdict::is_success)
+        };
+        if self.is_open || !self.intents.is_empty() || !self.responses.iter().any(covers) {
             return false;
         }
         match (self.held_at, seen.and_then(|it| it.to_millis().ok())) {

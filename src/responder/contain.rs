@@ -106,6 +106,7 @@ async fn contain_one(
     };
     let mut running = Running { others: relay.group.others.clone(), apart: Some(apart), ..Running::default() };
     running.progress.reversals.clone_from(&relay.reversals);
+    running.progress.undone_before = relay.undone_before;
     let run = async {
         let turn = turns.next().await;
         tokio::select! {
@@ -137,6 +138,10 @@ async fn contain_one(
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
     progress.failed.append(&mut progress.ledger_failed);
+    if progress.is_handed_over {
+        // An error would make Lambda begin the fight once more, beside the invocation that goes on and tells.
+        progress.notes.append(&mut progress.failed);
+    }
     let timings = Timings {
         behaviour_to_start: finding.occurred_at.map(|it| (now.secs() - it.secs()).saturating_mul(1_000)),
         first_barrier: calls.first_barrier_at().map(|it| millis(it.duration_since(started))),

@@ -98,8 +98,11 @@ impl Ledger {
             request = request.expression_attribute_values(format!(":weaker{n}"), text(weaker));
         }
         if !strike.is_empty() {
-            expression.push_str(" ADD intent :intent");
-            request = request.expression_attribute_values(":intent", AttributeValue::Ss(strike));
+            // What had held has to be put back: it is to be seen to hold anew.
+            expression.push_str(", held_at ADD #intent :intent");
+            request = request
+                .expression_attribute_names("#intent", snapshots::intent(word))
+                .expression_attribute_values(":intent", AttributeValue::Ss(strike));
         }
         let sent = request
             .update_expression(expression)

@@ -9,7 +9,7 @@ use domain::verdict::Verdict;
 use serde_json::Value;
 
 use super::suspects::suspects;
-use super::{Item, Ledger, int, millis_now, number, snapshots, string, strings};
+use super::{Item, Ledger, int, millis_now, number, snapshots, string};
 use crate::errors::failure;
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -75,7 +75,7 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),
         suspects: suspects(item),
-        is_struck: !strings(item, "intent").is_empty(),
+        intents: snapshots::intents(item),
         is_open: item.contains_key("lease_until"),
         is_known: now - int(item, "contained_at") < KNOWN_MILLIS,
         responses: snapshots::open(item),

@@ -27,6 +27,8 @@ pub struct Progress {
     pub is_past_known: bool,
     /// What was done and then undone by somebody else, each time it was seen.
     pub reversals: Vec<String>,
+    /// How often something was undone before those that are kept.
+    pub undone_before: usize,
     pub notes: Vec<String>,
     /// What the playbook's changes don't stop, known from the start.
     pub suspects: Vec<Suspect>,
@@ -53,6 +55,10 @@ pub struct Progress {
 }
 
 impl Progress {
+    pub fn times_undone(&self) -> usize {
+        self.undone_before + self.reversals.len()
+    }
+
     pub fn conclude(&mut self, verdict: Verdict, reason: impl Into<String>) {
         self.verdict = Some(verdict);
         self.reason = Some(reason.into());

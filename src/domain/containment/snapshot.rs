@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::change::{Change, REVOCATION_POLICY, is_our_tag};
+use crate::finding::Threat;
 use crate::history::Response;
 use crate::identity::Observed;
 use crate::verdict::Verdict;
@@ -37,12 +38,16 @@ const MOST_OPEN: usize = 6;
 /// of the containment that it was undone from. Whoever takes policies and groups away again, after that ended
 /// well, takes what somebody gave meanwhile: that comes back without what was taken for good before.
 pub fn belongs_to<'a>(open: &'a [Response], playbook: &str, changes: &[Change]) -> Option<&'a Response> {
+    let is_quarantine = |it| Threat::of_playbook(it).is_some_and(Threat::is_quarantine);
     let takes = changes.iter().any(|it| matches!(it, Change::DetachPolicy { .. } | Change::LeaveGroup { .. }));
     let changes_nothing = !changes.iter().any(Change::contains);
     let ended_well = |it: &Response| it.verdict.is_some_and(Verdict::is_success);
     match open.iter().rfind(|it| it.playbook == playbook) {
         Some(last) if takes && ended_well(last) && open.len() < MOST_OPEN => None,
         Some(last) => Some(last),
+        // A quarantine that is in place already is ours, from a try that ended before its snapshot, or somebody
+        // else's: no lesser response's to take back.
+        None if changes_nothing && is_quarantine(playbook) => open.iter().rfind(|it| it.is_quarantine()),
         None if changes_nothing => open.last(),
         None => None,
     }
@@ -141,6 +146,9 @@ mod tests {
         assert!(!belongs(Some(Verdict::Contained), "compromised-credential", &holds));
         assert!(belongs(Some(Verdict::Contained), "compromised-credential", &[]));
         assert!(belongs_to(&[], "compromised-credential", &[]).is_none());
+        let lesser = [response("unused-user", &observed(), Some(Verdict::Contained))];
+        assert!(belongs_to(&lesser, "compromised-credential", &[]).is_none());
+        assert!(belongs_to(&lesser, "overprivileged-user", &[]).is_some());
         let many = vec![response("overprivileged-user", &observed(), Some(Verdict::Contained)); MOST_OPEN];
         assert!(belongs_to(&many, "overprivileged-user", &takes).is_some());
     }

@@ -4,11 +4,13 @@
 use clients::ledger::{Ending, IdentityLease, Kind, Lease, Ledger};
 use domain::containment::admission;
 use domain::containment::guard;
+use domain::containment::message;
 use domain::containment::progress::Progress;
-use domain::finding::{Finding, Source};
+use domain::finding::{Finding, Source, Threat};
 use domain::notice::Notice;
 use domain::outcome::{Failure, Outcome};
 use domain::settings::Mode;
+use domain::told::Digest;
 use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -42,6 +44,7 @@ impl Closing<'_> {
         if progress.is_handed_over {
             return self.hand_over(progress).await;
         }
+        let is_quiet = is_quiet || self.is_in_digest(progress).await;
         let is_refusal = !is_quiet && self.is_told_once(progress);
         if is_refusal {
             self.remember_refusal(progress).await;
@@ -78,6 +81,24 @@ impl Closing<'_> {
             }
         }
         self.answer(waiting, is_quiet || is_told, progress).await;
+    }
+
+    /// Whoever creates users and deletes them at once, by the thousand, must not drown an alert: they are lines of a
+    /// digest, which keeps twenty and counts the rest.
+    async fn is_in_digest(&self, progress: &Progress) -> bool {
+        let finding = self.scene.finding;
+        let is_nobody = finding.threat == Threat::UnauthorizedUser && progress.identity.is_none();
+        if !is_nobody || !self.is_told_once(progress) || self.scene.settings.common.alert_topic_arn.is_none() {
+            return false;
+        }
+        let line = message::refused_line(finding, progress.reason.as_deref().unwrap_or_default());
+        match self.ledger.add_to_digest(Digest::Hourly, finding.severity, &line).await {
+            Ok(()) => true,
+            Err(failure) => {
+                tracing::warn!("the digest could not be written, an alert is sent instead: {failure}");
+                false
+            }
+        }
     }
 
     /// A refusal is told once, whoever comes with it again.

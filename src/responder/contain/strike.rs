@@ -143,12 +143,13 @@ impl Engine<'_> {
         let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
         let is_held = strike.is_empty() && !changes.iter().any(Change::contains) && unread(&before).is_empty();
         let is_begun = self.is_continued || self.is_resumed;
-        let is_answered = is_held && !is_begun && progress.past.has_answered(self.finding.occurred_at);
+        let is_answered =
+            is_held && !is_begun && progress.past.has_answered(self.finding.threat, self.finding.occurred_at);
         let seen_held = is_answered.then(|| before.clone());
         progress.notes.extend(notes);
         progress.suspects = suspects;
         let mut before = snapshot::before_strike(known, before, &self.finding.partition.deny_all_policy());
-        if self.is_resumed || progress.past.is_struck {
+        if self.is_resumed || progress.past.is_struck() {
             snapshot::without_ours(&mut before, &self.finding.partition.deny_all_policy());
         }
         let planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();
@@ -241,7 +242,7 @@ impl Engine<'_> {
     ) {
         let (adding, taking): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::is_additive);
         let (kept, ()) = tokio::join!(
-            self.save_snapshot(identity, before, &planned, &progress.past.responses),
+            self.save_snapshot(identity, before, &planned, &progress.past),
             self.apply_all(adding, false, &progress.changes)
         );
         progress.is_snapshot_saved = kept.is_ok();

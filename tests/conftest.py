@@ -81,9 +81,30 @@ def pytest_sessionfinish(session, exitstatus):
         made = done[role]
         wrong += [f"{role} was never seen to need {action}" for action in sorted(allowed - made)]
         wrong += [f"{role} did {action} unseen by the template" for action in sorted(made - allowed)]
+    wrong += too_wide(config)
     if wrong:
         print("\n" + "\n".join(wrong))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def too_wide(config):
+    """No session may do what its role may: each scope did everything that its policy lets it."""
+    kinds = {"users": (set(), set()), "a role": (set(), set())}
+    wrong = []
+    for url in config.simulated_aws:
+        with urllib.request.urlopen(f"{url}/_sim/sessions") as answer:
+            for session in json.load(answer):
+                if session["policy"] is None:
+                    wrong.append(f"a session of {session['role']} was taken without a policy")
+                    continue
+                actions = {action for it in session["policy"]["Statement"] for action in it["Action"]}
+                kind = "users" if "iam:UpdateAccessKey" in actions else "a role" if "iam:PutRolePolicy" in actions else None
+                if kind:
+                    kinds[kind][0].update(actions)
+                    kinds[kind][1].update(session["actions"])
+    for kind, (allowed, done) in kinds.items():
+        wrong += [f"a session for {kind} was never seen to need {action}" for action in sorted(allowed - done)]
+    return wrong
 
 
 def allowed_actions(role):

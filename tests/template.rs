@@ -12,12 +12,15 @@ use std::sync::LazyLock;
 
 use aws_smithy_types::DateTime;
 use clients::iam::{drill_user, observe, resolve};
+use clients::sessions;
 use domain::change::Change;
+use domain::containment::guard::DRILL_PATH;
 use domain::containment::playbooks;
 use domain::finding::HubReference;
-use domain::identity::{CredentialKind, IdentityKind};
-use domain::ids::{AccessKeyId, Parse, PrincipalName, Region};
+use domain::identity::{CredentialKind, Identity, IdentityKind};
+use domain::ids::{AccessKeyId, AccountId, Parse, Partition, PrincipalName, Region, UniqueId};
 use domain::notice::Notice;
+use domain::session_policy::{self, Scope};
 use domain::settings::Settings;
 use domain::sources::decode;
 use quamina::Quamina;
@@ -154,7 +157,8 @@ fn gives_back(change: &Change) -> bool {
 
 /// What both roles read.
 fn reads() -> Vec<&'static str> {
-    [observe::PERMISSIONS, observe::CONTENTS_PERMISSIONS, resolve::PERMISSIONS].concat()
+    let observe = [observe::USER_PERMISSIONS, observe::USER_CONTENTS_PERMISSIONS, observe::ROLE_PERMISSIONS];
+    [observe.concat(), observe::CONTENTS_PERMISSIONS.to_vec(), resolve::PERMISSIONS.to_vec()].concat()
 }
 
 #[test]
@@ -205,6 +209,90 @@ fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let reads = [reads(), observe::STATEMENTS_PERMISSIONS.to_vec(), resolve::KEY_PERMISSIONS.to_vec()].concat();
     let needed: BTreeSet<_> = reads.into_iter().chain(writes).chain(runbook).collect();
     assert_eq!(allowed(resource("member", "SecurityRemediationRole")), needed);
+}
+
+/// The actions of a session policy, each of which fits into what STS takes.
+fn of_session(policy: &str) -> BTreeSet<String> {
+    assert!(policy.len() <= session_policy::MOST, "{} characters", policy.len());
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    statements.iter().flat_map(|it| many(&it["Action"])).map(|it| it.as_str().unwrap().to_owned()).collect()
+}
+
+fn of_scope(scope: &Scope) -> BTreeSet<String> {
+    of_session(&scope.policy(&sessions::reads(scope), &account(), &Partition::parse("aws-us-gov").unwrap()))
+}
+
+fn account() -> AccountId {
+    AccountId::parse("111122223333").unwrap()
+}
+
+fn longest_name() -> PrincipalName {
+    PrincipalName::parse(&"n".repeat(64)).unwrap()
+}
+
+fn owned(actions: impl IntoIterator<Item = &'static str>) -> BTreeSet<String> {
+    actions.into_iter().map(str::to_owned).collect()
+}
+
+fn is_about_a_role(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::RevokeSessions { .. }
+            | Change::AttachDenyAllToRole { .. }
+            | Change::Tag { kind: IdentityKind::Role, .. }
+            | Change::LiftRevocation { .. }
+            | Change::LiftDenyAll { kind: IdentityKind::Role, .. }
+            | Change::Untag { kind: IdentityKind::Role, .. }
+    )
+}
+
+/// Each scope against the changes of its kind, both ways.
+#[test]
+fn a_session_may_do_what_it_is_for_and_nothing_else() {
+    let (changes, notices) = (changes(), notices());
+    let contains = |it: &&Change| !gives_back(it);
+    let writes = |is_for: fn(&Change) -> bool| {
+        owned(changes.iter().filter(contains).filter(|it| is_for(it)).map(Change::permission))
+    };
+    let runbook = owned(notices.iter().filter(|it| !is_home(it)).map(Notice::permission));
+    let (users, role) = (Scope::Users, Scope::Role(longest_name()));
+    for (scope, writes) in [
+        (&Scope::Look, BTreeSet::new()),
+        (&Scope::Observe, BTreeSet::new()),
+        (&users, writes(|it| !is_about_a_role(it)).union(&runbook).cloned().collect()),
+        (&role, writes(is_about_a_role)),
+    ] {
+        let reads = owned(sessions::reads(scope));
+        assert!(reads.iter().all(|it| it.starts_with("iam:Get") || it.starts_with("iam:List")), "{reads:?}");
+        assert_eq!(of_scope(scope), reads.union(&writes).cloned().collect(), "{scope:?}");
+    }
+}
+
+/// Together they need the whole role.
+#[test]
+fn the_sessions_of_a_role_need_all_that_it_may_do_and_nothing_else() {
+    let [users, role] = [Scope::Users, Scope::Role(longest_name())].map(|it| of_scope(&it));
+    let both: BTreeSet<_> = users.union(&role).cloned().collect();
+    assert_eq!(owned(allowed(resource("member", "SecurityRemediationRole"))), both);
+    assert!(of_scope(&Scope::Observe).is_subset(&both) && of_scope(&Scope::Look).is_subset(&both));
+
+    let mut restore = of_scope(&Scope::Look);
+    for kind in [IdentityKind::User, IdentityKind::Role] {
+        let (name, id) = (longest_name(), UniqueId::parse("AIDACKCEVSQ6C2EXAMPLE").unwrap());
+        let arn = format!("arn:aws:iam::{}:{}/{name}", account(), kind.word());
+        let identity = Identity { kind, name, id, arn, path: "/".to_owned(), created: None };
+        let changes = changes();
+        let is_mine = |it: &&Change| is_about_a_role(it) == (kind == IdentityKind::Role);
+        let restores = changes.iter().filter(|it| gives_back(it) || matches!(it, Change::Tag { .. })).filter(is_mine);
+        for piece in session_policy::pieces(restores, &identity) {
+            restore.extend(of_session(&piece.policy));
+        }
+    }
+    assert_eq!(owned(allowed(resource("member", "SecurityRestoreRole"))), restore);
+
+    let drill = session_policy::drill(DRILL_PATH, "drill-1", "drill-", &account(), &Partition::parse("aws").unwrap());
+    assert_eq!(owned(allowed(resource("member", "SecurityDrillRole"))), of_session(&drill));
 }
 
 #[test]

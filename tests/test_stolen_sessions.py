@@ -1,5 +1,5 @@
-"""What a thief can do with a session of one of the member roles: everything is tried, and what AWS lets
-pass is compared with what SECURITY.md says."""
+"""What a thief can do with a session of one of the member roles, taken from a response or with the role of a
+function: everything is tried, and what AWS lets pass is compared with what SECURITY.md says."""
 
 import json
 
@@ -90,6 +90,7 @@ def attempts(world, session, alice, bob):
         yield f"change the mark of {who} user, spelt otherwise", iam.tag_user, {"UserName": user, "Tags": tags(securityincident="AutoRemediated")}
         yield f"remove the mark of {who} role", iam.untag_role, {"RoleName": role, "TagKeys": ["SecurityIncident"]}
     yield "set the mark on a user", iam.tag_user, {"UserName": "bob", "Tags": tags(SecurityIncident="AutomatedSecurityQuarantine")}
+    yield "set the mark on contained role", iam.tag_role, {"RoleName": "app", "Tags": tags(SecurityIncident="AutoRemediated")}
     yield "set the mark on a role", iam.tag_role, {"RoleName": "other", "Tags": tags(SecurityIncident="AutoRemediated")}
     yield "make a user", iam.create_user, {"UserName": "mallory"}
     yield "make a role", iam.create_role, {"RoleName": "mallory", "AssumeRolePolicyDocument": TRUST}
@@ -109,9 +110,13 @@ REMEDIATION = {
     *(f"deny {who} {kind} everything" for who in ("contained", "other") for kind in ("user", "role")),
     *(f"deny {who} user everything by its boundary" for who in ("contained", "other")),
     "set the mark on a user",
+    "set the mark on contained role",
     "set the mark on a role",
     "start the rotation",
 }
+# From a response about a user, and from one about the role `app`.
+USERS = {it for it in REMEDIATION if "role" not in it}
+ROLE = {"write a policy of contained role", "deny contained role everything", "set the mark on contained role"}
 RESTORE = {
     "attach a policy to contained user",
     "set a boundary of contained user",
@@ -128,11 +133,10 @@ RESTORE = {
 }
 
 
-def let_pass(world, role, function):
+def let_pass(world, steal):
     alice, bob, *_ = stage(world)
-    session = stolen(world, role, function)
-    tried = list(attempts(world, session, alice, bob))
-    assert len(tried) == 68  # As SECURITY.md says.
+    tried = list(attempts(world, steal(), alice, bob))
+    assert len(tried) == 69  # As SECURITY.md says.
     return {name for name, call, parameters in tried if let(call, parameters)}
 
 
@@ -150,7 +154,84 @@ def let(call, parameters):
     [("SecurityRemediationRole", "iam-responder", REMEDIATION), ("SecurityRestoreRole", "iam-responder-restorer", RESTORE)],
 )
 def test_a_stolen_session_can_do_this_and_nothing_else(world, role, function, can):
-    assert let_pass(world, role, function) == can
+    assert let_pass(world, lambda: stolen(world, role, function)) == can
+
+
+def from_memory(world, role, action=None):
+    """The last session that a function took of the role, with all that AWS gave for it: one that may do the action, or
+    one that changes nothing."""
+    [*_, found] = [it for it in world.sessions(role) if action in actions(it) or action is None and not writes(it)]
+    return lambda service: world.client(service, **client_keys(found))
+
+
+def actions(session):
+    return {action for statement in session["policy"]["Statement"] for action in statement["Action"]}
+
+
+def writes(session):
+    return {it for it in actions(session) if not it.startswith(("iam:Get", "iam:List"))}
+
+
+def from_a_restore(world, action):
+    """A restore of alice, who then is contained again: whoever is not marked is out of the restore role's reach."""
+    restored = world.responder(part="restorer").invoke({**about_alice(world), "command": "restore", "by": "Dana"})
+    assert restored["restore"]["verdict"] == "Restored", restored
+    world.responder().invoke({**about_alice(world), "command": "contain"})
+    return from_memory(world, "SecurityRestoreRole", action)
+
+
+def about_alice(world):
+    return {"account": world.member, "user": "alice", "reason": "a key in a paste"}
+
+
+@pytest.mark.parametrize(("steal", "can"), [
+    pytest.param(lambda world: from_memory(world, "SecurityRemediationRole", "iam:AttachUserPolicy"), USERS, id="of a response about a user"),
+    pytest.param(lambda world: from_memory(world, "SecurityRemediationRole", "iam:PutRolePolicy"), ROLE, id="of a response about a role"),
+    pytest.param(lambda world: from_a_restore(world, "iam:DetachUserPolicy"), {"lift the deny of contained user"}, id="of a restore"),
+    pytest.param(lambda world: from_a_restore(world, None), set(), id="with which a restore reads"),
+])
+def test_a_session_stolen_from_a_function_can_do_what_it_was_taken_for(world, steal, can):
+    assert let_pass(world, lambda: steal(world)) == can
+
+
+def test_a_session_stolen_from_a_restore_gives_back_what_is_listed_to_whom_it_is_about(world):
+    world.deploy(TrustedProducts="product/aws/*,product/*/default")
+    alice, bob = User(world, groups=("developers",)), User(world, name="bob", groups=("watched",))
+    event = world.event("security-hub-simulation-administrator-access", alice)
+    world.finding(event)
+    assert world.responder().invoke(event)["reports"][0]["verdict"] == "Contained"
+    world.responder(part="restorer").invoke({**about_alice(world), "command": "restore", "by": "Dana"})
+    # The restore has ended: the mark is set again, as it was while the session was needed.
+    for user in ("alice", "bob"):
+        world.iam.tag_user(UserName=user, Tags=tags(SecurityIncident="AutoRemediated"))
+        for policy in alice.state()["policies"]:
+            world.iam.detach_user_policy(UserName=user, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    world.iam.remove_user_from_group(UserName="alice", GroupName="developers")
+    iam = from_memory(world, "SecurityRestoreRole", "iam:AddUserToGroup")("iam")
+    attach, join = iam.attach_user_policy, iam.add_user_to_group
+    assert allowed(attach, UserName="alice", PolicyArn=ADMINISTRATOR)
+    assert allowed(join, UserName="alice", GroupName="developers")
+    assert not allowed(attach, UserName="alice", PolicyArn="arn:aws:iam::aws:policy/PowerUserAccess")
+    assert not allowed(attach, UserName="bob", PolicyArn=ADMINISTRATOR)
+    assert not allowed(join, UserName="alice", GroupName="watched")
+    assert not allowed(iam.detach_user_policy, UserName="alice", PolicyArn=ADMINISTRATOR)
+
+
+def test_a_session_stolen_from_a_drill_makes_no_other_user(world):
+    world.deploy(DrillAccount=world.member)
+    world.responder(part="driller", timeout=15).invoke({"command": "drill"})
+    iam = from_memory(world, "SecurityDrillRole", "iam:CreateUser")("iam")
+    path = "/iam-responder-drill/"
+    assert not allowed(iam.create_user, UserName="mallory", Path=path)
+    world.iam.create_user(UserName="drill-of-another", Path=path)
+    assert not allowed(iam.create_access_key, UserName="drill-of-another")
+    assert allowed(iam.delete_user, UserName="drill-of-another")
+    world.iam.create_user(UserName="hidden", Path=path)
+    assert not allowed(iam.delete_user, UserName="hidden")
+    # By the role of the function, which passes no policy, all three.
+    iam = stolen(world, "SecurityDrillRole", "iam-responder-driller")("iam")
+    assert allowed(iam.create_user, UserName="mallory", Path=path)
+    assert allowed(iam.create_access_key, UserName="mallory")
 
 
 @pytest.mark.parametrize(("function", "role", "not_this"), [

@@ -1,4 +1,4 @@
-//! Clients: our own account's, and a member account's after assuming its remediation role.
+//! Clients: our own account's, and a member account's after assuming our role there.
 
 use std::time::Duration;
 
@@ -9,22 +9,27 @@ use aws_sdk_iam::config::{Credentials, Region};
 use aws_sdk_ssm::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use domain::change::Change;
+use domain::containment::guard::DRILL_PATH;
+use domain::identity::Identity;
 use domain::ids::{AccessKeyId, AccountId, Parse, Partition};
 use domain::outcome::Failure;
+use domain::session_policy::{self, Piece, Scope};
 use domain::settings::{Common, Secret};
 
 use crate::connections::{Connections, Endpoints};
-use crate::errors;
-use crate::iam::{self, IamDrill, IamRead, IamWrite};
+use crate::iam::{self, IamDrill, IamRead, IamWrite, drill_user};
 use crate::patience::Patience;
 use crate::round_trips::CallLog;
+use crate::sessions::{self, Kept};
 
-/// What every client shares: credentials, region, connections, retries, timeouts.
+/// What every client shares: credentials, region, connections, retries, timeouts; and sessions of other accounts.
 #[derive(Debug, Clone)]
 pub struct Aws {
     sdk: SdkConfig,
     connections: Connections,
     endpoints: Endpoints,
+    kept: Kept,
 }
 
 impl Aws {
@@ -36,7 +41,7 @@ impl Aws {
         let region = sdk.region().and_then(|it| domain::ids::Region::parse(it.as_ref()).ok());
         let endpoints = Endpoints::of(region.as_ref(), endpoint_url).await;
         connections.open(&endpoints).await;
-        Self { sdk, connections, endpoints }
+        Self { sdk, connections, endpoints, kept: Kept::default() }
     }
 
     /// Runs what responds to one event, on connections that can be trusted.
@@ -88,21 +93,25 @@ pub struct Home {
     pub ssm: aws_sdk_ssm::Client,
     pub incidents: aws_sdk_ssmincidents::Client,
     sdk: SdkConfig,
+    kept: Kept,
     calls: CallLog,
     patience: Patience,
 }
 
-/// The clients of a member account.
+/// The clients of a member account, over one session.
 #[derive(Clone)]
 pub struct Member {
     pub read: IamRead,
     pub write: IamWrite,
     pub ssm: aws_sdk_ssm::Client,
     pub patience: Patience,
+    session: Credentials,
+    /// From an earlier response.
+    pub is_kept: bool,
 }
 
 impl Home {
-    pub fn new(Aws { sdk, .. }: &Aws, calls: &CallLog) -> Self {
+    pub fn new(Aws { sdk, kept, .. }: &Aws, calls: &CallLog) -> Self {
         // A ledger that does not answer must not hold up the strike.
         let ledger_timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))
@@ -129,6 +138,7 @@ impl Home {
                 aws_sdk_ssmincidents::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
             sdk: sdk.clone(),
+            kept: kept.clone(),
             calls: calls.clone(),
             patience: Patience::default(),
         }
@@ -166,41 +176,99 @@ impl Home {
         aws_sdk_securityhub::Client::from_conf(config.build())
     }
 
-    /// Assumes our role in the account that owns the identity, with the external ID. The session is
-    /// used for this one finding or command.
-    pub async fn assume(&self, common: &Common, account: &AccountId, partition: &Partition) -> Result<Member, Failure> {
-        let sdk = self.session(common, account, partition).await?;
-        let (read, write) = iam::both(&sdk, &self.calls, &self.patience);
-        let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
-        Ok(Member { read, write, ssm: aws_sdk_ssm::Client::from_conf(ssm), patience: self.patience.clone() })
+    /// Assumes our role in the account that owns the identity, with the external ID and for no more than the scope.
+    pub async fn assume(
+        &self,
+        common: &Common,
+        account: &AccountId,
+        partition: &Partition,
+        scope: &Scope,
+    ) -> Result<Member, Failure> {
+        let role = common.member_role_arn(account, partition);
+        if let Some(session) = self.kept.find(&role, scope) {
+            return Ok(self.member(session, true));
+        }
+        let policy = scope.policy(&sessions::reads(scope), account, partition);
+        let session = self.session(common, &role, policy).await?;
+        self.kept.keep(&role, scope, &session);
+        Ok(self.member(session, false))
     }
 
-    /// The same for the users of drills, in the account for drills.
+    /// A session that AWS does not let do its work is not kept for the next response: the role may have been made
+    /// anew, or its sessions revoked.
+    pub fn drop_session(&self, member: &Member) {
+        self.kept.drop(&member.session);
+    }
+
+    /// Sessions of the restore role, each for its part of the changes to this identity.
+    pub async fn assume_to_restore<'a>(
+        &self,
+        common: &Common,
+        account: &AccountId,
+        partition: &Partition,
+        identity: &Identity,
+        changes: impl IntoIterator<Item = &'a Change>,
+    ) -> Result<Vec<(Vec<Change>, IamWrite)>, Failure> {
+        let role = common.member_role_arn(account, partition);
+        let pieces = session_policy::pieces(changes, identity);
+        let each = pieces.into_iter().map(|piece| self.assume_for(common, &role, identity, piece));
+        let sessions = futures_util::future::try_join_all(each).await?;
+        Ok(sessions.into_iter().flatten().collect())
+    }
+
+    /// The piece in one session, or in several where STS does not take it.
+    async fn assume_for(
+        &self,
+        common: &Common,
+        role: &str,
+        identity: &Identity,
+        piece: Piece,
+    ) -> Result<Vec<(Vec<Change>, IamWrite)>, Failure> {
+        let (mut left, mut sessions) = (vec![piece], Vec::new());
+        while let Some(piece) = left.pop() {
+            match self.session(common, role, piece.policy.clone()).await {
+                Ok(session) => sessions.push((piece.changes, self.member(session, false).write)),
+                Err(failure) => match piece.halves(identity).filter(|_| sessions::is_too_large(&failure)) {
+                    Some(halves) => left.extend(halves),
+                    None => return Err(failure),
+                },
+            }
+        }
+        Ok(sessions)
+    }
+
+    /// The driller's role, in the account for drills, for this user of a drill.
     pub async fn assume_for_drills(
         &self,
         common: &Common,
         account: &AccountId,
         partition: &Partition,
+        user: &str,
     ) -> Result<IamDrill, Failure> {
-        Ok(iam::for_drills(&self.session(common, account, partition).await?, &self.calls))
+        let role = common.member_role_arn(account, partition);
+        let policy = session_policy::drill(DRILL_PATH, user, drill_user::NAME, account, partition);
+        let session = self.session(common, &role, policy).await?;
+        Ok(iam::for_drills(&self.config(session), &self.calls))
     }
 
-    async fn session(&self, common: &Common, account: &AccountId, partition: &Partition) -> Result<SdkConfig, Failure> {
-        let role = common.member_role_arn(account, partition);
-        let request = self.sts.assume_role().role_arn(&role).role_session_name("iam-responder").duration_seconds(900);
-        let request = request.external_id(common.external_id.expose());
-        let output = self.patience.with(|| request.clone().send()).await.map_err(|it| {
-            let failure = errors::failure(&it);
-            Failure { message: format!("can't assume {role}: {}", failure.message), ..failure }
-        })?;
-        let session = output.credentials.ok_or_else(|| errors::incomplete("AssumeRole gave no credentials"))?;
-        let credentials = Credentials::new(
-            session.access_key_id,
-            session.secret_access_key,
-            Some(session.session_token),
-            session.expiration.try_into().ok(),
-            "AssumeRole",
-        );
-        Ok(self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
+    fn member(&self, session: Credentials, is_kept: bool) -> Member {
+        let sdk = self.config(session.clone());
+        let (read, write) = iam::both(&sdk, &self.calls, &self.patience);
+        let ssm = aws_sdk_ssm::config::Builder::from(&sdk).interceptor(self.calls.clone()).build();
+        let (ssm, patience) = (aws_sdk_ssm::Client::from_conf(ssm), self.patience.clone());
+        Member { read, write, ssm, patience, session, is_kept }
+    }
+
+    fn config(&self, session: Credentials) -> SdkConfig {
+        self.sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(session)).build()
+    }
+
+    /// INVARIANT: no session is without a policy. `tests/test_sessions.py` holds it.
+    async fn session(&self, common: &Common, role: &str, policy: String) -> Result<Credentials, Failure> {
+        let request = self.sts.assume_role().role_arn(role).role_session_name("iam-responder");
+        let request = request.external_id(common.external_id.expose()).duration_seconds(sessions::SECONDS);
+        let request = request.policy(policy);
+        let assumed = self.patience.with(|| sessions::assume(request.clone())).await;
+        assumed.map_err(|it| Failure { message: format!("can't assume {role}: {}", it.message), ..it })
     }
 }

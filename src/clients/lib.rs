@@ -11,3 +11,4 @@ pub mod notices;
 pub mod patience;
 pub mod relay;
 pub mod round_trips;
+pub mod sessions;

@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod policy_document;
 pub mod restoration;
 pub mod round_trips;
+pub mod session_policy;
 pub mod settings;
 pub mod sources;
 pub mod suspects;

@@ -52,6 +52,11 @@ impl Failure {
             || ["TooManyRequestsException", "RequestLimitExceeded"].contains(&self.code.as_str())
     }
 
+    /// AWS does not let the caller do it, or does not take its credentials.
+    pub fn is_refused(&self) -> bool {
+        ["AccessDenied", "InvalidClientTokenId", "ExpiredToken"].contains(&self.code.as_str())
+    }
+
     /// A quota stands in the way; another road may be open.
     pub fn is_quota(&self) -> bool {
         self.code == "LimitExceeded"

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
-use clients::accounts::{Aws, Home};
+use clients::accounts::{Aws, Home, Member};
 use clients::iam::resolve::{self, Resolved, Unresolved};
 use clients::ledger::{Acquired, Ledger};
 use clients::patience::Patience;
@@ -17,6 +17,7 @@ use domain::containment::relay::Relay;
 use domain::containment::report::{Report, Timings, millis};
 use domain::finding::Finding;
 use domain::outcome::Failure;
+use domain::session_policy::Scope;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 use tokio::sync::oneshot;
@@ -138,6 +139,9 @@ async fn contain_one(
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
     progress.failed.append(&mut progress.ledger_failed);
+    if let Some(member) = member.as_ref().filter(|_| !progress.failed.is_empty()) {
+        home.drop_session(member);
+    }
     if progress.is_handed_over {
         // An error would make Lambda begin the fight once more, beside the invocation that goes on and tells.
         progress.notes.append(&mut progress.failed);
@@ -197,10 +201,11 @@ impl Attempt<'_> {
     }
 
     async fn go_on(&self, lease: oneshot::Receiver<Leased>, running: &mut Running, turn: &Turn<'_>) {
-        let (session, acquired) = tokio::join!(
-            self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition),
-            lease
-        );
+        let scope = match self.mode {
+            Mode::Observe => Scope::Observe,
+            Mode::Enforce => Scope::of(&self.finding.principal),
+        };
+        let (session, acquired) = tokio::join!(self.assume(&scope), lease);
         let Ok(acquired) = acquired else { return };
         let ledger = match acquired {
             Ok(Some(acquired)) => match self.enter(acquired, running) {
@@ -220,16 +225,10 @@ impl Attempt<'_> {
             }
         };
         let member = match session {
-            Ok(it) => running.member.insert(it).clone(),
-            Err(failure) => {
-                running.progress.failed.push(failure.to_string());
-                return running.progress.conclude(Verdict::NotContained, failure.to_string());
-            }
+            Ok(it) => running.member.insert(it),
+            Err(failure) => return without_session(&failure, running),
         };
-        let (resolved, mut place) = tokio::join!(
-            member.patience.with(|| resolve::resolve(&member.read, self.finding.into())),
-            self.reserve(ledger, &running.memory)
-        );
+        let (resolved, mut place) = tokio::join!(self.resolve(member, &scope), self.reserve(ledger, &running.memory));
         let Some(resolved) = self.check(resolved, running) else {
             self.set_apart(std::mem::take(&mut running.others), running, turn);
             return self.ledger.give_back(&mut place).await;
@@ -239,6 +238,18 @@ impl Attempt<'_> {
         }
         self.part(&resolved, running, turn);
         let identity = resolved.identity.clone();
+        // The finding did not name the role, and its session is for this one role.
+        let needed = Scope::for_identity(&identity);
+        if self.mode == Mode::Enforce && scope != needed {
+            match self.assume(&needed).await {
+                Ok(it) => running.member = Some(it),
+                Err(failure) => {
+                    without_session(&failure, running);
+                    return self.ledger.give_back(&mut place).await;
+                }
+            }
+        }
+        let Some(member) = running.member.clone() else { return };
         let group = Group { lead: self.finding.clone(), others: running.others.clone() };
         let relay = Relay { group, ..self.relay.clone() };
         let own_name = self.settings.own_name();
@@ -290,6 +301,25 @@ impl Attempt<'_> {
         }
     }
 
+    async fn assume(&self, scope: &Scope) -> Result<Member, Failure> {
+        self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition, scope).await
+    }
+
+    /// Once more where AWS does not take a session of an earlier response: the role was made anew, or its sessions
+    /// were revoked.
+    async fn resolve(&self, member: &mut Member, scope: &Scope) -> Result<Resolved, Unresolved> {
+        let claimed = || resolve::Claimed::from(self.finding);
+        let resolved = member.patience.with(|| resolve::resolve(&member.read, claimed())).await;
+        match resolved {
+            Err(Unresolved::Failed(failure)) if member.is_kept && failure.is_refused() => {
+                self.home.drop_session(member);
+                *member = self.assume(scope).await?;
+                member.patience.with(|| resolve::resolve(&member.read, claimed())).await
+            }
+            other => other,
+        }
+    }
+
     /// The identity, when it may be contained; otherwise the verdict is in.
     fn check(&self, resolved: Result<Resolved, Unresolved>, running: &mut Running) -> Option<Resolved> {
         let Running { progress, memory, is_quiet, .. } = running;
@@ -318,6 +348,11 @@ impl Attempt<'_> {
         }
         Some(resolved)
     }
+}
+
+fn without_session(failure: &Failure, running: &mut Running) {
+    running.progress.failed.push(failure.to_string());
+    running.progress.conclude(Verdict::NotContained, failure.to_string());
 }
 
 fn log_report(report: &Report) {

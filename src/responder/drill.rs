@@ -56,6 +56,7 @@ struct Drill<'a> {
     partition: &'a Partition,
     /// No two drills have the same.
     id: &'a str,
+    user: &'a str,
 }
 
 pub(crate) async fn drill(
@@ -117,9 +118,11 @@ async fn hold(
 ) -> Result<(), String> {
     let account = settings.drill_account.as_ref().ok_or("DRILL_ACCOUNT is not set")?;
     let partition = Partition::of_region(&settings.common.region);
-    let iam = home.assume_for_drills(&settings.common, account, &partition).await.map_err(|it| it.to_string())?;
-    let users = DrillUsers::new(iam);
-    let drill = Drill { home, ledger, users: &users, account, partition: &partition, id: &call.request_id };
+    let id = &call.request_id;
+    let user = DrillUsers::name(id);
+    let iam = home.assume_for_drills(&settings.common, account, &partition, &user).await;
+    let users = DrillUsers::new(iam.map_err(|it| it.to_string())?);
+    let drill = Drill { home, ledger, users: &users, account, partition: &partition, id, user: &user };
     // What an earlier one left, if it was cut off.
     users.remove_all().await.map_err(|it| format!("removing what an earlier drill left: {it}"))?;
     let played = tokio::time::timeout(call.left().mul_f64(0.6), drill.play(report)).await;
@@ -133,18 +136,18 @@ async fn hold(
 
 impl Drill<'_> {
     async fn play(&self, report: &mut Report) -> Result<(), String> {
-        let name = DrillUsers::name(self.id);
-        report.user = Some(name.clone());
-        let created = self.users.create(&name, self.partition).await;
+        let name = self.user;
+        report.user = Some(name.to_owned());
+        let created = self.users.create(name, self.partition).await;
         let identity = created.map_err(|it| format!("creating the drill's user: {it}"))?;
-        let key = self.users.create_key(&name).await.map_err(|it| format!("creating its access key: {it}"))?;
+        let key = self.users.create_key(name).await.map_err(|it| format!("creating its access key: {it}"))?;
         let own = AsHolder::new(self.home.iam_of(&key.id, &key.secret));
-        self.wait_until_it_works(&own, &name).await?;
+        self.wait_until_it_works(&own, name).await?;
 
         let began = Instant::now();
         let sent = self.raise_alarm(&identity, &key.id).await;
         sent.map_err(|it| format!("sending the event: {it}"))?;
-        report.key_stopped_after_ms = Some(wait_until_it_is_refused(&own, &name, began).await?);
+        report.key_stopped_after_ms = Some(wait_until_it_is_refused(&own, name, began).await?);
         self.wait_for_the_verdict(&identity).await
     }
 

@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
-use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
 use clients::ledger::{IdentityLease, Ledger};
@@ -27,6 +26,7 @@ use domain::outcome::Outcome;
 use domain::restoration::plan::{self, Undoing};
 use domain::restoration::report::{Progress, Report, Verdict};
 use domain::restoration::taken::{Taken, choose};
+use domain::session_policy::Scope;
 use domain::settings::{Mode, Restorer};
 use domain::text;
 use futures_util::StreamExt;
@@ -36,8 +36,10 @@ use crate::invocation::{Call, RESERVE};
 use crate::note::note;
 
 mod leases;
+mod writers;
 
 use leases::{Leases, names};
+use writers::Writers;
 
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
@@ -86,7 +88,8 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_account(&self.settings.untouchable, &subject.account) {
             return progress.conclude(Verdict::Refused, reason);
         }
-        let member = match self.home.assume(&self.settings.common, &subject.account, &subject.partition).await {
+        let (common, account, partition) = (&self.settings.common, &subject.account, &subject.partition);
+        let member = match self.home.assume(common, account, partition, &Scope::Look).await {
             Ok(it) => it,
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };
@@ -205,7 +208,11 @@ impl Attempt<'_> {
             progress.failed.push(reason.clone());
             return progress.conclude(Verdict::NotRestored, reason);
         }
-        self.apply_in_order(member, undoing, lease, progress).await;
+        let writers = match Writers::assume(self, identity, &undoing).await {
+            Ok(it) => it,
+            Err(failure) => return progress.fail("taking the restore role", &failure),
+        };
+        self.apply_in_order(&writers, undoing, lease, progress).await;
         if progress.verdict.is_some() {
             return;
         }
@@ -247,12 +254,18 @@ impl Attempt<'_> {
     }
 
     /// Each part only when the one before succeeded: whoever is only half restored stays denied.
-    async fn apply_in_order(&self, member: &Member, undoing: Undoing, lease: &IdentityLease, progress: &mut Progress) {
+    async fn apply_in_order(
+        &self,
+        writers: &Writers,
+        undoing: Undoing,
+        lease: &IdentityLease,
+        progress: &mut Progress,
+    ) {
         let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
         let done = &progress.changes;
         let in_parallel = |changes: Vec<Change>| async {
             let one = |change: Change| async {
-                let outcome = apply(&member.write, &change).await;
+                let outcome = writers.apply(&change).await;
                 note(done, change, outcome);
             };
             stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
@@ -274,7 +287,7 @@ impl Attempt<'_> {
             }
         }
         for change in tags {
-            let outcome = apply(&member.write, &change).await;
+            let outcome = writers.apply(&change).await;
             note(done, change, outcome);
         }
     }

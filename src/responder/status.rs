@@ -9,6 +9,7 @@ use domain::command::Subject;
 use domain::containment::guard;
 use domain::history::{Kept, Response};
 use domain::outcome::Failure;
+use domain::session_policy::Scope;
 use domain::settings::{Common, Settings};
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ pub(crate) async fn status(aws: &Aws, settings: &Settings, subject: &Subject, ca
 async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Result<Value, Failure> {
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &common.ledger_table, &call.request_id);
-    let member = home.assume(common, &subject.account, &subject.partition).await?;
+    let member = home.assume(common, &subject.account, &subject.partition, &Scope::Look).await?;
     let claimed =
         Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
     match resolve::resolve(&member.read, claimed).await {

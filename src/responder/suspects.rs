@@ -7,6 +7,7 @@ use clients::round_trips::CallLog;
 use domain::command::CloseSuspect;
 use domain::containment::guard;
 use domain::outcome::Failure;
+use domain::session_policy::Scope;
 use domain::settings::Responder;
 use domain::text;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ async fn run(aws: &Aws, settings: &Responder, command: &CloseSuspect, call: &Cal
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let subject = &command.subject;
-    let member = home.assume(&settings.common, &subject.account, &subject.partition).await?;
+    let member = home.assume(&settings.common, &subject.account, &subject.partition, &Scope::Look).await?;
     let claimed =
         Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
     let record = match resolve::resolve(&member.read, claimed).await {

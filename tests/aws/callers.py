@@ -49,6 +49,11 @@ def find(key, partition):
     return _session(key, partition) or _user(key, partition) or Caller(key=key)
 
 
+def every_session():
+    """Access keys and moto's sessions, in the order in which they were issued."""
+    return [(key, session) for key, (session, _) in list(_SESSIONS.items())]
+
+
 def account_of(key):
     """The account that an access key belongs to, of a user or of a session."""
     known = _ACCOUNTS.get(key)

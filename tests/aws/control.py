@@ -6,6 +6,7 @@ POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key"
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function
 POST /_sim/lag               {"account", "low", "high"}: how late IAM enforces its users' changes
 POST /_sim/control-policies  {"account", "documents"}: the service control policies of an account
+POST /_sim/packed            {"account", "bytes"}: how much of a packed session policy STS takes there
 POST /_sim/crowd             {"account", "users"}: so many users, in an account that lists as many as are asked for
 POST /_sim/used              {"account", "role", "at"}: when IAM says that the role was used last
 POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
@@ -14,6 +15,7 @@ POST /_sim/throttle          {"account", "per_second"}: how many calls of each k
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
 GET  /_sim/actions           what each role was let do for our code
+GET  /_sim/sessions?account=N every session that our code took of a role there, as a thief finds it; without an account, all
 GET  /_sim/faults?account=N  what is left of the faults of an account
 GET  /_sim/journal?account=N every call that account's principals made
 GET  /_sim/deliveries?account=N what rules handed to its functions; answered when nothing is under way
@@ -27,8 +29,8 @@ from urllib.parse import parse_qs
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from . import authorization, dispatch, eventbridge, lag, queues
-from .operations import iam, security_hub
+from . import authorization, callers, dispatch, eventbridge, lag, queues
+from .operations import iam, security_hub, sts
 
 
 def fault(body, _):
@@ -102,6 +104,11 @@ def crowd(body, _):
     return {}
 
 
+def packed(body, _):
+    sts.PACKED_OF_ACCOUNT[body["account"]] = body["bytes"]
+    return {}
+
+
 def used(body, _):
     roles = iam_backends[body["account"]][body.get("partition", "aws")].roles.values()
     role = next(role for role in roles if role.name == body["role"])
@@ -154,6 +161,28 @@ def actions(_, __):
     return dispatch.plain(done)
 
 
+def sessions(_, query):
+    """Our code's, by their name: with what each may do, and what it did."""
+    done = {}
+    with dispatch.LOCK:
+        for entry in [entry for account in dispatch.JOURNAL.values() for entry in account]:
+            if entry["is_ours"] and entry.get("decision") == "allow":
+                done.setdefault(entry["key"], set()).add(entry["action"])
+    found = [
+        {
+            "role": session.role_arn.split("/")[-1],
+            "policy": json.loads(session.policy) if session.policy else None,
+            "actions": sorted(done.get(key, ())),
+            "AccessKeyId": key,
+            "SecretAccessKey": session.secret_access_key,
+            "SessionToken": session.session_token,
+        }
+        for key, session in callers.every_session()
+        if session.session_name == "iam-responder" and session.account_id in query.get("account", [session.account_id])
+    ]
+    return dispatch.plain(found)
+
+
 def journal(_, query):
     with dispatch.LOCK:
         entries = list(dispatch.JOURNAL.get(query["account"][0], ()))
@@ -168,6 +197,7 @@ ROUTES = {
     ("POST", "/_sim/lag"): enforcement_lag,
     ("POST", "/_sim/control-policies"): control_policies,
     ("POST", "/_sim/crowd"): crowd,
+    ("POST", "/_sim/packed"): packed,
     ("POST", "/_sim/used"): used,
     ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
@@ -178,6 +208,7 @@ ROUTES = {
     ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,
+    ("GET", "/_sim/sessions"): sessions,
     ("GET", "/_sim/journal"): journal,
 }
 

@@ -17,12 +17,22 @@ class Unsupported(Exception):
     """A condition operator that this evaluator does not know."""
 
 
+# What `${*}`, `${?}` and `${$}` stand for: the characters themselves, and no pattern.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
+LITERAL = {"*": "\ue000", "?": "\ue001", "$": "\ue002"}
+_CHARACTERS = {literal: character for character, literal in LITERAL.items()}
+
+
+def _spelt_out(text):
+    return "".join(_CHARACTERS.get(c, c) for c in text) if isinstance(text, str) else text
+
+
 def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
 def glob(pattern, text, ignore_case=False):
-    """`*` and `?`, over the whole text."""
+    """`*` and `?`, over the whole text. What was written as `${*}` is a star."""
     if ignore_case:
         pattern, text = pattern.lower(), text.lower()
     return _compiled(pattern).fullmatch(text) is not None
@@ -30,7 +40,7 @@ def glob(pattern, text, ignore_case=False):
 
 @functools.lru_cache(4096)
 def _compiled(pattern):
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(_CHARACTERS.get(c, c)) for c in pattern)
     return re.compile("".join(parts), re.S)
 
 
@@ -95,8 +105,8 @@ def _substitute(text, context):
 
     def value(match):
         name = match.group(1)
-        if name in "*?$":
-            return name
+        if name in LITERAL:
+            return LITERAL[name]
         found = context.get(name.lower())
         return found if isinstance(found, str) else "\0missing"
 
@@ -125,6 +135,8 @@ def _condition_holds(operator, key, want, context):
     if have is None:
         return if_exists or negated or quantifier == "ForAllValues"
     want = [_substitute(w, context) for w in want]
+    if NEGATIONS.get(base, base) not in ("StringLike", "ArnEquals", "ArnLike"):
+        want = [_spelt_out(w) for w in want]
     matches = [any(test(w, value) for w in want) != negated for value in as_list(have)]
     every = quantifier == "ForAllValues" or (quantifier is None and negated)
     return all(matches) if every else any(matches)

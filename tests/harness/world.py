@@ -95,6 +95,10 @@ class World:
         entries = [e for account in (self.member, self.security) for e in self.control(f"journal?account={account}")]
         return sorted((e for e in entries if not e["key"].startswith("SIMADMIN")), key=lambda e: e["began"])
 
+    def sessions(self, role="SecurityRemediationRole"):
+        """Every session that our code took of a role in the member account: its policy, what was done with it, its keys."""
+        return [it for it in self.control(f"sessions?account={self.member}") if it["role"] == role]
+
     def deploy(self, member_external_id=EXTERNAL_ID, members=(), **parameters):
         """Both stacks, as the README says, with CloudFormation; the member's in other accounts too, if wanted."""
         outputs = self.deploy_responder(**parameters)

@@ -26,7 +26,7 @@ pub const PERMISSIONS: &[&str] = &[
 const POLICY: &str = "IAMReadOnlyAccess";
 
 /// How the names of the drill's users begin.
-const NAME: &str = "drill-";
+pub(crate) const NAME: &str = "drill-";
 
 /// IAM as the drill's role sees it.
 #[derive(Debug, Clone)]

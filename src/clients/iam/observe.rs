@@ -13,32 +13,30 @@ use super::contents::{self, Depth};
 use super::{IamRead, credentials};
 use crate::errors::{self, incomplete, unreadable};
 
-/// Every IAM action that reading a state needs.
-pub const PERMISSIONS: &[&str] = &[
+/// Every IAM action that reading a user's state needs.
+pub const USER_PERMISSIONS: &[&str] = &[
     "iam:GetLoginProfile",
-    "iam:GetRole",
-    "iam:GetRolePolicy",
     "iam:GetUser",
     "iam:ListAccessKeys",
-    "iam:ListAttachedRolePolicies",
     "iam:ListAttachedUserPolicies",
     "iam:ListGroupsForUser",
     "iam:ListMFADevices",
-    "iam:ListRolePolicies",
     "iam:ListSSHPublicKeys",
     "iam:ListServiceSpecificCredentials",
     "iam:ListSigningCertificates",
     "iam:ListUserPolicies",
 ];
 
-/// On top of them, for what the policies and groups say.
-pub const CONTENTS_PERMISSIONS: &[&str] = &[
-    "iam:GetGroupPolicy",
-    "iam:GetPolicy",
-    "iam:GetUserPolicy",
-    "iam:ListAttachedGroupPolicies",
-    "iam:ListGroupPolicies",
-];
+/// Every IAM action that reading a role's state needs.
+pub const ROLE_PERMISSIONS: &[&str] =
+    &["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"];
+
+/// On top of either, for what the policies say.
+pub const CONTENTS_PERMISSIONS: &[&str] = &["iam:GetPolicy"];
+
+/// On top of a user's, for what its own policies and its groups say.
+pub const USER_CONTENTS_PERMISSIONS: &[&str] =
+    &["iam:GetGroupPolicy", "iam:GetUserPolicy", "iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies"];
 
 /// On top of these, for what takes policies and groups away: which of them hold a Deny or grant
 /// administrator access.

@@ -16,6 +16,9 @@ use crate::patience::Throttled;
 /// Every IAM action that following a name or an ID needs, beside those of `observe`.
 pub const PERMISSIONS: &[&str] = &["iam:ListRoles", "iam:ListUsers"];
 
+/// On top of them, where a name or an ID turns out to be a role's, and for roles that a user may have assumed.
+pub const ROLE_PERMISSIONS: &[&str] = &["iam:GetRole", "iam:GetRolePolicy"];
+
 /// On top of them, where only an access key is known.
 pub const KEY_PERMISSIONS: &[&str] = &["iam:GetAccessKeyLastUsed"];
 

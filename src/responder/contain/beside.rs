@@ -66,7 +66,7 @@ impl Engine<'_> {
         open: &[Response],
     ) -> Response {
         let planned_words = planned.iter().map(Change::words_of_record).chain(meant.into_iter().flatten().cloned());
-        if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned) {
+        if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned, meant.is_some()) {
             let room = MOST_PLANNED.saturating_sub(begun.planned.len());
             let planned = planned_words.filter(|it| !begun.planned.contains(it)).take(room).collect();
             return Response { planned, ..begun.clone() };

@@ -122,7 +122,7 @@ fn notices() -> Vec<Notice> {
         Notice::StartRotation { document: text(), user: PrincipalName::parse("alice").unwrap() },
         Notice::StartIncident { response_plan: text() },
         Notice::OpenOpsItem,
-        Notice::UpdateFinding(HubReference { id: text(), product_arn: text(), region }),
+        Notice::UpdateFinding(HubReference { id: text(), product_arn: text(), region, updated_at: None }),
         Notice::PublishAlert { topic: text() },
     ];
     for notice in &all {
@@ -331,15 +331,20 @@ fn the_role_for_hygiene_may_do_less_than_the_responders() {
     let hygiene = allowed(resource("template", "HygieneRole"));
     let more: Vec<_> = hygiene.difference(&allowed(resource("template", "ResponderRole"))).copied().collect();
     assert_eq!(more, ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]);
-    assert!(!hygiene.contains("lambda:InvokeFunction") && !hygiene.contains("sqs:SendMessage"));
+    assert!(!hygiene.contains("sqs:SendMessage"));
     assert!(!hygiene.iter().any(|it| it.starts_with("ssm")), "its playbooks open no incident");
-    let statement = statements(resource("template", "ResponderRole"))
-        .into_iter()
-        .find(|it| it["Action"] == "lambda:InvokeFunction")
-        .unwrap();
+}
+
+#[test]
+fn a_function_that_responds_may_invoke_itself_and_no_other() {
     let own = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}";
-    assert_eq!(statement["Resource"]["Fn::Sub"], own);
+    for (role, part) in [("ResponderRole", ""), ("HygieneRole", "-hygiene")] {
+        let mut statements = statements(resource("template", role)).into_iter();
+        let statement = statements.find(|it| it["Action"] == "lambda:InvokeFunction").unwrap();
+        assert_eq!(statement["Resource"]["Fn::Sub"], format!("{own}{part}"));
+    }
     assert_eq!(resource("template", "Responder")["FunctionName"]["Ref"], "AWS::StackName");
+    assert_eq!(resource("template", "Hygiene")["FunctionName"]["Fn::Sub"], "${AWS::StackName}-hygiene");
 }
 
 /// What can wait is polled by so many at most; a message that fails comes again only after its function

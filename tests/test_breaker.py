@@ -109,7 +109,10 @@ def test_who_was_contained_is_counted_like_everybody_after_a_day(world):
     assert verdict(responder, world.event(EXFILTRATION, alice)) in SUCCESS
     table = Table(world)
     [lock] = [it for it in table.items("lock#") if it["id"]["S"].endswith("user/alice")]
-    table.change(lock, "SET contained_at = :old", old={"N": str(int(lock["contained_at"]["N"]) - 25 * 3_600_000)})
+    [record] = [it for it in table.items("record#") if it["id"]["S"].endswith(alice.id)]
+    for item in (lock, record):
+        old = str(int(item["contained_at"]["N"]) - 25 * 3_600_000)
+        table.change(item, "SET contained_at = :old", old={"N": old})
     assert verdict(responder, world.event(EXFILTRATION, alice)) == "Deferred"
 
 
@@ -125,3 +128,11 @@ def test_the_hours_others_are_told_by_one_digest(world):
         assert verdict(responder, event) == "Deferred" and allowed(user.session().list_users)
     assert len(world.alerts()) == 1
     assert len(Table(world).due()) == 3
+
+
+def test_one_identity_by_name_and_by_key_is_one_principal_of_the_hour(world):
+    world.deploy(MaxContainmentsPerHour="1,20")
+    user, responder = User(world), world.responder()
+    assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] in SUCCESS
+    [by_key] = responder.invoke(world.event("health-risk-credentials-exposed-key-only", user))["reports"]
+    assert by_key["verdict"] in SUCCESS

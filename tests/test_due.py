@@ -165,3 +165,36 @@ def test_the_schedule_asks_every_minute():
     rules = [it["Properties"] for it in resources if it["Type"] == "AWS::Events::Rule"]
     [rule] = [it for it in rules if it["Targets"][0].get("Input") == '{"command": "due"}']
     assert rule["ScheduleExpression"] == "rate(1 minute)"
+
+
+def test_what_is_only_observed_now_stands_before_nothing_else_that_is_due(world):
+    world.deploy()
+    user, other = User(world), User(world, name="bob", groups=())
+    unused = world.event("security-hub-iam-8-unused-credentials", user)
+    world.finding(unused)
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=2)
+    assert world.responder(part="hygiene").invoke(unused)["errorType"] == "ResponseIncomplete"
+    table = Table(world)
+    waiting = table.item("due#")
+    for n in range(50):
+        table.client.put_item(TableName=table.name, Item={**waiting, "id": {"S": f"{waiting['id']['S']}{n}"}, "due_at": {"N": "0"}})
+    responder = world.responder(PLAYBOOK_MODES="unused-user=observe")
+    assert responder.invoke(about(world, EXFILTRATION, other))["errorType"] == "ResponseIncomplete"
+    for item in table.items("due#"):
+        if item["threat"]["S"] == "compromised-credential":
+            table.change(item, "SET due_at = :one", one={"N": "1"})
+    for _ in range(2):
+        responder.invoke(DUE)
+    assert len(world.alerts()) == 1, "people never learn of the compromise"
+    assert len(table.due()) == 51
+
+
+def test_the_deferred_are_dropped_after_a_day_also_while_there_is_no_room(world):
+    responder, _ = deferred(world, 7, 9)
+    table = Table(world)
+    old = next(it for it in table.items("due#") if "user-0" in it["target"]["S"])
+    for name in ("since", "turn", "due_at"):
+        table.change(old, f"SET {name} = :old", old={"N": str(int(old[name]["N"]) - 25 * HOUR)})
+    assert names(responder.invoke(DUE)) == [("user-1", "Deferred")]
+    [alert] = world.alerts()
+    assert "DROPPED" in alert["Subject"] and "user-0" in alert["Message"] and len(table.due()) == 1

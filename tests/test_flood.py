@@ -254,3 +254,45 @@ def test_the_same_finding_again_is_one_full_read_and_a_later_one_a_full_hold(wor
     event["detail"]["service"]["eventLastSeen"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
     took, _ = again()
     assert took >= 2
+
+
+@pytest.mark.seconds(25)
+def test_a_fight_about_a_created_user_that_outlasts_an_invocation_goes_on_in_another(world):
+    """Otherwise nobody looks until the queue shows the message again, six minutes later."""
+    world.deploy(SettleSeconds="3")
+    user = User(world, name="backdoor", groups=())
+    hygiene, over = world.connected(part="hygiene", timeout=15), threading.Event()
+
+    def fight():
+        while not over.wait(0.4):
+            if "AWSDenyAll" in user.state()["policies"]:
+                world.iam.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+
+    attacker = threading.Thread(target=fight)
+    attacker.start()
+    event = world.event(CREATED, user)
+    body = {"account": world.security, "region": world.region, "source": event["source"], "detail": event["detail"]}
+    world.control("event", {**body, "detail_type": event["detail-type"]})
+    handed = lambda: [call for call in world.journal() if call["action"] == "lambda:InvokeFunction"]  # noqa: E731
+    assert eventually(handed), hygiene.output()
+    over.set()
+    attacker.join()
+    assert {(it["decision"], tuple(it["resources"])) for it in handed()} == {("allow", (hygiene.arn,))}, handed()
+    assert eventually(lambda: len(world.alerts()) == 1), hygiene.output()
+    assert "AWSDenyAll" in user.state()["policies"]
+
+
+def test_creations_of_users_that_are_gone_are_no_flood_of_alerts(world):
+    """CreateUser and DeleteUser, as often as an intruder likes, with names as an intruder likes."""
+    world.deploy()
+    hygiene, event = world.responder(part="hygiene"), world.event(CREATED)
+    event["detail"]["eventTime"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 30))
+    name = event["detail"]["responseElements"]["user"]["userName"]
+    for n in range(9):
+        one = json.loads(json.dumps(event).replace(name, f"decoy-{n}"))
+        one["detail"]["responseElements"]["user"]["userId"] = f"AIDA{n:017}"
+        assert hygiene.invoke(one)["reports"][0]["verdict"] == "Refused"
+    assert world.alerts() == []
+    world.responder().invoke({"command": "digest"})
+    [digest] = world.alerts()
+    assert digest["Subject"].startswith("Hourly digest: 9 findings") and "decoy-8" in digest["Message"]

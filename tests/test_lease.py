@@ -51,6 +51,11 @@ def snapshots(table):
     return [json.loads(value["S"])["before"] for name, value in record.items() if name.startswith("snapshot ")]
 
 
+def intends(table):
+    """What was meant is in the ledger, and in no snapshot."""
+    return any(name.startswith("intent ") for it in table.items("record#") for name in it)
+
+
 def restoring(world):
     return lambda: any(it.get("playbook", {}).get("S") == "restore" for it in Table(world).items("record#"))
 
@@ -176,7 +181,7 @@ def test_a_crash_by_key_then_a_response_by_name_keep_the_snapshot_from_before_bo
     world.fault("iam:ListGroupsForUser", delay_ms=3_000, times=1)
 
     def is_struck():
-        return wrote(world, "iam:AttachUserPolicy")() and any("intent" in it for it in Table(world).items("record#"))
+        return wrote(world, "iam:AttachUserPolicy")() and intends(Table(world))
 
     killed(world, world.event(KEY_ONLY, user), is_struck)
     table = Table(world)

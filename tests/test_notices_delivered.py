@@ -2,9 +2,12 @@
 were not told of."""
 
 import copy
+import json
+import time
 
 from .harness.ledger import Table
 from .harness.victims import User
+from .test_lease import while_running, wrote
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
@@ -141,3 +144,100 @@ def test_our_note_counts_only_while_it_is_newer_than_the_findings_own_update(wor
     finding["UpdatedAt"] = "2026-11-20T15:14:57.105Z"
     [report] = responder.invoke(event)["reports"]
     assert report["verdict"] == "Contained"
+
+
+def test_a_finding_that_waited_is_marked_once_people_were_told(world):
+    world.deploy(SettleSeconds="4")
+    user, responder, second = User(world), world.responder(), world.responder()
+    hub = world.event(HUB, user)
+    hub["detail"]["findings"][0]["Id"] += "0"  # Another finding about the same.
+    finding = world.finding(hub)
+    event = world.event(EXFILTRATION, user)
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=1)
+    with while_running(responder, event, wrote(world, "iam:TagUser")) as first:
+        assert second.invoke(hub)["reports"][0]["verdict"] == "InProgress"
+    assert first[0]["errorType"] == "ResponseIncomplete"
+    assert responder.invoke(event)["reports"][0]["verdict"] == "Contained"  # Lambda's second try.
+    table = Table(world)
+    table.pass_time()
+    responder.invoke({"command": "due"})
+    assert finding()["Workflow"]["Status"] == "NOTIFIED" and table.due() == [] and len(world.alerts()) == 1
+
+
+def test_an_alert_that_every_try_lost_is_not_forgotten_for_a_copy_that_waited(world):
+    """The copy in Security Hub has the same ID: what waits and what is undelivered are one item."""
+    world.deploy()
+    user, responder, second = User(world), world.responder(), world.responder()
+    event, hub = world.event(EXFILTRATION, user), world.event(HUB, user)
+    event["detail"]["arn"] = hub["detail"]["findings"][0]["Id"]
+    world.finding(hub)
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=3)
+    for _ in range(2):
+        assert responder.invoke(event)["errorType"] == "ResponseIncomplete"
+    world.fault("iam:ListRoles", delay_ms=3_000, times=1)
+    struck = lambda: any("struck_id" in it for it in Table(world).items("lock#"))  # noqa: E731
+    with while_running(responder, event, struck) as third:
+        assert second.invoke(hub)["reports"][0]["verdict"] == "InProgress"
+    assert third[0]["errorType"] == "ResponseIncomplete"
+    table = Table(world)
+    table.pass_time()
+    responder.invoke({"command": "due"})
+    assert len(world.alerts()) == 1
+
+
+def test_every_finding_of_an_event_is_marked_once_people_were_told(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event("security-hub-custom-action-contain-identity", user)
+    [one] = event["detail"]["findings"]
+    event["detail"]["findings"] = [{**one, "Id": f"{one['Id']}-{n}"} for n in range(2)]
+    findings = [world.finding(event, n) for n in range(2)]
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=3)
+    for _ in range(3):  # Lambda tries twice more.
+        assert responder.invoke(event)["errorType"] == "ResponseIncomplete"
+    table = Table(world)
+    table.pass_time()
+    responder.invoke({"command": "due"})
+    assert [it()["Workflow"]["Status"] for it in findings] == ["NOTIFIED"] * 2
+    assert len(world.alerts()) == 1 and table.due() == []
+
+
+def test_what_can_not_be_contained_is_told_once(world):
+    world.deploy(response_plan=True)
+    event = world.event("security-hub-iam-4-root-access-key")
+    finding, responder = world.finding(event), world.responder()
+    for _ in range(3):
+        assert responder.invoke(event)["reports"][0]["verdict"] == "Refused"
+    assert len(world.alerts()) == 1 and len(world.incidents()) == 1
+    assert finding()["Workflow"]["Status"] == "NOTIFIED"
+
+
+def test_what_a_source_updated_while_we_responded_is_acted_on(world):
+    """GuardDuty and Security Hub take minutes; our note is from the end of the response."""
+    world.deploy()
+    user, responder = User(world), world.responder()
+    ago = lambda seconds: time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - seconds))  # noqa: E731
+    event = world.event(HUB, user)
+    [imported] = event["detail"]["findings"]
+    imported |= {"UpdatedAt": ago(300), "LastObservedAt": ago(420)}
+    finding = world.finding(event)
+    world.fault("iam:AttachUserPolicy", "AccessDenied", status=403)
+    assert responder.invoke(event)["errorType"] == "ResponseIncomplete"
+    assert "AWSDenyAll" not in user.state()["policies"]
+    # The next import: GuardDuty saw more after the first one, and before our note.
+    imported |= {"UpdatedAt": ago(60), "LastObservedAt": ago(90), "Note": json.loads(json.dumps(finding()["Note"], default=str))}
+    assert responder.invoke(event)["errorType"] == "ResponseIncomplete"  # Nothing was ignored.
+    # What the note answers is no news, whenever it comes again.
+    imported["Note"] = json.loads(json.dumps(finding()["Note"], default=str))
+    assert responder.invoke(event)["reports"] == []
+
+
+def test_what_is_refused_before_anybody_is_looked_for_is_told_once(world):
+    """GuardDuty repeats a finding, and each comes twice."""
+    world.deploy(MemberAccounts="000000000000")
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    for _ in range(3):
+        [report] = responder.invoke(event)["reports"]
+        assert report["verdict"] == "Refused" and "MEMBER_ACCOUNTS" in report["reason"], report
+    assert len(world.alerts()) == 1

@@ -138,3 +138,12 @@ def test_a_role_that_only_bears_the_drills_name_is_contained(world):
     event = {"command": "contain", "account": world.member, "role": role.name, "reason": "it is not ours"}
     [report] = world.responder().invoke(event)["reports"]
     assert report["verdict"] == "Contained", report
+
+
+def test_keys_that_iam_throttles_are_asked_for_again(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    # What the SDK tries by itself, and once more.
+    world.fault("iam:ListAccessKeys", "Throttling", status=400, times=6)
+    [report] = responder.invoke(world.event("health-risk-credentials-exposed-key-only", user))["reports"]
+    assert report["verdict"] == "Contained" and not user.key_works()

@@ -11,6 +11,7 @@
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.
 //! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
+//! - `refused#…`: a refusal that people were told of.
 //! - `drill#last`: when the last drill passed.
 //!
 //! No secret is ever in it.
@@ -34,6 +35,7 @@ mod due;
 mod identity;
 mod lease;
 mod records;
+mod refusals;
 mod snapshots;
 mod suspects;
 

@@ -201,6 +201,9 @@ pub struct HubReference {
     pub id: String,
     pub product_arn: String,
     pub region: Region,
+    /// When its source wrote the version that we saw, as RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
 }
 
 /// One thing to respond to. `account` owns the identity; it comes from the finding's own fields,
@@ -275,7 +278,12 @@ mod tests {
         finding.occurred_at = Some(DateTime::from_secs_and_nanos(1_000, 250_000_000));
         finding.creator = Some("arn:aws:iam::111122223333:role/Admin".to_owned());
         let region = parsed("us-east-1");
-        finding.security_hub = Some(HubReference { id: "f".to_owned(), product_arn: "p".to_owned(), region });
+        finding.security_hub = Some(HubReference {
+            id: "f".to_owned(),
+            product_arn: "p".to_owned(),
+            region,
+            updated_at: Some("1970-01-01T00:00:01.250Z".to_owned()),
+        });
         for principal in [
             finding.principal.clone(),
             Principal::Role { name: Some(parsed("app")), id: None, session: Some("s\n".to_owned()) },

@@ -29,16 +29,38 @@ pub struct Past {
     /// The rotation was started after what was done last.
     pub is_rotated: bool,
     pub suspects: Suspects,
-    /// What a response meant to do that ended before a snapshot was saved, as `Change::words_of_record`: it is
-    /// ours when it is found now.
-    pub intent: BTreeSet<String>,
+    /// What responses meant to strike that ended before a snapshot was saved, by playbook, as
+    /// `Change::words_of_record`: it is ours when it is found now.
+    pub intents: BTreeMap<String, BTreeSet<String>>,
+    /// A response began and did not end: what it did has not been seen to hold.
+    pub is_open: bool,
+    /// It was contained within a day, so that it is no new one.
+    pub is_known: bool,
     /// Those that were not taken back, the oldest first.
     pub responses: Vec<Response>,
 }
 
 impl Past {
-    /// Whether what was seen at that time was answered: it had been held since, when it was last read.
-    pub fn has_answered(&self, seen: Option<DateTime>) -> bool {
+    /// A quarantine was meant and is in no snapshot: a deny found now is ours.
+    pub fn is_struck(&self) -> bool {
+        self.intents.keys().filter_map(|it| Threat::of_playbook(it)).any(Threat::is_quarantine)
+    }
+
+    /// What they meant, whichever playbook's they are.
+    pub fn intent(&self) -> BTreeSet<String> {
+        self.intents.values().flatten().cloned().collect()
+    }
+
+    /// Whether what was seen at that time was answered, by a response to a threat that is as grave: it had been held
+    /// since, when it was last read, and nobody had to put anything back since then.
+    pub fn has_answered(&self, threat: Threat, seen: Option<DateTime>) -> bool {
+        let covers = |it: &Response| {
+            let is_covered = Threat::of_playbook(&it.playbook).is_some_and(|it| it.covers(threat));
+            is_covered && it.verdict.is_some_and(Verdict::is_success)
+        };
+        if self.is_open || !self.intents.is_empty() || !self.responses.iter().any(covers) {
+            return false;
+        }
         match (self.held_at, seen.and_then(|it| it.to_millis().ok())) {
             (Some(held), Some(seen)) => self.verdict.is_some_and(Verdict::is_success) && seen <= held,
             _ => false,

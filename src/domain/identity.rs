@@ -184,6 +184,11 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// The identity itself is gone, or its name is another's by now: nothing else here is its own.
+    pub fn is_gone(&self) -> bool {
+        self.profile.as_ref().is_err_and(Unreadable::is_gone)
+    }
+
     pub fn nothing_read() -> Self {
         Self {
             profile: Err(Unreadable::not_read("profile")),

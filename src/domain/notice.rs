@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+
 use crate::finding::HubReference;
 use crate::ids::PrincipalName;
 use crate::outcome::Deed;
+use crate::text;
 
 /// The signature under everything we write to a finding; what bears it is not news to us.
 pub const UPDATED_BY: &str = "iam-responder";
@@ -23,6 +27,24 @@ pub enum Notice {
 pub enum Workflow {
     Notified,
     Resolved,
+}
+
+/// What a note holds.
+/// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_NoteUpdate.html>
+const LONGEST_NOTE: usize = 512;
+
+const ANSWERS: &str = " (answers the version of ";
+
+/// A note with the version of the finding that it answers.
+pub fn note_on(finding: &HubReference, note: &str) -> String {
+    let version = finding.updated_at.as_ref().map(|it| format!("{ANSWERS}{it})")).unwrap_or_default();
+    format!("{}{version}", text::line(note, LONGEST_NOTE.saturating_sub(version.len())))
+}
+
+/// The version that a note of ours answers.
+pub(crate) fn answered_version(note: &str) -> Option<DateTime> {
+    let (_, version) = note.strip_suffix(')')?.rsplit_once(ANSWERS)?;
+    DateTime::from_str(version, Format::DateTime).ok()
 }
 
 impl Notice {
@@ -74,5 +96,26 @@ impl fmt::Display for Notice {
             Self::UpdateFinding(finding) => write!(f, "update finding {} in Security Hub", finding.id),
             Self::PublishAlert { topic } => write!(f, "publish an alert to {topic}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::parsed;
+
+    #[test]
+    fn a_note_says_which_version_of_the_finding_it_answers() {
+        let mut finding = HubReference {
+            id: "f".to_owned(),
+            product_arn: "p".to_owned(),
+            region: parsed("us-east-1"),
+            updated_at: Some("2026-01-02T03:04:05.678Z".to_owned()),
+        };
+        let note = note_on(&finding, &"x".repeat(600));
+        assert_eq!(note.len(), LONGEST_NOTE);
+        assert_eq!(answered_version(&note).unwrap().to_string(), "2026-01-02T03:04:05.678Z");
+        finding.updated_at = None;
+        assert_eq!(answered_version(&note_on(&finding, "contained (by us)")), None);
     }
 }

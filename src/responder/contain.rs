@@ -5,10 +5,11 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::resolve::{self, Resolved, Unresolved};
-use clients::ledger::Ledger;
+use clients::ledger::{Acquired, Ledger};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
-use domain::containment::admission::{Beside, Holder};
+use domain::containment::admission::{self, Beside, Holder};
+use domain::containment::grouping::{self, Found, Group};
 use domain::containment::guard;
 use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::matter;
@@ -19,6 +20,7 @@ use domain::outcome::Failure;
 use domain::session_policy::Scope;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
+use tokio::sync::oneshot;
 
 use crate::invocation::Call;
 use crate::metrics;
@@ -44,14 +46,37 @@ use turns::{Turn, Turns};
 /// How long before the last read nothing that is throttled is tried once more.
 const LAST_TRY: Duration = Duration::from_secs(2);
 
-/// Responds to the findings about one identity: a report for each, the lead's first, and what has to be
-/// tried again.
+/// Responds to findings that look like ones about one identity: a report for each, the lead's first, and what has
+/// to be tried again. Those that turn out not to go with the lead are responded to by themselves, beside it.
 pub(crate) async fn contain(
     aws: &Aws,
     settings: &Responder,
     relay: &Relay,
     call: &Call,
     turns: &Turns,
+) -> (Vec<Report>, Vec<String>) {
+    let (apart, set_apart) = oneshot::channel();
+    let rest = async {
+        let groups: Vec<Group> = set_apart.await.unwrap_or_default();
+        let relays: Vec<_> = groups.into_iter().enumerate().map(|(n, it)| relay.apart(it, n)).collect();
+        let each = relays.iter().map(|relay| Box::pin(contain(aws, settings, relay, call, turns)));
+        futures_util::future::join_all(each).await
+    };
+    let ((mut reports, mut failed), rest) = tokio::join!(contain_one(aws, settings, relay, call, turns, apart), rest);
+    for (more, failures) in rest {
+        reports.extend(more);
+        failed.extend(failures);
+    }
+    (reports, failed)
+}
+
+async fn contain_one(
+    aws: &Aws,
+    settings: &Responder,
+    relay: &Relay,
+    call: &Call,
+    turns: &Turns,
+    apart: oneshot::Sender<Vec<Group>>,
 ) -> (Vec<Report>, Vec<String>) {
     let finding = &relay.group.lead;
     let started = Instant::now();
@@ -80,11 +105,16 @@ pub(crate) async fn contain(
         until,
         lease_until: call.deadline,
     };
-    let mut running = Running::default();
+    let mut running = Running { others: relay.group.others.clone(), apart: Some(apart), ..Running::default() };
     running.progress.reversals.clone_from(&relay.reversals);
+    running.progress.undone_before = relay.undone_before;
     let run = async {
         let turn = turns.next().await;
-        attempt.run(&mut running, &turn).await;
+        tokio::select! {
+            biased;
+            () = attempt.run(&mut running, &turn) => {}
+            () = turn.lend() => {}
+        }
     };
     if tokio::time::timeout(budget, run).await.is_err() {
         let reason = format!("the time ran out after {} s", budget.as_secs());
@@ -99,17 +129,22 @@ pub(crate) async fn contain(
     let verdict_at = started.elapsed();
     running.progress.throttled(patience.waits());
 
-    let Running { mut progress, member, lease, identity_lease, is_quiet, .. } = running;
+    let Running { mut progress, member, lease, identity_lease, is_quiet, others, is_beside, .. } = running;
     let scene = Scene { settings, home: &home, member: member.as_ref(), playbook, finding, now };
     let left = call.left();
-    let (others, identity_lease) = (relay.group.others.as_slice(), identity_lease.into_inner());
-    let ending = Closing { ledger: &ledger, scene: &scene, mode, others, lease, identity_lease };
+    let identity_lease = identity_lease.into_inner();
+    let is_listed = is_beside || relay.is_continued();
+    let ending = Closing { ledger: &ledger, scene: &scene, mode, others: &others, lease, identity_lease, is_listed };
     if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
     progress.failed.append(&mut progress.ledger_failed);
     if let Some(member) = member.as_ref().filter(|_| !progress.failed.is_empty()) {
         home.drop_session(member);
+    }
+    if progress.is_handed_over {
+        // An error would make Lambda begin the fight once more, beside the invocation that goes on and tells.
+        progress.notes.append(&mut progress.failed);
     }
     let timings = Timings {
         behaviour_to_start: finding.occurred_at.map(|it| (now.secs() - it.secs()).saturating_mul(1_000)),
@@ -118,13 +153,15 @@ pub(crate) async fn contain(
         total: millis(started.elapsed()),
     };
     let report = |finding: &Finding| Report::of(&progress, finding, playbook, mode, timings, calls.round_trips());
-    let reports: Vec<_> = relay.group.all().map(report).collect();
+    let reports: Vec<_> = std::iter::once(finding).chain(&others).map(report).collect();
     if let Some(report) = reports.first() {
         log_report(report);
         metrics::log(metrics::of_response(report, progress.failed.len()));
     }
     (reports, progress.failed)
 }
+
+type Leased = Result<Option<Acquired>, Failure>;
 
 /// One response on its way to a verdict.
 struct Attempt<'a> {
@@ -148,14 +185,37 @@ impl Attempt<'_> {
         if let Some(reason) = guard::refuse_target(self.settings, self.finding) {
             return running.progress.conclude(Verdict::Refused, reason);
         }
+        let (acquired, lease) = oneshot::channel();
+        let acquire = async {
+            let it = self.acquire().await;
+            let to_list = it.as_ref().ok().and_then(Option::as_ref).and_then(|it| self.to_list(it));
+            // Whoever waits for it does so below.
+            let _ = acquired.send(it);
+            match to_list {
+                Some((finding, at)) => self.list(&finding, at).await,
+                None => Ok(()),
+            }
+        };
+        let (listed, ()) = tokio::join!(acquire, self.go_on(lease, running, turn));
+        running.progress.ledger_failed.extend(listed.err());
+    }
+
+    async fn go_on(&self, lease: oneshot::Receiver<Leased>, running: &mut Running, turn: &Turn<'_>) {
         let scope = match self.mode {
             Mode::Observe => Scope::Observe,
             Mode::Enforce => Scope::of(&self.finding.principal),
         };
-        let (session, acquired) = tokio::join!(self.assume(&scope), self.acquire());
+        let (session, acquired) = tokio::join!(self.assume(&scope), lease);
+        let Ok(acquired) = acquired else { return };
         let ledger = match acquired {
             Ok(Some(acquired)) => match self.enter(acquired, running) {
-                Some((held, beside)) => return self.leave(&held, beside, None, running).await,
+                Some((held, beside)) => {
+                    let is_news = |it: &Finding| admission::beside(&held, it) == Beside::Strike;
+                    let (apart, others) = std::mem::take(&mut running.others).into_iter().partition(is_news);
+                    running.others = others;
+                    self.set_apart(apart, running, turn);
+                    return self.leave(&held, beside, None, running).await;
+                }
                 None => Some(self.ledger),
             },
             Ok(None) => None,
@@ -169,13 +229,14 @@ impl Attempt<'_> {
             Err(failure) => return without_session(&failure, running),
         };
         let (resolved, mut place) = tokio::join!(self.resolve(member, &scope), self.reserve(ledger, &running.memory));
-        let is_admitted = place.is_admitted;
         let Some(resolved) = self.check(resolved, running) else {
+            self.set_apart(std::mem::take(&mut running.others), running, turn);
             return self.ledger.give_back(&mut place).await;
         };
-        if !is_admitted {
+        if !place.is_admitted && !self.is_known(ledger, &resolved.identity).await {
             return self.defer(running).await;
         }
+        self.part(&resolved, running, turn);
         let identity = resolved.identity.clone();
         // The finding did not name the role, and its session is for this one role.
         let needed = Scope::for_identity(&identity);
@@ -189,11 +250,14 @@ impl Attempt<'_> {
             }
         }
         let Some(member) = running.member.clone() else { return };
+        let group = Group { lead: self.finding.clone(), others: running.others.clone() };
+        let relay = Relay { group, ..self.relay.clone() };
+        let own_name = self.settings.own_name();
         let engine = Engine {
             member: &member,
             home: self.home,
-            relay: self.relay,
-            own_name: self.settings.own_name(),
+            relay: &relay,
+            own_name: own_name.as_deref(),
             turn,
             playbook: self.playbook,
             finding: self.finding,
@@ -203,6 +267,7 @@ impl Attempt<'_> {
             until: self.until,
             ledger,
             is_resumed: running.memory.is_resumed,
+            is_continued: self.relay.is_continued(),
             lease: running.lease.as_ref(),
             lease_until: self.lease_until,
             identity_lease: &running.identity_lease,
@@ -211,6 +276,28 @@ impl Attempt<'_> {
             let beside = if held.holder == Some(Holder::Restore) { Beside::After } else { Beside::Join };
             let leave = self.leave(&held, beside, Some(&identity), running);
             tokio::join!(leave, self.ledger.give_back(&mut place));
+        } else if running.progress.past.is_known {
+            // By another name it is none that was counted, and no new one.
+            self.ledger.give_back(&mut place).await;
+        }
+    }
+
+    /// Those that do not go with the lead begin now: nobody waits for another one's hold.
+    fn part(&self, resolved: &Resolved, running: &mut Running, turn: &Turn<'_>) {
+        let Resolved { identity, observed } = resolved;
+        let (settings, lead, restored, now) = (self.settings, self.finding, running.memory.restored.as_ref(), self.now);
+        let found = Found { settings, lead, identity, observed, restored, now };
+        let (others, apart) = std::mem::take(&mut running.others).into_iter().partition(|it| found.answers(it));
+        running.others = others;
+        self.set_apart(apart, running, turn);
+    }
+
+    fn set_apart(&self, findings: Vec<Finding>, running: &mut Running, turn: &Turn<'_>) {
+        let groups = grouping::group(findings, |it| self.settings.mode_of(it.playbook()));
+        if let Some(apart) = running.apart.take().filter(|_| !groups.is_empty()) {
+            turn.more(groups.len());
+            // Nobody is there to take them only when the whole response has ended.
+            let _ = apart.send(groups);
         }
     }
 

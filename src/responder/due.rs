@@ -115,7 +115,8 @@ impl Run<'_> {
         let mut is_full: BTreeSet<(String, String)> = BTreeSet::new();
         for listed in listed {
             let budget = (listed.account.clone(), listed.threat.clone());
-            if is_full.contains(&budget) || self.call.left() < ENOUGH {
+            let has_waited = now_millis() - listed.since > DEFERRED_MILLIS;
+            if (is_full.contains(&budget) && !has_waited) || self.call.left() < ENOUGH {
                 continue;
             }
             match self.take_one(&listed).await {
@@ -139,14 +140,14 @@ impl Run<'_> {
         let due = if listed.is_lease() {
             self.ledger.abandoned(&listed.id).await?
         } else {
-            self.ledger.take_due(&listed.id, self.call.deadline).await?
+            self.ledger.take_due(listed, self.call.deadline).await?
         };
         let Some(due) = due else { return Ok(None) };
         if self.settings.mode_of(due.finding.threat.playbook()) == Mode::Observe {
-            return self.leave(listed).await.map(|()| None);
+            return self.put_off(listed).await.map(|()| None);
         }
         if due.kind == Kind::Deferred && now_millis() - due.since > DEFERRED_MILLIS {
-            self.give_up(&listed.id, &due.finding, "it waited for 24 h, and there was never room").await?;
+            self.give_up(&due.finding, "it waited for 24 h, and there was never room").await?;
             return Ok(None);
         }
         // Two findings about one identity must not pass for one holder of its lease.
@@ -161,6 +162,14 @@ impl Run<'_> {
         Ok(Some(report))
     }
 
+    /// What only observes stays on the list, for a person who decides otherwise, and before nobody.
+    async fn put_off(&self, listed: &Listed) -> Result<(), Failure> {
+        if listed.is_deferred {
+            return self.leave(listed).await;
+        }
+        self.ledger.put_off(listed, now_millis() + LONGEST_PAUSE).await
+    }
+
     async fn leave(&self, listed: &Listed) -> Result<(), Failure> {
         if listed.is_lease() { Ok(()) } else { self.ledger.put_back(&listed.id, None).await }
     }
@@ -171,10 +180,10 @@ impl Run<'_> {
         match report.verdict {
             // The response has put it on the list anew.
             Verdict::InProgress | Verdict::Deferred => self.leave(listed).await,
-            _ if failures.is_empty() => self.ledger.settle(&id).await.map(|_| ()),
+            _ if failures.is_empty() => self.ledger.settle(&due.finding).await,
             _ if now_millis() - due.since > DEFERRED_MILLIS => {
                 let why = format!("it failed for 24 h, the last time with: {}", failures.join("; "));
-                self.give_up(&id, &due.finding, &why).await
+                self.give_up(&due.finding, &why).await
             }
             _ => {
                 let pause = 60_000_i64.saturating_mul(1 << due.attempts.clamp(0, 10)).min(LONGEST_PAUSE);
@@ -187,21 +196,21 @@ impl Run<'_> {
     }
 
     async fn give_up_listed(&self, listed: &Listed, why: &str) -> Result<bool, Failure> {
-        let Some(due) = self.ledger.take_due(&listed.id, self.call.deadline).await? else { return Ok(false) };
-        self.give_up(&listed.id, &due.finding, why).await.map(|()| true)
+        let Some(due) = self.ledger.take_due(listed, self.call.deadline).await? else { return Ok(false) };
+        self.give_up(&due.finding, why).await.map(|()| true)
     }
 
     /// Off the list, once people were told.
-    async fn give_up(&self, id: &str, finding: &Finding, why: &str) -> Result<(), Failure> {
+    async fn give_up(&self, finding: &Finding, why: &str) -> Result<(), Failure> {
         let words = message::dropped(finding, why);
         tracing::error!(finding = finding.id, "{}", words.subject);
         if let Some(topic) = &self.settings.common.alert_topic_arn {
             let outcome = alert::publish(&self.home.sns, topic, &words.subject, &words.text, &words.attributes).await;
             if let Outcome::Failed(failure) = outcome {
-                self.ledger.put_back(id, None).await?;
+                self.ledger.put_back(&Ledger::due_id(finding), None).await?;
                 return Err(failure);
             }
         }
-        self.ledger.settle(id).await.map(|_| ())
+        self.ledger.settle(finding).await
     }
 }

@@ -163,7 +163,7 @@ async fn go_on(context: &Context, settings: &Responder, relay: &Value, call: &Ca
 async fn respond(context: &Context, settings: &Responder, decoded: Decoded, call: &Call) -> Result<Response, Error> {
     let mut ignored = decoded.ignored;
     let mut relays = Vec::new();
-    for group in group(decoded.findings) {
+    for group in group(decoded.findings, |it| settings.mode_of(it.playbook())) {
         match left_to_another(settings, &group.lead) {
             Some(reason) => ignored.push(reason.to_owned()),
             None => {

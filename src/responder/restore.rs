@@ -13,7 +13,7 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
-use clients::ledger::{Acquired, IdentityLease, Lease, Ledger};
+use clients::ledger::{IdentityLease, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::change::Change;
@@ -33,10 +33,12 @@ use domain::text;
 use crate::invocation::{Call, RESERVE};
 use crate::note::note;
 
+mod leases;
 mod leftover;
 mod order;
 mod writers;
 
+use leases::{Leases, names};
 use order::Work;
 use writers::Writers;
 
@@ -51,12 +53,6 @@ struct Attempt<'a> {
     command: &'a Restore,
     now: DateTime,
     lease_until: SystemTime,
-}
-
-/// What a restore holds: the identity's name, then the identity itself.
-struct Leases {
-    name: Lease,
-    identity: Option<IdentityLease>,
 }
 
 /// Restores, tells, and releases the lease: the report, and what has to be tried again.
@@ -97,8 +93,8 @@ impl Attempt<'_> {
         };
         let claimed =
             Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
-        let identity = match resolve::resolve(&member.read, claimed).await {
-            Ok(it) => it.identity,
+        let (identity, keys) = match resolve::resolve(&member.read, claimed).await {
+            Ok(it) => (it.identity, it.observed.keys.unwrap_or_default()),
             Err(Unresolved::Refused(reason)) => return progress.conclude(Verdict::Refused, reason),
             Err(Unresolved::Failed(failure)) => return progress.fail("finding the identity", &failure),
         };
@@ -110,36 +106,42 @@ impl Attempt<'_> {
             Ok(it) => it,
             Err(failure) => return progress.fail("reading the ledger", &failure),
         };
+        let keys = keys.into_iter().map(|it| it.id.to_string());
         let Some(taken) = self.choose(&kept, progress) else {
-            return self.clear_leftover(&member, &identity, &kept, progress, leases).await;
+            let names = names(&identity, kept.principal.as_deref(), keys.collect());
+            return self.clear_leftover(&member, &identity, (&names, &kept), progress, leases).await;
         };
         // Whatever was contained can be taken back, also where most playbooks only observe.
         progress.mode = self.settings.mode_of(&taken.response.playbook);
         if progress.mode == Mode::Observe {
             return self.foresee(&member, &identity, &taken, progress).await;
         }
-        let Some(kept) = self.hold(&identity, progress, leases).await else { return };
+        let names = names(&identity, kept.principal.as_deref(), keys.chain(taken.keys()).collect());
+        let Some(kept) = self.hold(&identity, &names, progress, leases).await else { return };
         // What was read without the lease may be old.
         let Some(taken) = self.choose(&kept, progress) else { return };
         let Some(lease) = leases.as_ref().and_then(|it| it.identity.as_ref()) else { return };
-        self.undo(&member, &identity, &taken, lease, progress).await;
+        self.undo(&member, &identity, &names, &taken, lease, progress).await;
     }
 
-    /// Takes the identity, by its name and by itself, and what is kept of it. `None`: the verdict is in.
-    async fn hold(&self, identity: &Identity, progress: &mut Progress, leases: &mut Option<Leases>) -> Option<Kept> {
+    /// Takes the identity, by every name and by itself, and what is kept of it. `None`: the verdict is in.
+    async fn hold(
+        &self,
+        identity: &Identity,
+        names: &[String],
+        progress: &mut Progress,
+        leases: &mut Option<Leases>,
+    ) -> Option<Kept> {
         let busy = |owner: &str| format!("invocation {owner} is at it: send the command again when it is through");
-        let (account, name) = (&self.command.subject.account, target_key(identity, identity.name.as_str()));
-        let leases = match self.ledger.acquire_to_restore(account, &name, identity, self.lease_until).await {
-            Ok(Acquired::Lease(name)) => leases.insert(Leases { name, identity: None }),
-            Ok(Acquired::Busy { held, .. }) => {
-                progress.conclude(Verdict::InProgress, busy(&held.owner));
-                return None;
-            }
-            Err(failure) => {
-                progress.fail("acquiring the lease", &failure);
-                return None;
-            }
-        };
+        let leases = leases.insert(Leases::default());
+        match leases.acquire(self.ledger, &self.command.subject.account, identity, names, self.lease_until).await {
+            Ok(None) => {}
+            Ok(Some(held)) => progress.conclude(Verdict::InProgress, busy(&held.owner)),
+            Err(failure) => progress.fail("acquiring the leases", &failure),
+        }
+        if progress.verdict.is_some() {
+            return None;
+        }
         match self.ledger.hold_to_restore(identity, self.lease_until).await {
             Ok(Ok((lease, kept))) => {
                 leases.identity = Some(lease);
@@ -191,6 +193,7 @@ impl Attempt<'_> {
         &self,
         member: &Member,
         identity: &Identity,
+        names: &[String],
         taken: &Taken,
         lease: &IdentityLease,
         progress: &mut Progress,
@@ -224,7 +227,7 @@ impl Attempt<'_> {
             progress.failed.extend(left.iter().map(|it| format!("still to do: {it}")));
             return progress.conclude(Verdict::NotRestored, "the state that was read back is not the one before");
         }
-        self.keep(identity, taken, lease, progress).await;
+        self.keep(identity, names, taken, lease, progress).await;
     }
 
     /// `None` when the state could not be read whole: nothing is decided by half of it.
@@ -268,19 +271,18 @@ impl Attempt<'_> {
     }
 
     /// The next containment begins anew, and what was known until now does not bring it about.
-    async fn keep(&self, identity: &Identity, taken: &Taken, lease: &IdentityLease, progress: &mut Progress) {
+    async fn keep(
+        &self,
+        identity: &Identity,
+        names: &[String],
+        taken: &Taken,
+        lease: &IdentityLease,
+        progress: &mut Progress,
+    ) {
         let at = self.now.to_millis().unwrap_or_default();
         let account = &self.command.subject.account;
-        let mut principals =
-            vec![target_key(identity, identity.name.as_str()), target_key(identity, identity.id.as_str())];
-        principals.extend(progress.principal.iter().map(|name| target_key(identity, name)));
-        principals.extend(taken.keys().into_iter().map(|key| format!("key/{key}")));
-        principals.sort();
-        principals.dedup();
-        let note = |principal: String| async move {
-            self.ledger.note_restored(account, &principal, identity.id.as_str(), at).await
-        };
-        for noted in futures_util::future::join_all(principals.into_iter().map(note)).await {
+        let note = |name| self.ledger.note_restored(account, name, identity.id.as_str(), at);
+        for noted in futures_util::future::join_all(names.iter().map(|it| note(it))).await {
             if let Err(failure) = noted {
                 return progress.fail("noting the restore in the ledger", &failure);
             }
@@ -335,23 +337,11 @@ impl Attempt<'_> {
             note(&progress.notices, Notice::PublishAlert { topic: topic.clone() }, outcome);
         }
         let Some(leases) = leases else { return };
-        let is_finished = !leases.name.memory.is_resumed || progress.verdict() == Verdict::Restored;
-        let identity = async {
-            match &leases.identity {
-                Some(lease) => self.ledger.let_go(lease).await,
-                None => Ok(()),
-            }
-        };
-        let name = self.ledger.release(&leases.name, None, None, is_finished, None);
-        let (identity, name) = tokio::join!(identity, name);
-        if let Err(failure) = identity.and(name) {
+        let is_restored = progress.verdict() == Verdict::Restored;
+        for failure in leases.release(self.ledger, is_restored).await {
             progress.failed.push(format!("releasing the lease: {failure}"));
         }
     }
-}
-
-fn target_key(identity: &Identity, name_or_id: &str) -> String {
-    format!("{}/{name_or_id}", identity.kind.word())
 }
 
 fn nothing_to_do(kept: &Kept) -> String {

@@ -59,6 +59,15 @@ fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
 /// The whole state, read in parallel, of the identity and of no namesake that took its place. What IAM
 /// throttles is read again.
 pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) -> Observed {
+    own(whole(iam, identity, with_statements).await)
+}
+
+/// What was read by a name that is another's belongs to that one.
+fn own(observed: Observed) -> Observed {
+    if observed.is_gone() { Observed { profile: observed.profile, ..Observed::nothing_read() } } else { observed }
+}
+
+async fn whole(iam: &IamRead, identity: &Identity, with_statements: bool) -> Observed {
     let name = &identity.name;
     match identity.kind {
         IdentityKind::User => {
@@ -83,7 +92,11 @@ pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) 
                 groups,
                 ..nothing_of_a_user()
             };
-            if with_statements { add_statements(iam, identity, observed).await } else { observed }
+            if with_statements && !observed.is_gone() {
+                add_statements(iam, identity, observed).await
+            } else {
+                observed
+            }
         }
         IdentityKind::Role => {
             let (profile, attached, inline, revocation) = tokio::join!(
@@ -137,12 +150,12 @@ pub async fn barriers(iam: &IamRead, identity: &Identity) -> Observed {
         IdentityKind::User => {
             let (profile, keys, attached) =
                 tokio::join!(same_user(iam, identity), access_keys(iam, name), attached_user_policies(iam, name));
-            Observed { profile, keys, attached, ..Observed::nothing_read() }
+            own(Observed { profile, keys, attached, ..Observed::nothing_read() })
         }
         IdentityKind::Role => {
             let (profile, attached, revocation) =
                 tokio::join!(same_role(iam, identity), attached_role_policies(iam, name), revocation(iam, name));
-            with_revocation(Observed { profile, attached, ..Observed::nothing_read() }, revocation)
+            own(with_revocation(Observed { profile, attached, ..Observed::nothing_read() }, revocation))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_smithy_types::DateTime;
 use domain::containment::guard::about_root;
 use domain::finding::{Finding, Principal, Source};
-use domain::identity::{Identity, IdentityKind, Observed, Unreadable};
+use domain::identity::{Identity, IdentityKind, Observed, Unreadable, Why};
 use domain::ids::{AccessKeyId, AccountId, Parse, PrincipalName, UniqueId};
 use domain::outcome::Failure;
 
@@ -140,7 +140,10 @@ fn refuse_foreign_key(claimed: Claimed<'_>, found: &Resolved) -> Result<(), Unre
     match &found.observed.keys {
         // Not known is not "it is his": the next try may be able to read them.
         Err(unreadable) => Err(Unresolved::Failed(Failure {
-            code: "KeysUnreadable".to_owned(),
+            code: match &unreadable.why {
+                Why::Throttled(failure) => failure.code.clone(),
+                _ => "KeysUnreadable".to_owned(),
+            },
             message: format!(
                 "{unreadable}: cannot tell whether access key {key} belongs to user `{}` or to a namesake",
                 found.identity.name

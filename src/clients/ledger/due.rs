@@ -55,6 +55,10 @@ pub struct Listed {
     pub account: String,
     pub threat: String,
     pub target: String,
+    /// It waits for its turn and for no time.
+    pub is_deferred: bool,
+    /// Of one that is deferred: since when, in milliseconds since 1970.
+    pub since: i64,
 }
 
 impl Listed {
@@ -142,11 +146,17 @@ impl Ledger {
     }
 
     /// Takes an item until `until`, so that no other run takes it too. `None`: another has it, or it is not
-    /// due any more.
-    pub async fn take_due(&self, id: &str, until: SystemTime) -> Result<Option<Due>, Failure> {
-        let sent = self
-            .update(id)
-            .update_expression("SET holder = :me, lease_until = :until")
+    /// due any more. One that is due at a time is listed again only when the lease has run out: what is taken must
+    /// not stand before what is not.
+    pub async fn take_due(&self, it: &Listed, until: SystemTime) -> Result<Option<Due>, Failure> {
+        let mut expression = "SET holder = :me, lease_until = :until".to_owned();
+        let mut request = self.update(&it.id);
+        if !it.is_deferred {
+            expression.push_str(", due_at = :again");
+            request = request.expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
+        }
+        let sent = request
+            .update_expression(expression)
             .condition_expression(
                 "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
             )
@@ -191,19 +201,39 @@ impl Ledger {
         Ok(due(&item).filter(|_| item.contains_key("due_bucket")).map(|it| it.finding))
     }
 
-    /// The finding is answered: it is not due any more. Returns it.
-    pub async fn settle(&self, id: &str) -> Result<Option<Finding>, Failure> {
+    /// The finding is answered: it is not due any more. What was put there meanwhile under the same ID, with more
+    /// to tell, stays.
+    pub async fn settle(&self, finding: &Finding) -> Result<(), Failure> {
         let request = self
-            .update(id)
+            .update(&Self::due_id(finding))
             .update_expression(
                 "SET expires = :expires REMOVE due_bucket, due_at, turn, since, attempts, told_at, holder, lease_until",
             )
-            .condition_expression("attribute_exists(due_bucket)")
-            .expression_attribute_values(":expires", number(millis_now() / 1_000 + KEPT_SECONDS))
-            .return_values(ReturnValue::AllOld);
+            .condition_expression("attribute_exists(due_bucket) AND finding = :finding")
+            .expression_attribute_values(":finding", text(finding.kept()))
+            .expression_attribute_values(":expires", number(millis_now() / 1_000 + KEPT_SECONDS));
         match request.send().await {
-            Ok(output) => Ok(due(&output.attributes.unwrap_or_default()).map(|it| it.finding)),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// It stays due, but not before `at`: nothing is done about it now, and it must not stand before the others.
+    pub async fn put_off(&self, it: &Listed, at: i64) -> Result<(), Failure> {
+        let give_back = if it.is_lease() { "" } else { " REMOVE holder, lease_until" };
+        let condition =
+            if it.is_lease() { "attribute_exists(due_bucket) AND lease_until < :now" } else { "holder = :me" };
+        let (name, value) = if it.is_lease() { (":now", number(millis_now())) } else { (":me", text(&self.owner)) };
+        let request = self
+            .update(&it.id)
+            .update_expression(format!("SET due_at = :at{give_back}"))
+            .condition_expression(condition)
+            .expression_attribute_values(":at", number(at))
+            .expression_attribute_values(name, value);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
             Err(error) => Err(failure(&error)),
         }
     }
@@ -232,6 +262,8 @@ fn listed(items: Vec<Item>) -> Vec<Listed> {
         account: text(it, "account"),
         threat: text(it, "threat"),
         target: text(it, "target"),
+        is_deferred: text(it, "due_bucket") == DEFERRED,
+        since: admission::since(int(it, "due_at")),
     };
     items.iter().map(one).collect()
 }

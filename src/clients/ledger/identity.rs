@@ -100,8 +100,11 @@ impl Ledger {
             request = request.expression_attribute_values(format!(":weaker{n}"), text(weaker));
         }
         if !strike.is_empty() {
-            expression.push_str(" ADD intent :intent");
-            request = request.expression_attribute_values(":intent", AttributeValue::Ss(strike));
+            // What had held has to be put back: it is to be seen to hold anew.
+            expression.push_str(", held_at ADD #intent :intent");
+            request = request
+                .expression_attribute_names("#intent", snapshots::intent(word))
+                .expression_attribute_values(":intent", AttributeValue::Ss(strike));
         }
         let sent = request
             .update_expression(expression)
@@ -210,7 +213,7 @@ impl Ledger {
         } else {
             request.expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
         };
-        let mut expression = format!("SET verdict = :verdict, last_seen = :now, {append}");
+        let mut expression = format!("SET verdict = :verdict, last_seen = :now, contained_at = :now, {append}");
         if let Some(incident) = ending.incident {
             expression.push_str(", incident = :incident");
             request = request.expression_attribute_values(":incident", text(incident));

@@ -28,6 +28,20 @@ pub struct Lease {
     fence: i64,
     seen: usize,
     pub memory: Memory,
+    /// The finding of a holder that ended without a word.
+    left: Option<Box<Finding>>,
+}
+
+impl Lease {
+    /// What a holder that was killed left undone, unless it is the finding that the lease is for now.
+    pub fn abandoned(&self, finding: &Finding) -> Option<&Finding> {
+        self.left.as_deref().filter(|it| it.kept() != finding.kept())
+    }
+
+    /// Whoever takes the lease for no finding takes nothing up.
+    pub fn left(&self) -> Option<&Finding> {
+        self.left.as_deref()
+    }
 }
 
 /// What the ledger remembers of a principal as a finding names it.
@@ -39,8 +53,6 @@ pub struct Memory {
     /// ours.
     pub is_resumed: bool,
     pub restored: Option<Restored>,
-    /// What people were told last of a finding that led to nobody.
-    pub told: Option<String>,
 }
 
 pub enum Acquired {
@@ -113,7 +125,8 @@ impl Ledger {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
                 let seen = strings(&item, "seen").len();
-                Ok(Acquired::Lease(Lease { id, fence: now, seen, memory: memory(&item, mark, now) }))
+                let left = string(&item, "finding").and_then(|it| Finding::from_kept(&it)).map(Box::new);
+                Ok(Acquired::Lease(Lease { id, fence: now, seen, memory: memory(&item, mark, now), left }))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
                 let item = match error.into_service_error() {
@@ -164,15 +177,13 @@ impl Ledger {
     }
 
     /// Releases the lease. `record`: of whom it led to, when something was done. `is_finished`: nothing was
-    /// struck without the snapshot being saved. `told`: what people were told of a finding that led to
-    /// nobody.
+    /// struck without the snapshot being saved.
     pub async fn release(
         &self,
         lease: &Lease,
         finding: Option<&Finding>,
         record: Option<String>,
         is_finished: bool,
-        told: Option<String>,
     ) -> Result<(), Failure> {
         let mut sets = Vec::new();
         let mut removes = vec!["lease_until", "holder", "playbook", "struck_id", "finding", "due_bucket", "due_at"];
@@ -188,10 +199,6 @@ impl Ledger {
             request = request
                 .expression_attribute_values(":record", text(record))
                 .expression_attribute_values(":now", number(millis_now()));
-        }
-        if let Some(told) = told {
-            sets.push("told = :told");
-            request = request.expression_attribute_values(":told", text(told));
         }
         let mut add = "";
         if let Some(finding) = finding {
@@ -210,6 +217,16 @@ impl Ledger {
             Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
             Err(error) => Err(failure(&error)),
         }
+    }
+
+    /// Notes on a principal that somebody else has the lease on to whom it led, as `release` does.
+    pub async fn note_contained(&self, finding: &Finding, record: &str) -> Result<(), Failure> {
+        let request = self
+            .update(&Self::lock_id(&finding.account, &principal(finding)))
+            .update_expression("SET record_id = :record, contained_at = :now")
+            .expression_attribute_values(":record", text(record))
+            .expression_attribute_values(":now", number(millis_now()));
+        request.send().await.map(|_| ()).map_err(|it| failure(&it))
     }
 
     /// Notes on a principal's lease that a person took the containment back, and which findings were
@@ -243,7 +260,6 @@ fn memory(item: &Item, mark: &str, now: i64) -> Memory {
         is_known: now - int(item, "contained_at") < KNOWN_MILLIS,
         is_resumed: is_unfinished && by.iter().any(|it| attaches.contains(&it.as_str())),
         restored: restored(item, mark),
-        told: string(item, "told"),
     }
 }
 

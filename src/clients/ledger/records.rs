@@ -1,5 +1,6 @@
 //! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
+use domain::containment::admission::KNOWN_MILLIS;
 use domain::history::{Kept, Past, Restoration};
 use domain::identity::Identity;
 use domain::ids::{AccountId, Arn};
@@ -8,7 +9,7 @@ use domain::verdict::Verdict;
 use serde_json::Value;
 
 use super::suspects::suspects;
-use super::{Item, Ledger, int, number, snapshots, string, strings};
+use super::{Item, Ledger, int, millis_now, number, snapshots, string};
 use crate::errors::failure;
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -19,6 +20,11 @@ impl Ledger {
     pub fn record_of(identity: &Identity) -> String {
         let account = Arn::parse(&identity.arn).map_or("", |it| it.account);
         format!("record#{account}#{}", identity.id)
+    }
+
+    /// What earlier responses left, without taking the identity.
+    pub async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
+        Ok(past(&self.item(&Self::record_of(identity)).await?, millis_now()))
     }
 
     pub async fn kept(&self, identity: &Identity) -> Result<Kept, Failure> {
@@ -69,7 +75,9 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),
         suspects: suspects(item),
-        intent: strings(item, "intent").into_iter().collect(),
+        intents: snapshots::intents(item),
+        is_open: item.contains_key("lease_until"),
+        is_known: now - int(item, "contained_at") < KNOWN_MILLIS,
         responses: snapshots::open(item),
     }
 }

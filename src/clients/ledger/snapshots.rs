@@ -2,7 +2,10 @@
 //!
 //! Of a response the record holds four attributes, named by its ID: `snapshot …` (JSON text), `contents …`
 //! (JSON text, often a moment later), `planned …` (a set) and `ended …` (a verdict). `open <playbook>` names
-//! the newest of a playbook: only who knows it may begin another.
+//! the newest of a playbook: only who knows it may begin another. `intent <playbook>` is what was sent with a strike,
+//! until it is in a snapshot.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::history::{CONTENTS, Response, Restoration};
@@ -10,7 +13,7 @@ use domain::identity::{Contents, Identity};
 use domain::outcome::Failure;
 use serde_json::{Value, json};
 
-use super::{APPEND, IdentityLease, Item, Ledger, millis_now, number, string, text};
+use super::{APPEND, IdentityLease, Item, Ledger, millis_now, number, string, strings, text};
 use crate::errors::{failure, is};
 
 /// Whether the snapshot is in the ledger.
@@ -39,6 +42,18 @@ pub(super) fn ended(id: &str) -> String {
 
 fn newest(playbook: &str) -> String {
     format!("open {playbook}")
+}
+
+pub(super) fn intent(playbook: &str) -> String {
+    format!("{INTENT}{playbook}")
+}
+
+const INTENT: &str = "intent ";
+
+/// What was meant and is in no snapshot, by playbook.
+pub(super) fn intents(item: &Item) -> BTreeMap<String, BTreeSet<String>> {
+    let meant = item.keys().filter_map(|it| Some((it.strip_prefix(INTENT)?.to_owned(), strings(item, it))));
+    meant.map(|(playbook, it)| (playbook, it.into_iter().collect())).collect()
 }
 
 /// The responses that were not taken back, the oldest first.
@@ -108,7 +123,8 @@ impl Ledger {
             None => {}
         }
         // What was meant is in the snapshot's own list from here on.
-        expression.push_str(" REMOVE intent");
+        expression.push_str(" REMOVE #intent");
+        request = request.expression_attribute_names("#intent", intent(&it.playbook));
         if !it.planned.is_empty() {
             expression.push_str(" ADD #planned :planned");
             let meant = it.planned.iter().cloned().collect();
@@ -165,6 +181,7 @@ impl Ledger {
             .expression_attribute_names("#planned", planned(id))
             .expression_attribute_names("#ended", ended(id))
             .expression_attribute_names("#newest", newest(&taken_back.playbook))
+            .expression_attribute_names("#intent", intent(&taken_back.playbook))
             .expression_attribute_values(":fence", number(lease.fence))
             .expression_attribute_values(":at", number(it.at))
             .expression_attribute_values(":by", text(it.by))
@@ -178,7 +195,7 @@ impl Ledger {
              restored_response = :id, restored_state = :before, {APPEND}"
         );
         let mut remove =
-            "REMOVE restored_told, held_at, #snapshot, #contents, #planned, #ended, intent, told, is_rotated"
+            "REMOVE restored_told, held_at, contained_at, #snapshot, #contents, #planned, #ended, #intent, told, is_rotated"
                 .to_owned();
         match left.iter().rfind(|it| it.playbook == taken_back.playbook) {
             Some(older) => {

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::identity::Identity;
 use domain::outcome::Failure;
 use domain::suspects::{ALL, Suspect, Suspects};
 use serde_json::json;
@@ -35,6 +36,11 @@ impl Ledger {
         };
         let added = futures_util::future::join_all(suspects.chunks(MOST_AT_ONCE).map(add)).await;
         added.into_iter().try_for_each(|it| it.map(|_| ()).map_err(|it| failure(&it)))
+    }
+
+    /// Adds suspects to an identity that somebody else holds.
+    pub async fn keep_suspects(&self, identity: &Identity, suspects: &[Suspect]) -> Result<(), Failure> {
+        self.add_suspects(&Self::record_of(identity), suspects).await
     }
 
     /// Closes a suspect of the record, or all of them, with who did it and why. False when there is no such

@@ -2,7 +2,7 @@
 
 use aws_sdk_securityhub::types::{AwsSecurityFindingIdentifier, NoteUpdate, WorkflowStatus, WorkflowUpdate};
 use domain::finding::HubReference;
-use domain::notice::{UPDATED_BY, Workflow};
+use domain::notice::{UPDATED_BY, Workflow, note_on};
 use domain::outcome::{Failure, Outcome};
 use domain::text;
 
@@ -16,7 +16,7 @@ pub async fn update(home: &Home, finding: &HubReference, note: &str, workflow: O
         Workflow::Resolved => WorkflowStatus::Resolved,
     });
     let identifier = AwsSecurityFindingIdentifier::builder().id(&finding.id).product_arn(&finding.product_arn).build();
-    let note = NoteUpdate::builder().text(note).updated_by(UPDATED_BY).build();
+    let note = NoteUpdate::builder().text(note_on(finding, note)).updated_by(UPDATED_BY).build();
     let client = home.security_hub(&finding.region);
     let mut request = client.batch_update_findings().finding_identifiers(identifier).note(note);
     if let Some(status) = status.clone() {

@@ -45,11 +45,18 @@ pub fn deferred((account, all): (u32, u32), threat: Threat) -> String {
 /// Deferred findings in the order in which they are taken up: the gravest first, then the oldest.
 /// `since`: milliseconds since 1970.
 pub fn order(finding: &Finding, since: i64) -> i64 {
-    const SLOT: i64 = 100_000_000_000_000;
     let severity = (finding.severity.0.clamp(0.0, 10.0) * 10.0).round() as i64;
     let rank = (4 - i64::from(finding.threat.gravity())) * 101 + (100 - severity);
     rank.saturating_mul(SLOT).saturating_add(since.clamp(0, SLOT - 1))
 }
+
+/// Since when a deferred finding waits, from its place in the order.
+pub fn since(order: i64) -> i64 {
+    order.rem_euclid(SLOT)
+}
+
+/// More milliseconds than there are since 1970 for a thousand years.
+const SLOT: i64 = 100_000_000_000_000;
 
 /// Who holds an identity's lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +171,7 @@ mod tests {
             of(Threat::UnusedUser, 4.0, 0),
         ];
         assert!(sorted.is_sorted() && sorted[0] > 0, "{sorted:?}");
+        assert_eq!(sorted.map(since), [now, now - 5, now, now - 9, 0]);
     }
 
     fn held(holder: Option<Holder>, struck: Option<&str>) -> Held {

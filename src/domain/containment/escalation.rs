@@ -34,6 +34,11 @@ pub fn planned(
 /// Why a notice would tell nothing new: the same finding comes again and again, from several sources.
 pub fn old_news(notice: &Notice, progress: &Progress) -> Option<String> {
     match notice {
+        Notice::StartIncident { .. } | Notice::OpenOpsItem
+            if progress.verdict() == Verdict::Refused && !progress.has_news() =>
+        {
+            Some("people were told of the same refusal".to_owned())
+        }
         Notice::StartIncident { .. } | Notice::OpenOpsItem => {
             let incident = progress.past.incident.as_ref()?;
             Some(format!("there is one for this identity: {incident}"))

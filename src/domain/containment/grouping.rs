@@ -1,12 +1,20 @@
-//! Findings about one identity are one response: the gravest decides what is done, all of them get its
-//! verdict.
+//! Findings about one identity are one response: the gravest decides what is done, and those that mean the
+//! identity that it led to get its verdict.
+//!
+//! INVARIANT: a group says who is looked at together, never who somebody is. No finding lends its name or ID to
+//! another, and one that does not mean the lead's identity, or whose lead leads nowhere, is responded to by itself.
+//! `tests/test_grouping.py` holds it.
 
+use aws_smithy_types::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::admission::is_by_person;
+use super::guard;
 use crate::finding::{Finding, Principal, Source, Threat};
+use crate::history::Restored;
+use crate::identity::{Identity, IdentityKind, Observed};
 use crate::ids::AccessKeyId;
-use crate::settings::Responder;
+use crate::settings::{Mode, Responder};
 
 /// Findings about one identity, as far as they say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,15 +30,15 @@ impl Group {
     }
 }
 
-/// One group for each identity.
-pub fn group(findings: Vec<Finding>) -> Vec<Group> {
+/// One group for each identity and mode: what only observes must not stand for what is to be done.
+pub fn group(findings: Vec<Finding>, mode_of: impl Fn(Threat) -> Mode) -> Vec<Group> {
     let mut groups: Vec<Vec<Finding>> = Vec::new();
     for finding in findings {
         // It may say of two groups that they are one: by its name of the first, by its key of the other.
         let mut merged = Vec::new();
         let mut apart = Vec::new();
         for group in groups {
-            let is_same = group.iter().any(|it| is_same(it, &finding));
+            let is_same = group.iter().any(|it| is_same(it, &finding) && mode_of(it.threat) == mode_of(finding.threat));
             if is_same && agree(group.iter().chain(&merged).chain([&finding])) {
                 merged.extend(group);
             } else {
@@ -53,13 +61,37 @@ fn with_lead(mut findings: Vec<Finding>) -> Option<Group> {
             best = n;
         }
     }
-    let mut lead = (best < findings.len()).then(|| findings.remove(best))?;
-    let full = |it: &&Finding| matches!(&it.principal, Principal::User { name: Some(_), id: Some(_) });
-    let is_vague = matches!(&lead.principal, Principal::KeyOwner | Principal::User { .. }) && !full(&&lead);
-    if let Some(named) = findings.iter().find(full).filter(|_| is_vague) {
-        lead.principal = named.principal.clone();
-    }
+    let lead = (best < findings.len()).then(|| findings.remove(best))?;
     Some(Group { lead, others: findings })
+}
+
+/// The identity that the lead led to, as the others are measured by it.
+pub struct Found<'a> {
+    pub settings: &'a Responder,
+    pub lead: &'a Finding,
+    pub identity: &'a Identity,
+    pub observed: &'a Observed,
+    pub restored: Option<&'a Restored>,
+    pub now: DateTime,
+}
+
+impl Found<'_> {
+    /// Whether the lead's verdict is the other's too. Whatever may be otherwise is responded to by itself.
+    pub fn answers(&self, other: &Finding) -> bool {
+        let noted = self.restored.map(|it| Restored { is_noted: true, ..it.clone() });
+        guard::is_about(self.settings, other, self.identity, &self.observed.keys)
+            && guard::refuse_restored(noted.as_ref(), other, self.identity, self.now).is_none()
+            && !self.is_of_new_sessions(other)
+    }
+
+    /// Seen after the revocation that answers the lead.
+    fn is_of_new_sessions(&self, other: &Finding) -> bool {
+        let (IdentityKind::Role, Ok(Some(cutoff))) = (self.identity.kind, &self.observed.revoked_before) else {
+            return false;
+        };
+        let is_after = |it: &Finding| it.occurred_at.is_some_and(|seen| seen.secs() > cutoff.secs());
+        is_after(other) && !is_after(self.lead)
+    }
 }
 
 /// Why a group is left to another function: nothing that is cheap for an attacker, such as creating users
@@ -113,6 +145,10 @@ mod tests {
         }
     }
 
+    fn group(findings: Vec<Finding>) -> Vec<Group> {
+        super::group(findings, |_| Mode::Enforce)
+    }
+
     fn sizes(findings: Vec<Finding>) -> Vec<usize> {
         group(findings).iter().map(|it| it.all().count()).collect()
     }
@@ -140,16 +176,55 @@ mod tests {
         let both = Finding { access_key: Some(parsed(key)), ..about(Threat::UnusedUser, Some("alice"), None) };
         assert_eq!(sizes(vec![owner.clone(), named.clone()]), [1, 1]);
         assert_eq!(sizes(vec![owner.clone(), named, both]), [3]);
-        let found = group(vec![
-            owner.clone(),
-            Finding {
-                access_key: owner.access_key.clone(),
-                ..about(Threat::UnusedUser, Some("alice"), Some("AIDACKCEVSQ6C2EXAMPLE"))
-            },
-        ]);
-        assert!(found[0].lead.principal.unique_id().is_some() && found[0].lead.threat == Threat::CompromisedCredential);
+        let named = Finding {
+            access_key: owner.access_key.clone(),
+            ..about(Threat::UnusedUser, Some("alice"), Some("AIDACKCEVSQ6C2EXAMPLE"))
+        };
+        // Whose key it is, IAM tells, and no other finding.
+        assert_eq!(
+            group(vec![owner.clone(), named.clone()]),
+            [Group { lead: owner.clone(), others: vec![named.clone()] }]
+        );
+        let observed = |it| if it == Threat::UnusedUser { Mode::Observe } else { Mode::Enforce };
+        assert_eq!(super::group(vec![owner.clone(), named], observed).len(), 2);
         let another = Finding { access_key: Some(parsed("AKIAI44QH8DHBEXAMPLE")), ..owner.clone() };
         assert_eq!(sizes(vec![owner, another]), [1, 1]);
+    }
+
+    #[test]
+    fn a_verdict_is_anothers_only_where_the_identities_agree() {
+        let settings = crate::settings::tests::config(&[]).unwrap();
+        let key = "AKIAIOSFODNN7EXAMPLE";
+        let threat = Threat::CompromisedCredential;
+        let lead = about(threat, Some("alice"), Some("AIDACKCEVSQ6C2EXAMPLE"));
+        let now = DateTime::from_secs(10_000);
+        let answers = |kind, observed: &Observed, restored: Option<&Restored>, other: &Finding| {
+            let identity = Identity { created: Some(DateTime::from_secs(500)), ..crate::fixtures::identity(kind) };
+            let (settings, lead, identity) = (&settings, &lead, &identity);
+            Found { settings, lead, identity, observed, restored, now }.answers(other)
+        };
+        let user = |restored: Option<&Restored>, other: &Finding| {
+            answers(IdentityKind::User, &crate::fixtures::observed(), restored, other)
+        };
+        let named = about(threat, Some("alice"), None);
+        assert!(user(None, &named));
+        assert!(!user(None, &about(threat, Some("alice"), Some("AIDACKCEVSQ6C2ANOTHER"))));
+        assert!(!user(None, &about(threat, Some("bob"), None)));
+        assert!(!user(None, &Finding { occurred_at: Some(DateTime::from_secs(499)), ..named.clone() }));
+        let with_key = |key| Finding { access_key: Some(parsed(key)), ..named.clone() };
+        assert!(user(None, &with_key(key)) && !user(None, &with_key("AKIAQQQQQQQQQEXAMPLE")));
+        let owner = |key| Finding { principal: Principal::KeyOwner, ..with_key(key) };
+        assert!(user(None, &owner(key)) && !user(None, &owner("AKIAQQQQQQQQQEXAMPLE")));
+        let restored = Restored { at: 5_000, unique_id: "AIDACKCEVSQ6C2EXAMPLE".to_owned(), is_noted: false };
+        assert!(!user(Some(&restored), &named));
+        let role = |cutoff: i64, seen: i64| {
+            let observed =
+                Observed { revoked_before: Ok(Some(DateTime::from_secs(cutoff))), ..crate::fixtures::observed() };
+            let principal = Principal::Role { name: Some(parsed("app")), id: None, session: None };
+            let other = Finding { principal, occurred_at: Some(DateTime::from_secs(seen)), ..named.clone() };
+            answers(IdentityKind::Role, &observed, None, &other)
+        };
+        assert!(role(2_000, 2_000) && !role(2_000, 2_001) && role(500, 2_001));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::admission::is_by_person;
 use super::playbooks::root_access_key;
 use crate::finding::{Finding, Principal, Source};
 use crate::history::Restored;
-use crate::identity::{Identity, IdentityKind};
+use crate::identity::{AccessKey, Identity, IdentityKind, Read};
 use crate::ids::{AccountId, Arn, PrincipalName};
 use crate::settings::{Responder, Untouchable};
 use crate::text;
@@ -116,6 +116,29 @@ fn refuse_namesake(finding: &Finding, identity: &Identity) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Whether the finding, followed by itself, would lead to this identity, which another one led to. `keys`: those
+/// that it has.
+pub fn is_about(settings: &Responder, finding: &Finding, identity: &Identity, keys: &Read<Vec<AccessKey>>) -> bool {
+    refuse_identity(settings, finding, identity).is_none() && is_named(finding, identity) && has_key(finding, keys)
+}
+
+fn is_named(finding: &Finding, identity: &Identity) -> bool {
+    match &finding.principal {
+        Principal::User { id: Some(id), .. } | Principal::Role { id: Some(id), .. } => *id == identity.id,
+        Principal::User { name, .. } => identity.kind == IdentityKind::User && name.as_ref() == Some(&identity.name),
+        Principal::Role { name, .. } => identity.kind == IdentityKind::Role && name.as_ref() == Some(&identity.name),
+        Principal::UserOrRole { name } => *name == identity.name,
+        Principal::KeyOwner => identity.kind == IdentityKind::User && finding.access_key.is_some(),
+        Principal::Root | Principal::NotContainable { .. } => false,
+    }
+}
+
+/// Without a unique ID in the finding, the key is what tells the user from a namesake.
+fn has_key(finding: &Finding, keys: &Read<Vec<AccessKey>>) -> bool {
+    let key = finding.access_key.as_ref().filter(|it| it.is_long_term() && finding.principal.unique_id().is_none());
+    key.is_none_or(|key| keys.as_ref().is_ok_and(|keys| keys.iter().any(|it| it.id == *key)))
 }
 
 pub use crate::settings::DRILL_PATH;

@@ -77,6 +77,12 @@ pub struct Dropped {
     pub attributes: Vec<(&'static str, String)>,
 }
 
+/// One line of a digest. It holds no time of ours, so that the same finding gives the same line.
+pub fn refused_line(finding: &Finding, why: &str) -> String {
+    let (kind, id) = (text::line(&finding.kind, 120), text::line(&finding.id, 300));
+    format!("[{}] {kind}: {} - {}: {id}", finding.severity.label(), who(finding, None), text::line(why, 200))
+}
+
 pub fn dropped(finding: &Finding, why: &str) -> Dropped {
     let who = who(finding, None);
     let playbook = finding.threat.playbook();
@@ -140,7 +146,7 @@ impl View<'_> {
         if let Some(reason) = &progress.reason {
             lines.push(format!("Verdict: {} - {}", self.verdict().words(), text::line(reason, 2_000)));
         }
-        let times = progress.reversals.len();
+        let times = progress.times_undone();
         if times > 0 {
             lines.push(String::new());
             lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::change::Change;
 use crate::finding::Finding;
 use crate::history::Past;
-use crate::identity::{Identity, Observed};
+use crate::identity::{Identity, IdentityKind, Observed};
 use crate::notice::Notice;
 use crate::outcome::{Done, Log, Outcome};
 use crate::suspects::Suspect;
@@ -23,8 +23,12 @@ pub struct Progress {
     pub notices: Log<Notice>,
     /// What an earlier response to the same identity left.
     pub past: Past,
+    /// The ledger told it. Otherwise somebody may be open whom nobody here knows of.
+    pub is_past_known: bool,
     /// What was done and then undone by somebody else, each time it was seen.
     pub reversals: Vec<String>,
+    /// How often something was undone before those that are kept.
+    pub undone_before: usize,
     pub notes: Vec<String>,
     /// What the playbook's changes don't stop, known from the start.
     pub suspects: Vec<Suspect>,
@@ -54,6 +58,10 @@ pub struct Progress {
 }
 
 impl Progress {
+    pub fn times_undone(&self) -> usize {
+        self.undone_before + self.reversals.len()
+    }
+
     pub fn conclude(&mut self, verdict: Verdict, reason: impl Into<String>) {
         self.verdict = Some(verdict);
         self.reason = Some(reason.into());
@@ -82,6 +90,23 @@ impl Progress {
     pub fn has_done(&self) -> bool {
         let changed = |it: &Done<Change>| it.deed.contains() && !matches!(it.outcome, Outcome::AlreadyDone { .. });
         !self.reversals.is_empty() || self.changes.all().iter().any(changed)
+    }
+
+    /// Whether the response to `own` answers what another finding about the same identity tells: it was seen before
+    /// all was last seen to hold, and of a role before the time up to which its sessions are revoked for that.
+    pub fn has_answered(&self, own: &Finding, other: &Finding) -> bool {
+        let Some(seen) = other.occurred_at.filter(|_| other.threat.is_behaviour()) else { return true };
+        let is_held = seen.to_millis().is_ok_and(|seen| self.held_at.is_some_and(|held| seen <= held));
+        if self.identity.as_ref().is_none_or(|it| it.kind == IdentityKind::User) {
+            return is_held;
+        }
+        let revoked = self.changes.all().into_iter().filter_map(|it| match (it.deed, it.outcome) {
+            (Change::RevokeSessions { issued_before, .. }, Outcome::Applied { .. } | Outcome::AlreadyDone { .. }) => {
+                Some(issued_before.secs())
+            }
+            _ => None,
+        });
+        is_held && revoked.chain(own.occurred_at.map(|it| it.secs())).max().is_none_or(|until| seen.secs() <= until)
     }
 
     /// What there is to tell, in few bytes: the verdict, and who is suspected.

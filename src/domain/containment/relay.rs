@@ -20,19 +20,32 @@ pub struct Relay {
     pub holder: String,
     /// How many invocations there were before.
     pub number: u32,
-    /// What was undone so far.
+    /// It was set apart from findings that looked like ones about the same identity: nobody else's answer is its.
+    #[serde(default)]
+    pub is_apart: bool,
+    /// What was undone last.
     pub reversals: Vec<String>,
+    /// How often something was undone before that.
+    #[serde(default)]
+    pub undone_before: usize,
 }
 
 impl Relay {
     pub fn new(group: Group, holder: String) -> Self {
-        Self { group, holder, number: 0, reversals: Vec::new() }
+        Self { group, holder, number: 0, is_apart: false, reversals: Vec::new(), undone_before: 0 }
+    }
+
+    /// For a group that did not go with this one's lead. Two that turn out to be one identity must not pass for one
+    /// holder of its lease.
+    pub fn apart(&self, group: Group, number: usize) -> Self {
+        Self { is_apart: true, ..Self::new(group, format!("{}/apart-{number}", self.holder)) }
     }
 
     /// How it is to go on, or none when it has gone on for too long: a person must know.
     pub fn next(&self, reversals: &[String]) -> Option<Self> {
+        let undone_before = self.undone_before + reversals.len().saturating_sub(LINES);
         let reversals = reversals.iter().rev().take(LINES).rev().cloned().collect();
-        (self.number < MOST).then(|| Self { number: self.number + 1, reversals, ..self.clone() })
+        (self.number < MOST).then(|| Self { number: self.number + 1, reversals, undone_before, ..self.clone() })
     }
 
     pub fn is_continued(&self) -> bool {
@@ -57,6 +70,7 @@ mod tests {
             relay = serde_json::from_str(&kept).unwrap();
             times += 1;
         }
+        assert_eq!(relay.undone_before, 12 * 50);
         assert_eq!((times, relay.holder.as_str(), relay.reversals.first().unwrap().as_str()), (12, "first", "50"));
     }
 }

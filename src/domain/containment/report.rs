@@ -87,7 +87,7 @@ impl Report {
             reason: progress.reason.clone().unwrap_or_default(),
             actions: [progress.changes.summary(), progress.notices.summary()].concat(),
             reversals: counted(&progress.reversals),
-            times_undone: progress.reversals.len(),
+            times_undone: progress.times_undone(),
             notes: progress.notes.clone(),
             open: progress.open.clone(),
             leads: progress.leads.iter().take(MOST_LEADS).cloned().collect(),

@@ -53,15 +53,21 @@ const MOST_OPEN: usize = 6;
 ///
 /// A try after one that did not end well goes on with it, and what only holds the identity back again is part
 /// of the containment that it was undone from. Whoever takes policies and groups away again, after that ended
-/// well, takes what somebody gave meanwhile: that comes back without what was taken for good before.
-pub fn belongs_to<'a>(open: &'a [Response], playbook: &str, changes: &[Change]) -> Option<&'a Response> {
+/// well, takes what somebody gave meanwhile: that comes back without what was taken for good before. `is_meant`: a try
+/// of the playbook ended before its snapshot, and what it did is no other response's to take back.
+pub fn belongs_to<'a>(
+    open: &'a [Response],
+    playbook: &str,
+    changes: &[Change],
+    is_meant: bool,
+) -> Option<&'a Response> {
     let takes = changes.iter().any(|it| matches!(it, Change::DetachPolicy { .. } | Change::LeaveGroup { .. }));
     let changes_nothing = !changes.iter().any(Change::contains);
     let ended_well = |it: &Response| it.verdict.is_some_and(Verdict::is_success);
     match open.iter().rfind(|it| it.playbook == playbook) {
         Some(last) if takes && ended_well(last) && open.len() < MOST_OPEN => None,
         Some(last) => Some(last),
-        None if changes_nothing => open.last(),
+        None if changes_nothing && !is_meant => open.last(),
         None => None,
     }
 }
@@ -153,16 +159,20 @@ mod tests {
         let takes = [Change::DetachPolicy { user: user(), policy: "arn".to_owned() }];
         let holds = [Change::AttachDenyAll { user: user(), policy: DENY_ALL.to_owned() }];
         let open = |verdict| [response("overprivileged-user", &observed(), verdict)];
-        let belongs = |verdict, playbook, changes: &[Change]| belongs_to(&open(verdict), playbook, changes).is_some();
+        let belongs =
+            |verdict, playbook, changes: &[Change]| belongs_to(&open(verdict), playbook, changes, false).is_some();
         assert!(!belongs(Some(Verdict::Contained), "overprivileged-user", &takes));
         assert!(belongs(Some(Verdict::NotContained), "overprivileged-user", &takes));
         assert!(belongs(None, "overprivileged-user", &takes));
         assert!(belongs(Some(Verdict::Contained), "overprivileged-user", &holds));
         assert!(!belongs(Some(Verdict::Contained), "compromised-credential", &holds));
         assert!(belongs(Some(Verdict::Contained), "compromised-credential", &[]));
-        assert!(belongs_to(&[], "compromised-credential", &[]).is_none());
+        assert!(belongs_to(&[], "compromised-credential", &[], false).is_none());
+        let lesser = [response("unused-user", &observed(), Some(Verdict::Contained))];
+        assert!(belongs_to(&lesser, "compromised-credential", &[], true).is_none());
+        assert!(belongs_to(&lesser, "compromised-credential", &[], false).is_some());
         let many = vec![response("overprivileged-user", &observed(), Some(Verdict::Contained)); MOST_OPEN];
-        assert!(belongs_to(&many, "overprivileged-user", &takes).is_some());
+        assert!(belongs_to(&many, "overprivileged-user", &takes, false).is_some());
     }
 
     #[test]

@@ -105,8 +105,9 @@ impl Responder {
 
     /// By which it invokes itself when a fight outlasts an invocation. Absent where it does not: then the
     /// event is tried again.
-    pub fn own_name(&self) -> Option<&str> {
-        Some(self.function_name.as_str()).filter(|it| !self.is_hygiene && *it != NOWHERE)
+    pub fn own_name(&self) -> Option<String> {
+        let part = if self.is_hygiene { "-hygiene" } else { "" };
+        (self.function_name != NOWHERE).then(|| format!("{}{part}", self.function_name))
     }
 
     /// Whether anything is contained, so that people are told.

@@ -12,7 +12,7 @@ use super::seen::seen;
 use super::{DecodeError, Judged, MAX_ITEMS, controls, guardduty};
 use crate::finding::{Finding, HubReference, Principal, Severity, Source, Threat};
 use crate::ids::{AccountId, Arn, Parse, Partition, Region};
-use crate::notice::UPDATED_BY;
+use crate::notice::{UPDATED_BY, answered_version};
 use crate::settings::Responder;
 use crate::text;
 
@@ -101,11 +101,17 @@ fn imported(finding: &Node, settings: &Responder) -> Result<AllJudged, DecodeErr
 }
 
 /// Our note tells that nothing happened since only while nothing did: a source updates its finding under the
-/// same ID, and our own update leaves `UpdatedAt` as it is.
+/// same ID, also while we respond, and our own update leaves `UpdatedAt` as it is. The note says which version it
+/// answers.
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html>
 fn is_ours(finding: &Node) -> bool {
     let (noted, updated) = (finding.at("Note.UpdatedAt").time(), finding.get("UpdatedAt").time());
-    let is_older = noted.zip(updated).is_some_and(|(noted, updated)| noted.secs() < updated.secs());
+    let answered = finding.at("Note.Text").text().and_then(answered_version);
+    let is_older = match (answered, noted, updated) {
+        (Some(answered), _, Some(updated)) => answered < updated,
+        (None, Some(noted), Some(updated)) => noted.secs() < updated.secs(),
+        _ => false,
+    };
     finding.at("Note.UpdatedBy").text() == Some(UPDATED_BY) && !is_older
 }
 
@@ -213,7 +219,12 @@ fn build(finding: &Node, product: &Product, about: About) -> Result<Built, Decod
     let id = finding.get("Id").required()?;
     // Of several actors none may say in the finding's name that all is done.
     let is_alone = found.iter().filter(|it| it.is_ok()).count() == 1;
-    let hub = HubReference { id: id.to_owned(), product_arn: product.arn.to_owned(), region: region.clone() };
+    let hub = HubReference {
+        id: id.to_owned(),
+        product_arn: product.arn.to_owned(),
+        region: region.clone(),
+        updated_at: finding.get("UpdatedAt").time().map(|it| it.to_string()),
+    };
     let finding = |found: Identity| {
         let times = [finding.get("LastObservedAt"), finding.get("UpdatedAt")];
         Ok(Finding {

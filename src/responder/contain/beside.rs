@@ -1,6 +1,7 @@
 //! What goes on beside the strike and the hold: the snapshot is saved, and what a restore or a person needs to
 //! know is read. Nothing here holds up a barrier.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_smithy_types::DateTime;
@@ -11,7 +12,7 @@ use domain::change::Change;
 use domain::containment::progress::Progress;
 use domain::containment::snapshot;
 use domain::finding::Source;
-use domain::history::{self, Response};
+use domain::history::{self, Past, Response};
 use domain::identity::{Identity, IdentityKind, Observed};
 use tokio::sync::oneshot;
 
@@ -32,13 +33,14 @@ impl Engine<'_> {
         identity: &Identity,
         before: &Observed,
         planned: &[Change],
-        open: &[Response],
+        past: &Past,
     ) -> Result<String, String> {
         let ledger = self.ledger.ok_or("the ledger could not be reached")?;
-        let mut open = open.to_vec();
+        let mut open = past.responses.clone();
+        let meant = past.intents.get(self.playbook.id);
         // Another response of the same playbook may have begun meanwhile, under another name of the identity.
         for _ in 0..3 {
-            let response = self.response(before, planned, &open);
+            let response = self.response(before, planned, meant, &open);
             let newest = open.iter().rfind(|it| it.playbook == response.playbook).map(|it| it.id.as_str());
             match ledger.save_snapshot(identity, &response, newest).await.map_err(|it| it.to_string())? {
                 Opened::Saved => return Ok(response.id),
@@ -55,9 +57,16 @@ impl Engine<'_> {
         Beside { engine: self, identity, before }.run(saved).await
     }
 
-    fn response(&self, before: &Observed, planned: &[Change], open: &[Response]) -> Response {
-        let planned_words = planned.iter().map(Change::words_of_record);
-        if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned) {
+    /// `meant`: by tries of the same playbook that ended before their snapshot.
+    fn response(
+        &self,
+        before: &Observed,
+        planned: &[Change],
+        meant: Option<&BTreeSet<String>>,
+        open: &[Response],
+    ) -> Response {
+        let planned_words = planned.iter().map(Change::words_of_record).chain(meant.into_iter().flatten().cloned());
+        if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned, meant.is_some()) {
             let room = MOST_PLANNED.saturating_sub(begun.planned.len());
             let planned = planned_words.filter(|it| !begun.planned.contains(it)).take(room).collect();
             return Response { planned, ..begun.clone() };

@@ -1,14 +1,16 @@
 //! How a response ends: people are told, then the ledger and Security Hub; and what waited for it is
 //! answered.
 
-use clients::ledger::{Ending, IdentityLease, Kind, Lease, Ledger};
+use clients::ledger::{Ending, IdentityLease, Kind, Lease, Ledger, digest};
 use domain::containment::admission;
 use domain::containment::guard;
+use domain::containment::message;
 use domain::containment::progress::Progress;
-use domain::finding::{Finding, Source};
+use domain::finding::{Finding, Source, Threat};
 use domain::notice::Notice;
 use domain::outcome::{Failure, Outcome};
 use domain::settings::Mode;
+use domain::told::Digest;
 use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -25,8 +27,10 @@ pub(super) struct Closing<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) scene: &'a Scene<'a>,
     pub(super) mode: Mode,
-    /// Findings of the same event about the same identity.
+    /// Findings of the same event that go with it.
     pub(super) others: &'a [Finding],
+    /// It is on the list of what is due, as long as it goes on without the lease on the name.
+    pub(super) is_listed: bool,
     pub(super) lease: Option<Lease>,
     pub(super) identity_lease: Option<IdentityLease>,
 }
@@ -40,15 +44,21 @@ impl Closing<'_> {
         if progress.is_handed_over {
             return self.hand_over(progress).await;
         }
+        let is_quiet = is_quiet || self.is_in_digest(progress).await;
+        let is_refusal = !is_quiet && self.is_told_once(progress);
+        if is_refusal {
+            self.remember_refusal(progress).await;
+        }
         let mut updates = if is_quiet { Vec::new() } else { notify(self.scene, self.mode, progress).await };
         updates.extend(self.updates_of_others(is_quiet, progress));
         let is_told = !is_quiet && progress.is_delivered();
         let shared = &*progress;
-        let (sent, closed, released, noted, seen) = tokio::join!(
+        let (sent, closed, released, noted, refused, seen) = tokio::join!(
             send_all(self.scene, &updates, shared),
             self.close(shared),
-            self.release(is_told, shared),
+            self.release(shared),
             self.note_told(is_quiet, is_told, shared),
+            self.note_refusal_told(is_refusal && is_told, shared),
             self.note_others()
         );
         keep(progress, updates, sent);
@@ -62,6 +72,7 @@ impl Closing<'_> {
         let failed = [
             ("releasing the lease", released),
             ("keeping what is to be told again", noted),
+            ("keeping what people were told", refused),
             ("noting the other findings", seen),
         ];
         for (what, result) in failed {
@@ -69,7 +80,51 @@ impl Closing<'_> {
                 progress.ledger_failed.push(format!("{what}: {failure}"));
             }
         }
-        self.answer(waiting, progress).await;
+        self.answer(waiting, is_quiet || is_told, progress).await;
+    }
+
+    /// Whoever creates users and deletes them at once, by the thousand, must not drown an alert: they are lines of a
+    /// digest, which keeps twenty and counts the rest.
+    async fn is_in_digest(&self, progress: &Progress) -> bool {
+        let finding = self.scene.finding;
+        let is_nobody = finding.threat == Threat::UnauthorizedUser && progress.identity.is_none();
+        if !is_nobody || !self.is_told_once(progress) || self.scene.settings.common.alert_topic_arn.is_none() {
+            return false;
+        }
+        let line = message::refused_line(finding, progress.reason.as_deref().unwrap_or_default());
+        // Users that come and go are one line, whatever they are called.
+        let identity = format!("{} creations", finding.account);
+        let entry = digest::Entry { identity: &identity, finding: &finding.id, line: &line };
+        match self.ledger.add_to_digest(Digest::Hourly, finding.severity, entry).await {
+            Ok(()) => true,
+            Err(failure) => {
+                tracing::warn!("the digest could not be written, an alert is sent instead: {failure}");
+                false
+            }
+        }
+    }
+
+    /// A refusal is told once, whoever comes with it again.
+    fn is_told_once(&self, progress: &Progress) -> bool {
+        let is_drill = self.scene.finding.source == Source::Drill;
+        progress.verdict() == Verdict::Refused && !is_drill && self.mode != Mode::Observe
+    }
+
+    async fn remember_refusal(&self, progress: &mut Progress) {
+        let news = progress.news();
+        match self.ledger.is_refusal_told(&self.scene.finding.account, &news).await {
+            Ok(true) => progress.past.told = Some(news),
+            Ok(false) => {}
+            // It is told once too often rather than never.
+            Err(failure) => tracing::warn!("whether people were told of the refusal is not known: {failure}"),
+        }
+    }
+
+    async fn note_refusal_told(&self, is_told: bool, progress: &Progress) -> Result<(), Failure> {
+        if !is_told {
+            return Ok(());
+        }
+        self.ledger.note_refusal_told(&self.scene.finding.account, &progress.news()).await
     }
 
     /// What was done is kept; the leases are left to the invocation that goes on, and so is telling.
@@ -90,12 +145,14 @@ impl Closing<'_> {
         others.filter(|it| Some(*it) != own).cloned().map(Notice::UpdateFinding).collect()
     }
 
-    /// A restore answers them too.
+    /// A restore answers them too, and the finding itself where another has the lease on its name.
     async fn note_others(&self) -> Result<(), Failure> {
-        if self.lease.is_some() {
-            for other in self.others {
-                self.ledger.note_seen(other).await?;
-            }
+        if self.lease.is_none() && !self.is_listed {
+            return Ok(());
+        }
+        let own = self.lease.is_none().then_some(self.scene.finding);
+        for finding in own.into_iter().chain(self.others) {
+            self.ledger.note_seen(finding).await?;
         }
         Ok(())
     }
@@ -121,21 +178,31 @@ impl Closing<'_> {
         self.ledger.close(lease, &ending).await
     }
 
-    async fn release(&self, is_told: bool, progress: &Progress) -> Result<(), Failure> {
-        let Some(lease) = &self.lease else { return Ok(()) };
+    async fn release(&self, progress: &Progress) -> Result<(), Failure> {
         let is_ours = self.identity_lease.is_some();
         // A principal that was left alone stays a new one for the breaker.
         let record = progress.identity.as_ref().filter(|_| is_ours).map(Ledger::record_of);
+        let Some(lease) = &self.lease else {
+            return match record.filter(|_| self.is_listed) {
+                Some(record) => self.ledger.note_contained(self.scene.finding, &record).await,
+                None => Ok(()),
+            };
+        };
         let is_finished = progress.is_snapshot_saved
             || progress.verdict() == Verdict::InProgress
             || !(progress.has_struck() || lease.memory.is_resumed);
-        let told = progress.told().filter(|_| is_told && progress.verdict() == Verdict::Refused);
-        self.ledger.release(lease, Some(self.scene.finding), record, is_finished, told).await
+        self.ledger.release(lease, Some(self.scene.finding), record, is_finished).await
     }
 
-    /// Who could not be told is told later; what is deferred is told once.
+    /// Who could not be told is told later, and so are the findings marked; what is deferred is told once.
     async fn note_told(&self, is_quiet: bool, is_told: bool, progress: &Progress) -> Result<(), Failure> {
         let finding = self.scene.finding;
+        // Whoever left it with another, or put it off, has put it on the list for that.
+        let is_put = matches!(progress.verdict(), Verdict::InProgress | Verdict::Deferred);
+        let is_over = is_quiet || is_told || finding.source == Source::Drill;
+        if self.is_listed && is_over && !is_put {
+            self.ledger.settle(finding).await?;
+        }
         if self.mode == Mode::Observe || is_quiet || finding.source == Source::Drill {
             return Ok(());
         }
@@ -154,16 +221,21 @@ impl Closing<'_> {
             }
             (_, false) => {
                 let at = now_millis() + REDELIVERY_MILLIS;
-                self.ledger.put_due(finding, Kind::Undelivered, at).await.map(|_| ())
+                let marked = self.others.iter().filter(|it| it.security_hub.is_some());
+                for finding in std::iter::once(finding).chain(marked) {
+                    self.ledger.put_due(finding, Kind::Undelivered, at).await?;
+                }
+                Ok(())
             }
             (_, true) => Ok(()),
         }
     }
 
-    /// The findings that others left with us get our verdict, where it is theirs too; the others are due now.
-    async fn answer(&self, waiting: Vec<String>, progress: &mut Progress) {
+    /// The findings that others left with us get our verdict, where it is theirs too; the others are due now. Where
+    /// people could not be told, they wait for that.
+    async fn answer(&self, waiting: Vec<String>, is_told: bool, progress: &mut Progress) {
         let shared = &*progress;
-        let one = |id: String| async move { self.answer_one(&id, shared).await };
+        let one = |id: String| async move { self.answer_one(&id, is_told, shared).await };
         let answered: Vec<_> = stream::iter(waiting).map(one).buffer_unordered(PARALLEL_ANSWERS).collect().await;
         for answer in answered {
             match answer {
@@ -174,21 +246,33 @@ impl Closing<'_> {
         }
     }
 
-    async fn answer_one(&self, id: &str, progress: &Progress) -> Result<Option<(Notice, Outcome)>, Failure> {
+    async fn answer_one(
+        &self,
+        id: &str,
+        is_told: bool,
+        progress: &Progress,
+    ) -> Result<Option<(Notice, Outcome)>, Failure> {
         let Some(finding) = self.ledger.waiting(id).await? else { return Ok(None) };
         if !self.is_ours(&finding, progress) {
             self.ledger.put_due(&finding, Kind::Waiting, now_millis()).await?;
             return Ok(None);
         }
+        if !is_told {
+            self.ledger.put_due(&finding, Kind::Undelivered, now_millis() + REDELIVERY_MILLIS).await?;
+            return Ok(None);
+        }
         let update = finding.security_hub.clone().map(Notice::UpdateFinding);
         let outcomes = send_all(self.scene, update.as_slice(), progress).await;
-        self.ledger.settle(id).await?;
+        self.ledger.settle(&finding).await?;
         Ok(update.zip(outcomes.into_iter().next()))
     }
 
+    /// It means the same identity, and nothing that came after what was answered.
     fn is_ours(&self, finding: &Finding, progress: &Progress) -> bool {
-        let identity = progress.identity.as_ref();
-        let means = |it| guard::refuse_identity(self.scene.settings, finding, it).is_none();
-        self.scene.finding.threat.covers(finding.threat) && identity.is_some_and(means)
+        let (Some(identity), Some(before)) = (&progress.identity, &progress.snapshot) else { return false };
+        let settings = self.scene.settings;
+        self.scene.finding.threat.covers(finding.threat)
+            && guard::is_about(settings, finding, identity, &before.keys)
+            && progress.has_answered(self.scene.finding, finding)
     }
 }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clients::ledger::{Acquired, Kind, Ledger, Memory, Reservation};
 use domain::containment::admission::{self, Beside, Held};
 use domain::finding::Finding;
+use domain::history::Past;
 use domain::identity::Identity;
 use domain::outcome::Failure;
 use domain::settings::Mode;
@@ -28,7 +29,7 @@ impl Attempt<'_> {
     /// Who has the lease, when the finding is for that one or for later. Otherwise the response goes on, with
     /// the lease or beside it.
     pub(super) fn enter(&self, acquired: Acquired, running: &mut Running) -> Option<(Held, Beside)> {
-        let beside = match acquired {
+        match acquired {
             Acquired::Lease(won) => {
                 running.memory = won.memory.clone();
                 running.lease = Some(won);
@@ -36,14 +37,38 @@ impl Attempt<'_> {
             }
             Acquired::Busy { held, memory } => {
                 running.memory = memory;
-                match admission::beside(&held, self.finding) {
+                running.is_beside = true;
+                match self.beside(&held) {
                     Beside::Strike => None,
                     beside => Some((held, beside)),
                 }
             }
-        };
-        running.progress.past.told.clone_from(&running.memory.told);
-        beside
+        }
+    }
+
+    fn beside(&self, held: &Held) -> Beside {
+        match admission::beside(held, self.finding) {
+            // It is known already that the holder's answer is not its.
+            Beside::Join if self.relay.is_apart => Beside::Strike,
+            beside => beside,
+        }
+    }
+
+    /// Without the lease on the name, nothing would miss this response if it was killed: it is due until it ends.
+    /// What a killed holder left on the lease is due as well.
+    pub(super) fn to_list(&self, acquired: &Acquired) -> Option<(Finding, i64)> {
+        match acquired {
+            Acquired::Lease(won) => Some((won.abandoned(self.finding)?.clone(), now_millis())),
+            Acquired::Busy { held, .. } if self.beside(held) == Beside::Strike => {
+                Some((self.finding.clone(), millis(self.lease_until) + GRACE_MILLIS))
+            }
+            Acquired::Busy { .. } => None,
+        }
+    }
+
+    pub(super) async fn list(&self, finding: &Finding, at: i64) -> Result<(), String> {
+        let listed = self.ledger.put_due(finding, Kind::Unfinished, at).await;
+        listed.map(|_| ()).map_err(|it| format!("keeping what is due: {it}"))
     }
 
     /// Leaves the finding with who has the identity. It is due should that one be killed; when that one ends
@@ -56,12 +81,14 @@ impl Attempt<'_> {
             Beside::Join | Beside::Strike => format!("already being contained by invocation {who}"),
         };
         running.progress.conclude(Verdict::InProgress, reason);
-        for finding in self.relay.group.all() {
+        let others = std::mem::take(&mut running.others);
+        for finding in std::iter::once(self.finding).chain(&others) {
             if let Err(failure) = self.wait(finding, held, beside, identity).await {
                 let failed = format!("leaving the finding with who has the identity: {failure}");
                 running.progress.ledger_failed.push(failed);
             }
         }
+        running.others = others;
     }
 
     async fn wait(
@@ -103,6 +130,15 @@ impl Attempt<'_> {
         }
     }
 
+    /// Whoever was contained within a day is no new one, by whatever name it was. Asked only where there is no
+    /// room: it costs a trip.
+    pub(super) async fn is_known(&self, ledger: Option<&Ledger>, identity: &Identity) -> bool {
+        match ledger {
+            Some(ledger) => ledger.past(identity).await.is_ok_and(|it: Past| it.is_known),
+            None => false,
+        }
+    }
+
     /// Kept on the list of what is due. Each compromised credential is told; of the others the first one of an
     /// hour.
     pub(super) async fn defer(&self, running: &mut Running) {
@@ -110,7 +146,7 @@ impl Attempt<'_> {
         running.progress.conclude(Verdict::Deferred, admission::deferred(self.settings.max_containments, threat));
         let kept = async {
             let is_told = self.ledger.put_due(self.finding, Kind::Deferred, 0).await?;
-            for other in &self.relay.group.others {
+            for other in &running.others {
                 self.ledger.put_due(other, Kind::Deferred, 0).await?;
             }
             if is_told || admission::is_always_told(threat) {
@@ -129,6 +165,10 @@ impl Attempt<'_> {
 }
 
 pub(crate) fn now_millis() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+    millis(SystemTime::now())
+}
+
+fn millis(it: SystemTime) -> i64 {
+    let it = it.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(it.as_millis()).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,7 @@ use clients::iam::{observe, recently_created};
 use domain::change::Change;
 use domain::containment::playbooks::Case;
 use domain::containment::progress::Progress;
-use domain::identity::{Identity, Observed, Read, Unreadable};
+use domain::identity::{Identity, Observed, Read};
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
@@ -30,10 +30,24 @@ impl Engine<'_> {
                 return;
             }
             if clock.has_settled() || self.is_late() {
+                let _room = self.turn.look().await;
                 let looked = now_millis();
                 let case = self.case(&identity);
                 let (observed, suspects) =
                     tokio::join!(self.observe(&identity), self.suspects(&case, progress.past.first_seen));
+                if observed.is_gone() {
+                    match self.find_again(&identity, progress).await {
+                        Some(found) => identity = found,
+                        None => return,
+                    }
+                    clock.restart();
+                    if self.is_late() {
+                        let reason = "the time was up when it was found again under another name";
+                        progress.failed.push(reason.to_owned());
+                        return progress.conclude(Verdict::Unverified, reason);
+                    }
+                    continue;
+                }
                 let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
                 let is_last =
                     missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, progress);
@@ -51,8 +65,9 @@ impl Engine<'_> {
                 continue;
             }
             clock.pause().await;
+            let _room = self.turn.look().await;
             let barriers = observe::barriers(&self.member.read, &identity).await;
-            if barriers.profile.as_ref().is_err_and(Unreadable::is_gone) {
+            if barriers.is_gone() {
                 match self.find_again(&identity, progress).await {
                     Some(found) => identity = found,
                     None => return,
@@ -93,7 +108,7 @@ impl Engine<'_> {
 
     /// The name leads to nobody, or to somebody else: the attacker renamed the user, or it is gone.
     /// Whoever bears the name now is a suspect and nobody's containment.
-    async fn find_again(&self, identity: &Identity, progress: &mut Progress) -> Option<Identity> {
+    pub(super) async fn find_again(&self, identity: &Identity, progress: &mut Progress) -> Option<Identity> {
         match resolve::find_again(&self.member.read, identity).await {
             Ok(found) => {
                 progress.reversals.push(format!("user {} was renamed to {}", identity.name, found.name));

@@ -48,6 +48,11 @@ pub(super) fn judge(
             progress.conclude(Verdict::NotContained, "what may be taken is taken, and administrator access remains");
         }
         () if !unread.is_empty() => progress.conclude(Verdict::Unverified, "not everything could be read back"),
+        () if !progress.is_past_known => {
+            let reason = "all is in place, and the ledger could not tell who else is suspected since before";
+            progress.failed.push(reason.to_owned());
+            progress.conclude(Verdict::Unverified, reason);
+        }
         () if !suspects.is_empty() => {
             progress.conclude(
                 Verdict::SuspectsOpen,

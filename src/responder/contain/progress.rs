@@ -4,7 +4,10 @@ use std::sync::OnceLock;
 
 use clients::accounts::Member;
 use clients::ledger::{IdentityLease, Lease, Memory};
+use domain::containment::grouping::Group;
 use domain::containment::progress::Progress;
+use domain::finding::Finding;
+use tokio::sync::oneshot;
 
 #[derive(Default)]
 pub(super) struct Running {
@@ -16,4 +19,10 @@ pub(super) struct Running {
     pub(super) identity_lease: OnceLock<IdentityLease>,
     /// Another one tells, or has told.
     pub(super) is_quiet: bool,
+    /// Those of the event that go with the lead.
+    pub(super) others: Vec<Finding>,
+    /// Where those that do not are sent to begin by themselves.
+    pub(super) apart: Option<oneshot::Sender<Vec<Group>>>,
+    /// Somebody else has the lease on the name.
+    pub(super) is_beside: bool,
 }

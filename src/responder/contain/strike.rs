@@ -37,6 +37,9 @@ use crate::note::note;
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
 
+/// How often a user is looked for anew before a person has to.
+const MOST_RENAMES: usize = 4;
+
 /// What one containment works with.
 pub(super) struct Engine<'a> {
     pub(super) member: &'a Member,
@@ -56,6 +59,8 @@ pub(super) struct Engine<'a> {
     pub(super) ledger: Option<&'a Ledger>,
     /// A previous attempt applied containment and stopped before saving the snapshot.
     pub(super) is_resumed: bool,
+    /// Another invocation has begun the fight.
+    pub(super) is_continued: bool,
     pub(super) lease: Option<&'a Lease>,
     pub(super) lease_until: SystemTime,
     pub(super) identity_lease: &'a OnceLock<IdentityLease>,
@@ -83,7 +88,8 @@ impl Engine<'_> {
 
     /// The plan, and nothing of it done.
     async fn foresee(&self, identity: &Identity, progress: &mut Progress) {
-        let observed = self.observe(identity).await;
+        let Some((identity, observed)) = self.observe_anew(identity.clone(), None, progress).await else { return };
+        let identity = &identity;
         let Plan { changes, notes, suspects } = (self.playbook.plan)(&self.case(identity), &observed);
         progress.open.extend(suspects.into_iter().map(|it| it.words));
         for change in changes {
@@ -97,14 +103,13 @@ impl Engine<'_> {
 
     async fn enforce(&self, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
         let Resolved { identity, observed: known } = resolved;
-        let case = self.case(&identity);
-        let strike = (self.playbook.strike)(&case, &known);
+        let mut strike = (self.playbook.strike)(&self.case(&identity), &known);
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
         let words = strike.iter().map(Change::words_of_record).collect();
         let looked = now_millis();
         // In this order: the reads must not take the open connections before the deny does.
-        let ((), held, (_room, mut before)) = tokio::join!(
+        let ((), held, (room, before)) = tokio::join!(
             biased;
             async {
                 self.apply_all(strike.clone(), may_replace, &progress.changes).await;
@@ -115,24 +120,39 @@ impl Engine<'_> {
         );
         match held {
             Ok(None) => {}
-            Ok(Some(Hold::Mine(_, past))) => progress.past = past,
-            Ok(Some(Hold::Others(held))) => return Some(held),
+            Ok(Some(Hold::Mine(_, past))) => {
+                progress.past = past;
+                progress.is_past_known = true;
+            }
+            Ok(Some(Hold::Others(held))) => {
+                self.leave_suspects(&identity, &known, progress).await;
+                return Some(held);
+            }
             Err(failure) => progress.ledger_failed.push(format!("taking the identity in the ledger: {failure}")),
         }
+        let name = identity.name.clone();
+        let (identity, mut before) = self.observe_anew(identity, Some(before), progress).await?;
+        if identity.name != name {
+            // What was meant for the former name is planned anew for this one.
+            strike.clear();
+        }
+        let case = self.case(&identity);
         if known.revoked_before.is_ok() {
             before.revoked_before.clone_from(&known.revoked_before);
             before.not_a_revocation.clone_from(&known.not_a_revocation);
         }
         let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
         let is_held = strike.is_empty() && !changes.iter().any(Change::contains) && unread(&before).is_empty();
-        let is_answered = is_held && progress.past.has_answered(self.finding.occurred_at);
+        let is_begun = self.is_continued || self.is_resumed;
+        let is_answered =
+            is_held && !is_begun && progress.past.has_answered(self.finding.threat, self.finding.occurred_at);
         let seen_held = is_answered.then(|| before.clone());
         progress.notes.extend(notes);
         progress.suspects = suspects;
         let deny_all = self.finding.partition.deny_all_policy();
         let mut before = snapshot::before_strike(known, before, &deny_all, identity.kind);
-        if self.is_resumed || !progress.past.intent.is_empty() {
-            snapshot::without_ours(&mut before, &deny_all, &progress.past.intent);
+        if self.is_resumed || progress.past.is_struck() {
+            snapshot::without_ours(&mut before, &deny_all, &progress.past.intent());
         }
         let mut planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();
         planned.extend(strike.iter().filter(|it| !progress.changes.has_done(it)).filter_map(Change::stand_in));
@@ -146,6 +166,7 @@ impl Engine<'_> {
             let put_off = strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect();
             self.apply_taking(put_off, progress).await;
             progress.snapshot = Some(before.clone());
+            drop(room);
             match &seen_held {
                 Some(observed) => self.judge_at_once(&case, observed, looked, progress).await,
                 None => self.hold(identity.clone(), progress).await,
@@ -154,6 +175,40 @@ impl Engine<'_> {
         let ((), found) = tokio::join!(fight, beside);
         found.tell(progress);
         None
+    }
+
+    /// A full read of the identity, under the name it has by now: others of the event were waited for, and whoever
+    /// took the name meanwhile is nobody's containment. `None`: it is gone, and the verdict is in.
+    async fn observe_anew(
+        &self,
+        mut identity: Identity,
+        mut observed: Option<Observed>,
+        progress: &mut Progress,
+    ) -> Option<(Identity, Observed)> {
+        for _ in 0..MOST_RENAMES {
+            let read = match observed.take() {
+                Some(it) => it,
+                None => self.observe(&identity).await,
+            };
+            if !read.is_gone() {
+                return Some((identity, read));
+            }
+            identity = self.find_again(&identity, progress).await?;
+        }
+        let reason = "it was renamed over and over during the response";
+        progress.failed.push(reason.to_owned());
+        progress.conclude(Verdict::Unverified, reason);
+        None
+    }
+
+    /// What only this finding tells is kept with the identity, whoever holds it.
+    async fn leave_suspects(&self, identity: &Identity, known: &Observed, progress: &mut Progress) {
+        let suspects = (self.playbook.plan)(&self.case(identity), known).suspects;
+        if let Some(ledger) = self.ledger.filter(|_| !suspects.is_empty())
+            && let Err(failure) = ledger.keep_suspects(identity, &suspects).await
+        {
+            progress.ledger_failed.push(format!("keeping who is suspected: {failure}"));
+        }
     }
 
     /// The lease on the identity itself, with what is meant to be done, and whom the lease on its name is
@@ -190,7 +245,7 @@ impl Engine<'_> {
     ) {
         let (adding, taking): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::is_additive);
         let (kept, ()) = tokio::join!(
-            self.save_snapshot(identity, before, &planned, &progress.past.responses),
+            self.save_snapshot(identity, before, &planned, &progress.past),
             self.apply_all(adding, false, &progress.changes)
         );
         progress.is_snapshot_saved = kept.is_ok();

@@ -10,8 +10,11 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Identities that are looked up and struck side by side.
 const STRIKES: usize = 8;
-/// Identities that are held side by side.
-const HOLDS: usize = 16;
+/// Identities that are looked at side by side. Whoever has looked makes place for the next, so that each is looked
+/// at again and again while others fight.
+const LOOKS: usize = 16;
+/// How long one that can't be struck, because its account throttles, keeps another from being struck.
+const LOAN: Duration = Duration::from_secs(4);
 /// How long an identity that was struck waits for the others: one that can't be, because its account
 /// throttles, must not leave all of them unwatched.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,18 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The turns of one event's identities.
 pub(crate) struct Turns {
     strikes: Semaphore,
-    holds: Semaphore,
+    looks: Semaphore,
     unstruck: watch::Sender<usize>,
-    is_lone: bool,
+    is_lone: AtomicBool,
 }
 
 impl Turns {
     pub(crate) fn new(identities: usize) -> Self {
         Self {
             strikes: Semaphore::new(STRIKES),
-            holds: Semaphore::new(HOLDS),
+            looks: Semaphore::new(LOOKS),
             unstruck: watch::Sender::new(identities),
-            is_lone: identities < 2,
+            is_lone: AtomicBool::new(identities < 2),
         }
     }
 
@@ -40,7 +43,7 @@ impl Turns {
             // Given back by `struck`.
             permit.forget();
         }
-        Turn { turns: self, is_over: AtomicBool::new(false) }
+        Turn { turns: self, is_over: AtomicBool::new(false), is_lent: AtomicBool::new(false) }
     }
 }
 
@@ -48,26 +51,55 @@ impl Turns {
 pub(crate) struct Turn<'a> {
     turns: &'a Turns,
     is_over: AtomicBool,
+    is_lent: AtomicBool,
 }
 
 impl<'a> Turn<'a> {
     /// Whatever came of it, the next identity may be struck.
     pub(crate) fn struck(&self) {
         if !self.is_over.swap(true, Ordering::Relaxed) {
-            self.turns.strikes.add_permits(1);
+            self.make_place();
             self.turns.unstruck.send_modify(|it| *it = it.saturating_sub(1));
         }
     }
 
-    /// Waits until everybody was struck and there is room to hold one more. An identity that is alone is
+    /// Whoever takes long to be struck lets the next one begin beside it. Never ends.
+    pub(crate) async fn lend(&self) {
+        tokio::time::sleep(LOAN).await;
+        self.make_place();
+        std::future::pending().await
+    }
+
+    fn make_place(&self) {
+        if !self.is_lent.swap(true, Ordering::Relaxed) {
+            self.turns.strikes.add_permits(1);
+        }
+    }
+
+    /// So many more are to be struck than were known.
+    pub(crate) fn more(&self, identities: usize) {
+        self.turns.is_lone.store(false, Ordering::Relaxed);
+        self.turns.unstruck.send_modify(|it| *it += identities);
+    }
+
+    /// Waits until everybody was struck and there is room to look at one more. An identity that is alone is
     /// read beside its strike.
     pub(crate) async fn room(&self) -> Option<SemaphorePermit<'a>> {
-        if self.turns.is_lone {
+        if self.is_lone() {
             return None;
         }
         let mut unstruck = self.turns.unstruck.subscribe();
         let _ = tokio::time::timeout(PATIENCE, unstruck.wait_for(|it| *it == 0)).await;
-        self.turns.holds.acquire().await.ok()
+        self.look().await
+    }
+
+    /// Waits until there is room to look at one more.
+    pub(crate) async fn look(&self) -> Option<SemaphorePermit<'a>> {
+        if self.is_lone() { None } else { self.turns.looks.acquire().await.ok() }
+    }
+
+    fn is_lone(&self) -> bool {
+        self.turns.is_lone.load(Ordering::Relaxed)
     }
 }
 
@@ -107,5 +139,33 @@ mod tests {
         assert!(turns.next().now_or_never().is_none());
         striking.iter().for_each(Turn::struck);
         assert!(turns.next().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_can_not_be_struck_lets_others_begin_and_counts_once() {
+        let turns = Turns::new(STRIKES + 2);
+        let mut stuck = Vec::new();
+        for _ in 0..STRIKES {
+            stuck.push(turns.next().await);
+        }
+        stuck[0].make_place();
+        let next = turns.next().await;
+        assert!(turns.next().now_or_never().is_none());
+        stuck[0].struck();
+        assert!(turns.next().now_or_never().is_none());
+        next.struck();
+        assert!(turns.next().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_set_apart_is_struck_before_anybody_is_held() {
+        let turns = Turns::new(1);
+        let first = turns.next().await;
+        assert!(first.room().await.is_none());
+        first.more(1);
+        first.struck();
+        assert!(first.room().now_or_never().is_none());
+        drop(turns.next().await);
+        assert!(first.room().await.is_some());
     }
 }

@@ -21,7 +21,7 @@ impl Attempt<'_> {
         &self,
         member: &Member,
         identity: &Identity,
-        kept: &Kept,
+        (names, kept): (&[String], &Kept),
         progress: &mut Progress,
         leases: &mut Option<Leases>,
     ) {
@@ -41,7 +41,7 @@ impl Attempt<'_> {
             }
             return progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
         }
-        match self.hold(identity, progress, leases).await {
+        match self.hold(identity, names, progress, leases).await {
             None => return,
             Some(kept) if !kept.responses.is_empty() => {
                 return progress

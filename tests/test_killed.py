@@ -1,0 +1,103 @@
+"""Whoever is killed is missed, whatever lease it had, and whoever had the lease after it."""
+
+from .harness.ledger import Table
+from .harness.victims import User
+from .harness.world import POLICIES
+from .test_lease import intends, killed, snapshots, while_running, wrote
+
+KEY_ONLY = "health-risk-credentials-exposed-key-only"
+UNUSED = "security-hub-iam-8-unused-credentials"
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+DUE = {"command": "due"}
+
+
+def denied(user):
+    return "AWSDenyAll" in user.state()["policies"]
+
+
+def contain(world):
+    """Nobody tries a command again."""
+    return {"command": "contain", "account": world.member, "user": "alice"}
+
+
+def test_a_response_beside_a_busy_lease_that_is_killed_is_taken_up(world):
+    world.deploy()
+    user = User(world)
+    unused = world.event(UNUSED, user)
+    world.finding(unused)
+    with while_running(world.responder(part="hygiene", SETTLE_SECONDS="5"), unused, wrote(world, "iam:TagUser")) as first:
+        world.fault("sts:AssumeRole", delay_ms=3_000, times=1)
+        killed(world, contain(world), lambda: Table(world).items("due#"))
+    assert first[0]["reports"][0]["verdict"] == "Contained", first
+    assert not denied(user)
+    table = Table(world)
+    table.pass_time()
+    [report] = world.responder().invoke(DUE)["reports"]
+    assert report["verdict"] == "Contained" and denied(user) and table.due() == []
+
+
+def test_lesser_news_does_not_erase_a_killed_response_from_what_is_due(world):
+    world.deploy()
+    user, table = User(world), Table(world)
+    world.fault("iam:GetUser", delay_ms=1_500, times=1)
+    killed(world, contain(world), lambda: table.items("lock#"))
+    assert user.key_works()
+    table.pass_time()
+    unused = world.event(UNUSED, user)
+    world.finding(unused)
+    assert world.responder(part="hygiene").invoke(unused)["reports"][0]["verdict"] == "Contained"
+    table.pass_time()
+    [report] = world.responder().invoke(DUE)["reports"]
+    assert report["verdict"] == "Contained" and denied(user) and table.due() == []
+
+
+def test_nor_does_a_restore(world):
+    world.deploy()
+    user, table, responder = User(world), Table(world), world.responder()
+    assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] == "Contained"
+    world.fault("iam:GetUser", delay_ms=1_500, times=1)
+    killed(world, contain(world), lambda: any("finding" in it for it in table.items("lock#")))
+    table.pass_time()
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
+    assert not denied(user)
+    table.pass_time()
+    [report] = responder.invoke(DUE)["reports"]
+    assert report["verdict"] == "Contained" and denied(user), report
+
+
+def test_a_response_beside_a_busy_lease_is_remembered_like_any_other(world):
+    world.deploy(SettleSeconds="0", MaxContainmentsPerHour="1,20")
+    user, table, responder = User(world), Table(world), world.responder()
+    unused = world.event(UNUSED, user)
+    world.finding(unused)
+    with while_running(world.responder(part="hygiene", SETTLE_SECONDS="3"), unused, wrote(world, "iam:TagUser")):
+        assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] == "Contained"
+    assert table.due() == []
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    for _ in range(2):
+        assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
+    [report] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert report["verdict"] == "Refused", report
+
+
+def test_a_lesser_response_does_not_make_the_deny_of_a_killed_one_the_state_before(world):
+    """By key, killed after its strike; unused keys, by name; then the copy of the compromise, by name."""
+    world.deploy()
+    user, responder, table = User(world), world.responder(), Table(world)
+    world.fault("iam:ListGroupsForUser", delay_ms=3_000, times=1)
+    killed(world, world.event(KEY_ONLY, user), lambda: denied(user) and intends(table))
+    table.pass_time()
+    unused = world.event(UNUSED, user)
+    world.finding(unused)
+    assert world.responder(part="hygiene").invoke(unused)["reports"][0]["verdict"] == "Contained"
+    assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] == "Contained"
+    assert not intends(table)
+    for before in snapshots(table):
+        assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
+    table.pass_time()
+    responder.invoke(DUE)
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    restorer = world.responder(part="restorer")
+    verdicts = [restorer.invoke(command)["restore"]["verdict"] for _ in range(3)]
+    assert verdicts == ["Restored", "Restored", "NothingToDo"] and not denied(user), "restored, with our deny on"

@@ -1,0 +1,60 @@
+"""A restore holds an identity by everything that a finding may call it, and is known by all of that."""
+
+from .harness.ledger import Table
+from .harness.victims import User
+from .test_lease import while_running, wrote
+
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+KEY_ONLY = "health-risk-credentials-exposed-key-only"
+UNTYPED = "security-hub-v2-guardduty-exfiltration-iam-user-anomalous-behavior-name-without-type"
+DUE = {"command": "due"}
+
+
+def denied(user):
+    return "AWSDenyAll" in user.state()["policies"]
+
+
+def restore(world):
+    return {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+
+
+def test_a_finding_by_key_that_is_no_news_to_a_restore_leaves_no_deny_behind(world):
+    world.deploy()
+    user, responder, table = User(world), world.responder(), Table(world)
+    responder.invoke(world.event(EXFILTRATION, user))
+    # The restore reads twice: what there is to do, and what came of it.
+    world.fault("iam:ListMFADevices", delay_ms=3_000, after=1, times=1)
+    with while_running(world.responder(part="restorer"), restore(world), wrote(world, "iam:UntagUser")) as restored:
+        [report] = responder.invoke(world.event(KEY_ONLY, user))["reports"]
+        assert report["verdict"] == "InProgress" and "restoring" in report["reason"], report
+    assert restored[0]["restore"]["verdict"] == "Restored" and not denied(user)
+    table.pass_time()
+    [report] = responder.invoke(DUE)["reports"]
+    assert report["verdict"] == "Refused" and "it was restored" in report["reason"], report
+    assert not denied(user) and table.due() == []
+
+
+def test_a_restore_waits_for_what_began_before_it_by_another_name(world):
+    """Otherwise it would be contained again at once, for behaviour from before the restore."""
+    world.deploy()
+    user, responder, restorer = User(world), world.responder(), world.responder(part="restorer")
+    responder.invoke(world.event(EXFILTRATION, user))
+    world.fault("iam:GetAccessKeyLastUsed", delay_ms=2_000, times=1)
+    begun = lambda: Table(world).items(f"lock#{world.member}#key/")  # noqa: E731
+    with while_running(responder, world.event(KEY_ONLY, user), begun) as first:
+        assert restorer.invoke(restore(world))["restore"]["verdict"] == "InProgress"
+        assert denied(user)
+    assert first[0]["reports"][0]["verdict"] == "Contained"
+    # Nothing was left taken.
+    assert restorer.invoke(restore(world))["restore"]["verdict"] == "Restored" and not denied(user)
+
+
+def test_a_restore_is_known_by_every_name_that_a_finding_may_use(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    responder.invoke(world.event(EXFILTRATION, user))
+    assert world.responder(part="restorer").invoke(restore(world))["restore"]["verdict"] == "Restored"
+    for name in (UNTYPED, KEY_ONLY):
+        [report] = responder.invoke(world.event(name, user))["reports"]
+        assert report["verdict"] == "Refused" and "it was restored" in report["reason"], report
+    assert not denied(user), "contained again for behaviour from before the restore"

@@ -193,6 +193,14 @@ fn damage_never_leads_to_an_action_on_less_evidence() {
             let is_enough = it.id.is_some() || it.key.is_some() || it.is_root || (it.name.is_some() && it.has_time);
             let had_no_more = known.iter().all(|known| known.id.is_none() && known.key.is_none() && !known.has_time);
             assert!(is_enough || had_no_more, "{case}");
+            // What tells an identity that is known by name alone from a later one must stay as it was.
+            if case.damage.leaves_something() && it.id.is_none() && it.key.is_none() && !it.is_root {
+                let times: Vec<_> = all(case.before).iter().map(|it| it.occurred_at).collect();
+                assert!(
+                    finding.threat != Threat::CompromisedCredential || times.contains(&finding.occurred_at),
+                    "{case}"
+                );
+            }
             if case.damage.leaves_something() && !it.is_root {
                 let keeps = |known: &Evidence| {
                     known.account != it.account
@@ -223,6 +231,11 @@ fn damage_is_never_silent() {
             // Removing a finding or an actor removes what it said.
             let is_removal = case.damage == Damage::Removed && case.place.ends_with(|it: char| it.is_ascii_digit());
             assert!(is_told || !all(&case.after).is_empty() || is_removal, "{case} of {was}");
+            // Whom it named beside others is no less a person than those others.
+            let misused =
+                |decoded: &Decoded| all(decoded).iter().filter(|it| it.threat == Threat::CompromisedCredential).count();
+            let is_fewer = misused(&case.after) < misused(case.before) && case.damage.leaves_something();
+            assert!(is_told || !is_fewer, "{case} of {was}");
         }
         told += usize::from(case.after.told.iter().any(|it| matches!(it, Told::Unreadable(_))));
     });
@@ -253,4 +266,21 @@ fn one_entity_that_can_not_be_read_hides_no_other() {
     let [Told::Unreadable(unreadable)] = decoded.told.as_slice() else { panic!("{decoded:?}") };
     assert_eq!(unreadable.account, "111122223333");
     assert!(unreadable.problems.iter().any(|it| it.contains("affectedEntities[1].entityValue")), "{unreadable:?}");
+}
+
+/// A key that was found where it must not be is not one of two for being the second that the event names.
+#[test]
+fn every_exposed_key_of_an_event_is_a_finding_of_its_own() {
+    let settings = settings("responder", &[]);
+    let mut event = support::sample("health-risk-credentials-exposed");
+    let detail = &mut event["detail"];
+    detail["affectedEntities"] = json!([{"entityValue": "111122223333"}, {"entityValue": "AKIAIOSFODNN7EXAMPLE"}]);
+    detail["eventMetadata"] = json!({"publicKey": "AKIAI44QH8DHBEXAMPLE", "userName": "alice"});
+    let decoded = decode(&event, &settings);
+    let keys: Vec<_> = decoded.findings.iter().map(|it| (it.principal.target_key(), it.access_key_text())).collect();
+    let own = ("key".to_owned(), "AKIAIOSFODNN7EXAMPLE");
+    assert_eq!(keys, [own, ("user/alice".to_owned(), "AKIAI44QH8DHBEXAMPLE")]);
+    event["detail"]["eventMetadata"]["publicKey"] = json!("AKIA");
+    let decoded = decode(&event, &settings);
+    assert_eq!((decoded.findings.len(), decoded.malformed.len()), (1, 1), "{decoded:?}");
 }

@@ -21,6 +21,8 @@ import sys  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
 
+from botocore.exceptions import ClientError, ParamValidationError  # noqa: E402
+
 from .harness import plant  # noqa: E402
 from .harness.fight import Fight, Watch  # noqa: E402
 from .harness.processes import ROOT, simulated_aws  # noqa: E402
@@ -37,13 +39,13 @@ def main():
     parser.add_argument("event", nargs="?", default=EXFILTRATION)
     parser.add_argument("--plain", action="store_true", help="print the function's answer and nothing else")
     parser.add_argument("--attacker", action="store_true", help="somebody with the victim's key fights back")
-    parser.add_argument("--settle", help="seconds that containment must be seen to hold")
+    parser.add_argument("--settle", type=seconds, help="seconds that containment must be seen to hold")
     parser.add_argument("--verbose", action="store_true", help="the whole alert too")
     arguments = parser.parse_args()
     path = pathlib.Path(arguments.event)
     try:
         payload = json.loads((path if path.is_absolute() else ROOT / path).read_text())
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         sys.exit(f"{arguments.event} can't be read as an event: {problem}\nTry one of events/*.json.")
     event = plant.as_event(payload)
     with simulated_aws() as url:
@@ -54,12 +56,28 @@ def main():
             stage.world.close()
 
 
+def seconds(text):
+    """As the template takes them."""
+    try:
+        is_fit = 0 <= float(text) <= 40
+    except ValueError:
+        is_fit = False
+    if not is_fit:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 to 40, not {text!r}")
+    return text
+
+
 def prepare(stage, settle):
     """The function for the event, and the identities it names."""
     stage.deploy(SettleSeconds=settle)
     world, event = stage.world, stage.event
     planted, said = stage.plant()
-    findings = [world.finding(event, number) for number in plant.findings(event)]
+    findings = []
+    for number in plant.findings(event):
+        try:
+            findings.append(world.finding(event, number))
+        except (AssertionError, ClientError, ParamValidationError) as problem:
+            said.append(f"Security Hub takes no finding like this, so that there is none to update: {str(problem).splitlines()[0]}")
     responder = plant.Functions([world.responder(part=part) for part in plant.parts(event)])
     if planted and plant.command(event) in ("restore", "status"):
         about = {key: event[key] for key in ("account", "user", "role") if key in event}
@@ -70,7 +88,7 @@ def prepare(stage, settle):
 
 def plain(stage):
     responder, _, _, _ = prepare(stage, "0")
-    print(json.dumps(responder.invoke(stage.event), indent=2))
+    say(json.dumps(responder.invoke(stage.event), indent=2))
 
 
 def show(stage, name, arguments):

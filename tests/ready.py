@@ -82,6 +82,8 @@ def port(number):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", int(number)))
+        except (OverflowError, ValueError):
+            return "A port is a number from 1 to 65535, not `%s`: make local PORT=5002" % number
         except OSError as problem:
             return "Port %s can't be used: %s. Choose another: make local PORT=5002" % (number, problem.strerror)
     return None

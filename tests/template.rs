@@ -24,7 +24,7 @@ use domain::session_policy::{self, Scope};
 use domain::settings::Settings;
 use domain::sources::decode;
 use quamina::Quamina;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Both templates as CloudFormation: SAM's own translator made the first.
 static TEMPLATES: LazyLock<Value> = LazyLock::new(|| {
@@ -520,12 +520,47 @@ fn is_beside(rule: &str) -> bool {
     rule.starts_with("UnusedUsers")
 }
 
-fn matching(event: &[u8]) -> Vec<String> {
-    let mut quamina = Quamina::new();
-    for (name, pattern) in patterns() {
-        quamina.add_pattern(name, &pattern).unwrap();
+/// The rules' patterns in a matcher that isn't ours. It knows no `anything-but` of wildcards, so that a pattern with
+/// one is three: what its other conditions match, whatever has the field, and what is excluded of that.
+struct Rules {
+    quamina: Quamina<String>,
+    excluding: BTreeSet<String>,
+}
+
+impl Rules {
+    fn new() -> Self {
+        let (mut quamina, mut excluding) = (Quamina::new(), BTreeSet::new());
+        for (name, pattern) in patterns() {
+            let mut pattern: Value = serde_json::from_str(&pattern).unwrap();
+            if let Some(conditions) = pattern.pointer_mut("/detail/type").and_then(Value::as_array_mut)
+                && let Some(at) = conditions.iter().position(|it| it.get("anything-but").is_some())
+            {
+                let excluded = conditions.remove(at)["anything-but"]["wildcard"].clone();
+                let excluded: Vec<Value> =
+                    excluded.as_array().unwrap().iter().map(|it| json!({"wildcard": it})).collect();
+                for (kind, types) in [("any", json!([{"exists": true}])), ("excluded", json!(excluded))] {
+                    let mut other = pattern.clone();
+                    other["detail"]["type"] = types;
+                    quamina.add_pattern(format!("{name}/{kind}"), &other.to_string()).unwrap();
+                }
+                excluding.insert(name.clone());
+            }
+            quamina.add_pattern(name, &pattern.to_string()).unwrap();
+        }
+        Self { quamina, excluding }
     }
-    quamina.matches_for_event(event).unwrap()
+
+    fn matching(&mut self, event: &[u8]) -> Vec<String> {
+        let matched: BTreeSet<String> = self.quamina.matches_for_event(event).unwrap().into_iter().collect();
+        let has = |name: &String, kind: &str| matched.contains(&format!("{name}/{kind}"));
+        let besides = self.excluding.iter().filter(|it| has(it, "any") && !has(it, "excluded")).cloned();
+        let plain = matched.iter().filter(|it| !it.contains('/')).cloned();
+        plain.chain(besides).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn matching(event: &[u8]) -> Vec<String> {
+    Rules::new().matching(event)
 }
 
 #[test]
@@ -554,18 +589,25 @@ fn each_sample_matches_exactly_one_rule() {
 #[test]
 fn rules_let_through_what_is_decoded() {
     let all = support::settings("responder", &[]);
-    let mut quamina = Quamina::new();
-    for (name, pattern) in patterns() {
-        quamina.add_pattern(name, &pattern).unwrap();
-    }
-    let new = ["Collection:IAMUser/New", "Collection:IAM/New", "Collection:S3/New", "AttackSequence:DynamoDB/New"];
+    let mut rules = Rules::new();
+    let new = [
+        "Collection:IAMUser/New",
+        "Collection:IAM/New",
+        "Collection:S3/New",
+        "AttackSequence:DynamoDB/New",
+        "AttackSequence:EC2/New",
+        "Exfiltration:DynamoDB/AnomalousBehavior",
+        "CredentialAccess:SecretsManager/AnomalousBehavior",
+        "Impact:Bedrock/CostHarvesting",
+        "Policy:EC2/New",
+    ];
     let types = support::guardduty_types().into_iter().chain(new.map(str::to_owned));
     let (mut let_through, mut kept_out) = (0, 0);
     for kind in types {
         for shape in support::Shape::ALL {
             let event = support::event(&kind, 8.0, shape);
             let decoded = decode(&event, &all);
-            let mut rules = quamina.matches_for_event(event.to_string().as_bytes()).unwrap();
+            let mut rules = rules.matching(event.to_string().as_bytes());
             rules.retain(|it| !is_beside(it));
             if decoded.ignored.is_empty() {
                 assert_eq!(rules.len(), 1, "{kind} as {shape:?}");

@@ -84,3 +84,9 @@ def test_the_versions_that_are_needed_are_said_truly():
     rust = cargo.split('rust-version = "')[1].split('"')[0]
     assert f"Rust {rust} or later" in readme
     assert f"Python {ready.LEAST[0]}.{ready.LEAST[1]} to {ready.BELOW[0]}.{ready.BELOW[1] - 1}" in readme
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "abc", ""])
+def test_a_port_that_is_none_is_said(tmp_path, port):
+    code, _, [line] = asked(tmp_path, f"port:{port}")
+    assert code == 1 and "A port is a number" in line and f"`{port}`" in line

@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::errors::failure;
 
 mod breaker;
-mod digest;
+pub mod digest;
 mod due;
 mod identity;
 mod lease;

@@ -86,6 +86,11 @@ impl Partition {
             match region.as_str() {
                 it if it.starts_with("cn-") => "aws-cn",
                 it if it.starts_with("us-gov-") => "aws-us-gov",
+                it if it.starts_with("eusc-") => "aws-eusc",
+                it if it.starts_with("us-iso-") => "aws-iso",
+                it if it.starts_with("us-isob-") => "aws-iso-b",
+                it if it.starts_with("us-isof-") => "aws-iso-f",
+                it if it.starts_with("eu-isoe-") => "aws-iso-e",
                 _ => "aws",
             }
             .to_owned(),

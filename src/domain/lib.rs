@@ -17,6 +17,7 @@ pub mod identity;
 pub mod ids;
 pub mod notice;
 pub mod outcome;
+pub mod payload;
 pub mod policy_document;
 pub mod restoration;
 pub mod round_trips;

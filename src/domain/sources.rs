@@ -34,6 +34,7 @@ mod node;
 mod ocsf;
 mod resource;
 mod security_hub;
+mod seen;
 mod unreadable;
 
 use node::Node;

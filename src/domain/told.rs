@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::json;
 
 use crate::finding::{Finding, Principal};
+use crate::ids::PrincipalName;
 use crate::text;
 
 /// What is done about a kind of finding.
@@ -116,14 +117,24 @@ impl fmt::Display for Urgency {
 pub const DIGEST_LINES: usize = 20;
 
 impl ToldFinding {
-    /// The same matter has the same key: GuardDuty repeats a finding every six hours, Security Hub brings a
-    /// copy of it, and each region makes one of its own.
-    pub fn matter(&self) -> String {
+    /// By what it is known that people were told of this already; one of them is enough. The finding itself:
+    /// Security Hub brings a copy of it, which may say less of the same name. And whose credential it is, by what is
+    /// really said of that: GuardDuty makes a finding of its own in each region. What names nobody is another
+    /// matter each time.
+    pub fn matters(&self) -> Vec<String> {
         let it = &self.finding;
-        match self.urgency {
-            Urgency::DailyAlert => format!("{}|{}", it.account, it.principal.target_key()),
-            _ => format!("{}|{}|{}|{}", it.account, who(it), it.access_key_text(), it.kind),
+        if self.urgency == Urgency::DailyAlert {
+            return vec![format!("{}|{}|{}", it.account, it.principal.target_key(), it.kind)];
         }
+        let finding = format!("{}|{}|{}|{}", it.account, bare_name(it), it.kind, it.id);
+        let identity = whose(it).map(|whose| format!("{}|{whose}|{}|{}", it.account, it.access_key_text(), it.kind));
+        [Some(finding), identity].into_iter().flatten().collect()
+    }
+
+    /// Of one identity a digest has one line, whatever number of findings there are.
+    pub fn line_of(&self) -> String {
+        let it = &self.finding;
+        format!("{}|{}", it.account, whose(it).unwrap_or_else(|| it.id.clone()))
     }
 
     pub fn alert(&self, function: &str) -> Alert {
@@ -173,14 +184,14 @@ impl Unreadable {
     }
 
     pub fn alert(&self) -> Alert {
-        let or_unknown = |it: &str, max| if it.is_empty() { "unknown".to_owned() } else { text::line(it, max) };
+        let or_unknown = |it: &str, max| if it.trim().is_empty() { "unknown".to_owned() } else { text::line(it, max) };
         let mut lines = vec![
             "An event about an IAM identity could not be read: nobody was contained for what could not".to_owned(),
             String::new(),
             format!("Source: {}", or_unknown(&self.source, 100)),
             format!("Account: {}", or_unknown(&self.account, 40)),
             format!("Type: {}", or_unknown(&self.kind, 200)),
-            format!("Finding: {}", or_unknown(&self.finding_id, 512)),
+            format!("Finding: {}", or_unknown(&self.finding_id, 4_000)),
             format!("Event: {}", or_unknown(&self.event_id, 200)),
             String::new(),
             "What could not be read:".to_owned(),
@@ -209,20 +220,31 @@ impl Unreadable {
     }
 }
 
-/// A digest: the gravest lines first, and how many more there were. `None` when there is nothing to tell.
-pub fn digest(which: Digest, lines: &[String], more: u64) -> Option<Alert> {
-    let shown = lines.iter().take(DIGEST_LINES);
-    let counted = more + u64::try_from(lines.len().saturating_sub(DIGEST_LINES)).unwrap_or(u64::MAX);
-    if lines.is_empty() && counted == 0 {
+/// What a digest has of one identity: its gravest finding, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub text: String,
+    pub findings: u64,
+}
+
+/// A digest: the gravest lines first, and how many more findings there were. `None` when there is nothing to tell.
+pub fn digest(which: Digest, lines: &[Line], more: u64) -> Option<Alert> {
+    let left_out: u64 = lines.iter().skip(DIGEST_LINES).map(|it| it.findings).sum();
+    let counted = more + left_out;
+    let all = more + lines.iter().map(|it| it.findings).sum::<u64>();
+    if all == 0 {
         return None;
     }
-    let all = counted + u64::try_from(lines.len().min(DIGEST_LINES)).unwrap_or_default();
     let what = match which {
         Digest::Hourly => "findings about credentials that nobody was contained for",
         Digest::Daily => "findings about configuration",
     };
     let mut text = vec![format!("{} digest: {all} {what}", title(which)), String::new()];
-    text.extend(shown.map(|it| format!("- {}", text::line(it, 700))));
+    for line in lines.iter().take(DIGEST_LINES) {
+        let others = line.findings.saturating_sub(1);
+        let others = if others > 0 { format!(" - and {others} more about the same identity") } else { String::new() };
+        text.push(format!("- {}{others}", text::line(&line.text, 700)));
+    }
     if counted > 0 {
         text.push(format!("- and {counted} more, in the services themselves"));
     }
@@ -242,6 +264,26 @@ fn title(which: Digest) -> &'static str {
     }
 }
 
+/// Whose credential it is: a unique ID says it best, since a name can be changed. `None` where nothing says it.
+fn whose(finding: &Finding) -> Option<String> {
+    match (&finding.principal, finding.principal.unique_id(), &finding.access_key) {
+        (_, Some(id), _) => Some(id.to_string()),
+        (Principal::KeyOwner | Principal::NotContainable { .. }, None, key) => key.as_ref().map(ToString::to_string),
+        (principal, None, _) => Some(principal.target_key()),
+    }
+}
+
+/// The name whatever bears it: a copy of a finding may leave out whether it is a user's or a role's.
+fn bare_name(finding: &Finding) -> String {
+    match &finding.principal {
+        Principal::User { name: Some(name), .. }
+        | Principal::Role { name: Some(name), .. }
+        | Principal::UserOrRole { name } => name.to_string(),
+        Principal::NotContainable { reason } => reason.clone(),
+        _ => whose(finding).unwrap_or_default(),
+    }
+}
+
 fn who_where(finding: &Finding) -> String {
     format!("{} in account {}", who(finding), finding.account)
 }
@@ -254,6 +296,7 @@ fn who(finding: &Finding) -> String {
         Principal::User { id: Some(id), .. } => format!("user {id}"),
         Principal::Role { name: Some(name), .. } => format!("role {name}"),
         Principal::Role { id: Some(id), .. } => format!("role {id}"),
+        Principal::UserOrRole { name } if is_roots(name) => format!("user or role {name}, or the root user"),
         Principal::UserOrRole { name } => format!("user or role {name}"),
         Principal::Root => "the root user".to_owned(),
         _ => key(),
@@ -276,12 +319,7 @@ fn to_contain(finding: &Finding, function: &str) -> Vec<String> {
         }
         Principal::UserOrRole { name } => vec![("user", name.to_string()), ("role", name.to_string())],
         Principal::KeyOwner => Vec::new(),
-        Principal::Root => {
-            return vec![
-                String::new(),
-                "No IAM edit holds the root user back: a person must sign in as root, or delete its keys".to_owned(),
-            ];
-        }
+        Principal::Root => return vec![String::new(), ABOUT_ROOT.to_owned()],
         Principal::NotContainable { reason } => {
             return vec![String::new(), format!("It can't be contained from here: {}", text::line(reason, 500))];
         }
@@ -301,8 +339,9 @@ fn to_contain(finding: &Finding, function: &str) -> Vec<String> {
                 fields.insert("region".to_owned(), json!(finding.region));
             }
         }
+        // In both of AWS's CLIs: a payload on the command line is Base64 in the second and text in the first.
         format!(
-            "aws lambda invoke --function-name {function} --cli-binary-format raw-in-base64-out --payload '{payload}' answer.json"
+            "echo '{payload}' | aws lambda invoke --function-name {function} --payload fileb:///dev/stdin answer.json"
         )
     };
     let commands: Vec<String> = match (named.is_empty(), key) {
@@ -314,7 +353,18 @@ fn to_contain(finding: &Finding, function: &str) -> Vec<String> {
         1 => "To contain it:",
         _ => "It may be a user or a role. To contain the one that it is:",
     };
-    [vec![String::new(), words.to_owned()], commands].concat()
+    let root = match &finding.principal {
+        Principal::UserOrRole { name } if is_roots(name) => vec![format!("Where there is neither: {ABOUT_ROOT}")],
+        _ => Vec::new(),
+    };
+    [vec![String::new(), words.to_owned()], commands, root].concat()
+}
+
+const ABOUT_ROOT: &str = "No IAM edit holds the root user back: a person must sign in as root, or delete its keys";
+
+/// What AWS calls the root user, and what anybody may call a user.
+fn is_roots(name: &PrincipalName) -> bool {
+    name.as_str().eq_ignore_ascii_case("root")
 }
 
 /// For a shell's single quotes: only what a type of GuardDuty is made of.
@@ -342,7 +392,7 @@ mod tests {
     #[test]
     fn an_alert_has_the_command_ready_to_send() {
         let text = told(|_| {}).alert("iam-responder").text;
-        let command = text.lines().find(|it| it.starts_with("aws lambda invoke")).unwrap();
+        let command = text.lines().find(|it| it.contains("| aws lambda invoke")).unwrap();
         let payload = command.split('\'').nth(1).unwrap();
         let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
         assert_eq!(
@@ -376,6 +426,8 @@ mod tests {
         });
         let text = told.alert("f").text;
         assert!(!text.lines().any(|it| it.starts_with("aws lambda invoke evil")), "{text}");
+        let commands: Vec<&str> = text.lines().filter(|it| it.starts_with("echo ")).collect();
+        assert!(matches!(&*commands, [it] if it.matches('\'').count() == 2), "{text}");
         assert_eq!(text.lines().filter(|it| it.contains("rm -rf")).count(), 1, "{text}");
         assert!(text.contains("GuardDuty arm-rf/"), "{text}");
         assert_eq!(told.line().lines().count(), 1);
@@ -395,9 +447,39 @@ mod tests {
     #[test]
     fn a_digest_shows_twenty_and_counts_the_rest() {
         assert_eq!(digest(Digest::Hourly, &[], 0), None);
-        let lines: Vec<String> = (0..25).map(|it| format!("line {it}")).collect();
+        let lines: Vec<Line> = (1..=25).map(|it| Line { text: format!("line {it}"), findings: it }).collect();
         let alert = digest(Digest::Hourly, &lines, 100).unwrap();
         assert_eq!(alert.text.lines().filter(|it| it.starts_with("- line")).count(), DIGEST_LINES);
-        assert!(alert.text.contains("and 105 more") && alert.subject.contains("125 findings"), "{alert:?}");
+        assert!(alert.text.contains("- line 1\n") && alert.text.contains("- line 3 - and 2 more about the same"));
+        assert!(alert.text.contains("and 215 more, in") && alert.subject.contains("425 findings"), "{alert:?}");
+        assert!(digest(Digest::Hourly, &[], 3).unwrap().subject.contains("3 findings"));
+    }
+
+    #[test]
+    fn a_matter_is_the_finding_or_whose_credential_it_is() {
+        let nobody = |id: &'static str| {
+            told(move |it| {
+                it.principal = Principal::NotContainable { reason: "no user of IAM".to_owned() };
+                (it.access_key, it.id) = (None, id.to_owned());
+            })
+        };
+        let shared = |a: &ToldFinding, b: &ToldFinding| a.matters().iter().any(|it| b.matters().contains(it));
+        assert!(shared(&nobody("a"), &nobody("a")) && !shared(&nobody("a"), &nobody("b")));
+        assert_ne!(nobody("a").line_of(), nobody("b").line_of());
+        let own = told(|it| it.principal = Principal::User { name: Some(parsed("alice")), id: None });
+        let copied = told(|it| {
+            it.principal = Principal::UserOrRole { name: parsed("alice") };
+            it.access_key = None;
+        });
+        assert!(shared(&own, &copied));
+        let of_another_region = told(|it| it.id.push('0'));
+        assert!(shared(&told(|_| {}), &of_another_region) && !shared(&of_another_region, &copied));
+        let renamed = |name: &'static str| {
+            told(move |it| {
+                let id = Some(parsed("AIDACKCEVSQ6C2EXAMPLE"));
+                it.principal = Principal::User { name: Some(parsed(name)), id };
+            })
+        };
+        assert_eq!(renamed("alice").line_of(), renamed("bob").line_of());
     }
 }

@@ -5,6 +5,7 @@ use domain::command::Command;
 use domain::containment::grouping::{group, left_to_another};
 use domain::containment::relay::Relay;
 use domain::containment::report::Report;
+use domain::payload;
 use domain::settings::{Responder, Settings};
 use domain::sources::{DecodeError, Decoded, decode};
 use domain::text;
@@ -126,11 +127,15 @@ fn events(payload: Value) -> Vec<Value> {
     match serde_json::from_value::<SqsEvent>(payload.clone()) {
         Ok(batch) => {
             let bodies = batch.records.into_iter().map(|it| it.body.unwrap_or_default());
-            // What is no JSON is malformed, and says so.
-            bodies.map(|it| serde_json::from_str(&it).unwrap_or(Value::String(it))).collect()
+            bodies.map(|it| parse(&it)).collect()
         }
         Err(_) => vec![payload],
     }
+}
+
+/// What is no JSON is malformed, and says so.
+pub fn parse(text: &str) -> Value {
+    payload::read(text).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// What Security Hub imports goes to two functions: people are told by one of them, also of what is wrong.

@@ -26,5 +26,5 @@ mod status;
 mod suspects;
 mod tell;
 
-pub use handle::{Response, handle};
+pub use handle::{Response, handle, parse};
 pub use invocation::{Call, Context, Error};

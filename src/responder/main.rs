@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use clients::accounts::Aws;
 use domain::settings::Settings;
-use iam_responder::{Call, Context, handle};
+use domain::sources::guardduty_types::doubtful_responses;
+use iam_responder::{Call, Context, handle, parse};
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::level_filters::LevelFilter;
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,13 +22,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .init();
     let settings = Settings::from_lookup(|name| std::env::var(name).ok());
+    if let Ok(Settings::Responder(it)) = &settings {
+        for doubt in doubtful_responses(&it.eligibility) {
+            tracing::warn!("{doubt}");
+        }
+    }
     let endpoint_url = settings.as_ref().ok().and_then(|it| it.common().endpoint_url.as_deref());
     let aws = Aws::load(endpoint_url).await;
     let context = Context { settings, aws };
     let context = &context;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let call = Call { request_id: event.context.request_id.clone(), deadline: event.context.deadline() };
-        handle(context, event.payload, &call).await
+        handle(context, parse(event.payload.get()), &call).await
     }))
     .await
 }

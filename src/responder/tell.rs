@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use clients::accounts::{Aws, Home};
 use clients::ledger::Ledger;
+use clients::ledger::digest::{self, Taken};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::outcome::{Failure, Outcome};
 use domain::settings::{Mode, Responder};
 use domain::text;
-use domain::told::{Alert, Digest, Told, ToldFinding, Unreadable, Urgency, digest};
+use domain::told::{self, Alert, Digest, Told, ToldFinding, Unreadable, Urgency};
 use serde::Serialize;
 
 use crate::invocation::Call;
@@ -34,6 +35,9 @@ const AGAIN: Duration = Duration::from_secs(24 * 3_600);
 /// An event keeps its ID through all its retries, and never comes again after them.
 const NEVER_AGAIN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
+/// The longest pause before it is asked again whether another invocation has told; as long in all.
+const MOMENT: Duration = Duration::from_secs(2);
+
 /// How many are told side by side.
 const AT_ONCE: usize = 8;
 
@@ -43,13 +47,23 @@ pub(crate) async fn tell(aws: &Aws, settings: &Responder, told: &[Told], call: &
         return (Vec::new(), Vec::new());
     }
     let home = Home::new(aws, &CallLog::default());
-    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
-    let teller = Teller { settings, home: &home, ledger: &ledger };
+    // Each for itself: two of one event may be one matter.
+    let teller = |number: usize| Teller {
+        settings,
+        home: &home,
+        ledger: Ledger::new(
+            home.dynamodb.clone(),
+            &settings.common.ledger_table,
+            &format!("{}/told/{number}", call.request_id),
+        ),
+    };
+    let tellers: Vec<Teller> = (0..told.len()).map(teller).collect();
+    let all: Vec<_> = told.iter().zip(&tellers).collect();
     let (mut entries, mut failed) = (Vec::new(), Vec::new());
-    let all = async {
-        for some in told.chunks(AT_ONCE) {
-            let ended = futures_util::future::join_all(some.iter().map(|it| teller.one(it))).await;
-            for (it, outcome) in some.iter().zip(ended) {
+    let tell_all = async {
+        for some in all.chunks(AT_ONCE) {
+            let ended = futures_util::future::join_all(some.iter().map(|(it, teller)| teller.one(it))).await;
+            for ((it, _), outcome) in some.iter().zip(ended) {
                 if let Outcome::Failed(failure) = &outcome {
                     failed.push(format!("telling of `{}`: {failure}", id(it)));
                 }
@@ -67,7 +81,7 @@ pub(crate) async fn tell(aws: &Aws, settings: &Responder, told: &[Told], call: &
             }
         }
     };
-    if tokio::time::timeout(call.left().mul_f64(0.8), all).await.is_err() {
+    if tokio::time::timeout(call.left().mul_f64(0.8), tell_all).await.is_err() {
         failed.push("the time ran out before people were told of every finding".to_owned());
     }
     (entries, failed)
@@ -90,69 +104,126 @@ pub(crate) async fn send_due_digests(aws: &Aws, settings: &Responder, call: &Cal
 /// Sent before it is cleared: of a crash in between comes a second one, and never none.
 async fn send_digest(home: &Home, ledger: &Ledger, topic: &str, which: Digest) -> Result<(), Failure> {
     let Some(pending) = ledger.take_digest(which).await? else { return Ok(()) };
-    let Some(it) = digest(which, &pending.lines(), pending.more) else { return Ok(()) };
-    match alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await {
-        Outcome::Failed(failure) => Err(failure),
-        _ => ledger.clear_digest(which, &pending).await,
+    if let Some(it) = told::digest(which, &pending.lines, pending.more)
+        && let Outcome::Failed(failure) = alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await
+    {
+        return Err(failure);
     }
+    ledger.clear_digest(which).await
 }
 
 struct Teller<'a> {
     settings: &'a Responder,
     home: &'a Home,
-    ledger: &'a Ledger,
+    ledger: Ledger,
+}
+
+/// What became of it.
+#[derive(Clone, Copy)]
+enum Telling {
+    Done,
+    /// People know it since then, by another name.
+    Before(i64),
+    Failed,
 }
 
 impl Teller<'_> {
     async fn one(&self, told: &Told) -> Outcome {
-        let mode = match told {
-            Told::Finding(it) => self.settings.mode_of(it.finding.threat.playbook()),
-            Told::Unreadable(_) => self.settings.mode,
+        let is_told = match told {
+            Told::Finding(it) => self.settings.mode_of(it.finding.threat.playbook()) == Mode::Enforce,
+            // Which playbook's it is can't be read.
+            Told::Unreadable(_) => self.settings.enforces_any(),
         };
         // `observe` mode writes nothing and tells nobody: its reports are what people look at.
-        if mode == Mode::Observe {
+        if !is_told {
             return Outcome::Planned;
         }
         match told {
             Told::Finding(it) => match it.urgency {
                 Urgency::Alert | Urgency::DailyAlert => {
-                    self.alert(&it.matter(), AGAIN, &it.alert(&self.settings.function_name)).await
+                    self.alert(&it.matters(), AGAIN, &it.alert(&self.settings.function_name)).await
                 }
                 Urgency::Digest(which) => self.line(it, which).await,
             },
-            Told::Unreadable(it) => self.alert(&it.matter(), NEVER_AGAIN, &it.alert()).await,
+            Told::Unreadable(it) => self.alert(&[it.matter()], NEVER_AGAIN, &it.alert()).await,
         }
     }
 
-    async fn alert(&self, matter: &str, again_after: Duration, it: &Alert) -> Outcome {
+    /// Once for each matter; where one is known by several names, any of them is enough.
+    async fn alert(&self, matters: &[String], again_after: Duration, it: &Alert) -> Outcome {
         let Some(topic) = &self.settings.common.alert_topic_arn else { return no_topic() };
-        match self.ledger.take_to_tell(matter, again_after).await {
-            Ok(true) => {}
-            Ok(false) => return Outcome::AlreadyDone { detail: "people were told of it".to_owned() },
-            // Told twice is better than not at all.
-            Err(failure) => {
-                let sent = alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await;
-                return if matches!(sent, Outcome::Failed(_)) { sent } else { Outcome::Failed(failure) };
+        let (mut ours, mut told_at, mut failed) = (Vec::new(), None, None);
+        for matter in matters {
+            match self.take(matter, again_after).await {
+                Ok(Taken::Ours) => ours.push(matter),
+                Ok(Taken::Told(at)) => told_at = told_at.max(Some(at)),
+                // Who has it may fail to tell: this one is tried again, and finds out.
+                Ok(Taken::Others) => {
+                    self.note(&ours, Telling::Failed).await;
+                    return Outcome::Failed(being_told());
+                }
+                // Told twice is better than not at all.
+                Err(failure) => failed = Some(failure),
             }
         }
-        let sent = alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await;
-        if matches!(sent, Outcome::Applied { .. })
-            && let Err(failure) = self.ledger.note_told(matter).await
-        {
-            return Outcome::Failed(failure);
+        if let Some(at) = told_at {
+            let noted = self.note(&ours, Telling::Before(at)).await;
+            return noted.map_or_else(already_told, Outcome::Failed);
         }
-        sent
+        let sent = alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await;
+        let is_sent = matches!(sent, Outcome::Applied { .. });
+        let noted = self.note(&ours, if is_sent { Telling::Done } else { Telling::Failed }).await;
+        failed.or(noted).filter(|_| is_sent).map_or(sent, Outcome::Failed)
+    }
+
+    /// Another invocation that has it takes a moment to tell.
+    async fn take(&self, matter: &str, again_after: Duration) -> Result<Taken, Failure> {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let taken = self.ledger.take_to_tell(matter, again_after).await?;
+            if taken != Taken::Others || pause > MOMENT {
+                return Ok(taken);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    async fn note(&self, matters: &[&String], telling: Telling) -> Option<Failure> {
+        let mut failed = None;
+        for matter in matters {
+            let noted = match telling {
+                Telling::Done => self.ledger.note_told(matter, None).await,
+                Telling::Before(at) => self.ledger.note_told(matter, Some(at)).await,
+                Telling::Failed => self.ledger.leave_untold(matter).await,
+            };
+            failed = failed.or(noted.err());
+        }
+        failed
     }
 
     async fn line(&self, it: &ToldFinding, which: Digest) -> Outcome {
         if self.settings.common.alert_topic_arn.is_none() {
             return no_topic();
         }
-        match self.ledger.add_to_digest(which, it.finding.severity, &it.line()).await {
+        let entry = digest::Entry { identity: &it.line_of(), finding: &it.finding.id, line: &it.line() };
+        match self.ledger.add_to_digest(which, it.finding.severity, entry).await {
             Ok(()) => Outcome::Applied { detail: format!("in the {} digest", which.word()) },
             Err(failure) => Outcome::Failed(failure),
         }
     }
+}
+
+fn being_told() -> Failure {
+    Failure {
+        code: "BeingTold".to_owned(),
+        message: "another invocation is telling people of it, and has not ended".to_owned(),
+        retryable: true,
+    }
+}
+
+fn already_told() -> Outcome {
+    Outcome::AlreadyDone { detail: "people were told of it".to_owned() }
 }
 
 fn no_topic() -> Outcome {

@@ -73,6 +73,14 @@ def _one(condition, values):
     if operator == "wildcard":
         pattern = ".*".join(map(re.escape, argument.split("*")))
         return any(re.fullmatch(pattern, text, re.S) for text in texts)
+    if operator == "suffix":
+        return any(text.endswith(argument) for text in texts)
+    if operator == "anything-but":
+        # A field must be there, and one of its values none of these; what is no text is none of any text.
+        [(inner, excluded)] = argument.items() if isinstance(argument, dict) else [(None, argument)]
+        excluded = excluded if isinstance(excluded, list) else [excluded]
+        conditions = [{inner: it} if inner else it for it in excluded]
+        return any(not any(_one(condition, [value]) for condition in conditions) for value in values)
     raise NotImplementedError(f"the pattern operator {operator}")
 
 

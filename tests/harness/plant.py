@@ -150,17 +150,21 @@ class Stage:
     def plant(self):
         """The identities, and a sentence about each principal that none can be made for."""
         planted, said = [], []
-        for report in self.reports:
+        # Whoever has a name gets it, before those of whom only an ID or a key is known.
+        for report in sorted(self.reports, key=lambda it: it["principal"]["name"] is None):
             principal, world = report["principal"], self._at(report["account"])
             where = f"account {report['account']}"
             if principal["type"] == "root":
                 said.append(f"The event is about the root user of {where}, whom no IAM call can contain: nothing is made, and what you see is who is told.")
-            elif principal["type"] == "role":
-                planted.append(self._role(world, principal))
-            elif report["verdict"] == "Refused":
+            elif principal["type"] != "role" and report["verdict"] == "Refused":
                 said.append(f"The event names nobody who can be contained: {report['reason']}.")
             else:
-                planted.append(self._user(world, principal, report))
+                make = self._role if principal["type"] == "role" else self._user
+                try:
+                    planted.append(make(world, principal, report))
+                except world.iam.exceptions.EntityAlreadyExistsException:
+                    who = principal["name"] or "of that ID"
+                    said.append(f"There is a {principal['type']} {who} in {where} already, and IAM has no two of a name: no other one is made.")
         if self.told and not self.reports:
             said.append("The event is told to people, and nobody is contained for it: nothing is made.")
         return planted, said
@@ -170,16 +174,22 @@ class Stage:
 
     @staticmethod
     def _user(world, principal, report):
-        name, key = principal["name"] or "alice", report["access_key"] or ""
+        name, key = principal["name"] or free_name(world), report["access_key"] or ""
         drill = report["source"] == "drill"
         options = {"path": DRILLS, "policies": ["IAMReadOnlyAccess"]} if drill else {}
         user = User(world, name=name, id=principal["id"], key=key if key.startswith("AKIA") else None, groups=() if drill else ("developers",), **options)
         return Planted(f"user {name}", user.session(), user.state, user)
 
     @staticmethod
-    def _role(world, principal):
+    def _role(world, principal, _):
         role = Role(world, name=principal["name"] or "app", id=principal["id"])
         return Planted(f"role {role.name}", role.session(), role.state)
+
+
+def free_name(world):
+    """For a user of whom only an ID or a key is known."""
+    taken = {user["UserName"] for user in world.iam.list_users()["Users"]}
+    return next(name for name in ("alice", *(f"alice-{number}" for number in range(2, 1_000))) if name not in taken)
 
 
 class Planted:

@@ -48,7 +48,7 @@ pub(crate) fn sample(name: &str) -> Value {
 
 /// Every type of the checked-in list, retired ones included.
 pub(crate) fn guardduty_types() -> Vec<String> {
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inputs/guardduty-types.txt");
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain/sources/guardduty_types.txt");
     let text = std::fs::read_to_string(list).unwrap();
     let types = text.lines().filter(|it| !it.is_empty() && !it.starts_with('#'));
     types.map(|it| it.trim_start_matches('-').to_owned()).collect()

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
+use domain::containment::guard::about_root;
 use domain::finding::{Finding, Principal, Source};
 use domain::identity::{Identity, IdentityKind, Observed, Unreadable};
 use domain::ids::{AccessKeyId, AccountId, Parse, PrincipalName, UniqueId};
@@ -171,7 +172,14 @@ async fn user_or_role(iam: &IamRead, claimed: Claimed<'_>, name: &PrincipalName)
         (Some(user), None) => Ok(user),
         (None, Some(role)) => Ok(role),
         (None, None) => {
-            Err(Unresolved::Refused(format!("there is no user and no role `{name}` in account {}", claimed.account)))
+            let nobody = format!("there is no user and no role `{name}` in account {}", claimed.account);
+            // What GuardDuty calls the root user, and what anybody may call a user.
+            let is_root = name.as_str().eq_ignore_ascii_case("root");
+            Err(Unresolved::Refused(if is_root {
+                format!("{nobody}: it is the root user; {}", about_root())
+            } else {
+                nobody
+            }))
         }
     }
 }

@@ -17,7 +17,8 @@ pub async fn publish(
     attributes: &[(&'static str, String)],
 ) -> Outcome {
     let mut request = sns.publish().topic_arn(topic).subject(text::subject(subject)).message(message);
-    for (name, value) in attributes {
+    // SNS refuses the whole message for an attribute without a value.
+    for (name, value) in attributes.iter().filter(|(_, value)| !value.trim().is_empty()) {
         let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
         match value {
             Ok(value) => request = request.message_attributes(*name, value),

@@ -18,13 +18,15 @@ pub fn refuse_target(settings: &Responder, finding: &Finding) -> Option<String> 
     }
     match &finding.principal {
         Principal::NotContainable { reason } => Some(reason.clone()),
-        Principal::Root => {
-            let steps: Vec<_> =
-                root_access_key::STEPS.iter().enumerate().map(|(n, it)| format!("{}. {it}", n + 1)).collect();
-            Some(format!("no IAM edit holds the root user back; a person must: {}", steps.join("; ")))
-        }
+        Principal::Root => Some(about_root()),
         Principal::User { .. } | Principal::Role { .. } | Principal::UserOrRole { .. } | Principal::KeyOwner => None,
     }
+}
+
+/// What a person must do about the root user.
+pub fn about_root() -> String {
+    let steps: Vec<_> = root_access_key::STEPS.iter().enumerate().map(|(n, it)| format!("{}. {it}", n + 1)).collect();
+    format!("no IAM edit holds the root user back; a person must: {}", steps.join("; "))
 }
 
 pub fn refuse_account(untouchable: &Untouchable, account: &AccountId) -> Option<String> {

@@ -109,6 +109,11 @@ impl Responder {
         Some(self.function_name.as_str()).filter(|it| !self.is_hygiene && *it != NOWHERE)
     }
 
+    /// Whether anything is contained, so that people are told.
+    pub fn enforces_any(&self) -> bool {
+        Threat::ALL.iter().any(|it| self.mode_of(it.playbook()) == Mode::Enforce)
+    }
+
     pub fn mode_of(&self, playbook: &str) -> Mode {
         self.playbook_modes.get(playbook).copied().unwrap_or(self.mode)
     }

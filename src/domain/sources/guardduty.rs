@@ -9,7 +9,8 @@ use super::eligibility::Standing;
 use super::guardduty_types::{self, GuardDutyType, Says};
 use super::identity::{Claim, Issuer, Key, Named, named};
 use super::node::Node;
-use super::resource::Identity;
+use super::resource::{Identity, Owner};
+use super::seen::seen;
 use super::{DecodeError, Judged, MAX_ITEMS};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccountId, Arn, Parse, Partition, Region};
@@ -74,16 +75,21 @@ fn one(event: &Node, settings: &Responder, source: Source) -> Findings {
     let resource = detail.get("resource");
     let details = resource.get("accessKeyDetails");
     let says = kind.says(details.is_present());
-    if says == Says::Nothing {
+    let severity = detail.get("severity");
+    let asks = |it: f64| guardduty_types::is_asked_for(&kind, Severity(it), &settings.eligibility);
+    let is_asked_for = severity.number().is_some_and(asks);
+    if says == Says::Nothing && !is_asked_for {
         return ignored(not_about_credentials(&kind));
     }
     if !resource.value().is_some_and(Value::is_object) {
         return Err(resource.malformed("an object"));
     }
-    let severity = detail.get("severity").number().ok_or_else(|| detail.get("severity").malformed("a number"))?;
+    let severity = severity.number().ok_or_else(|| severity.malformed("a number"))?;
     let finding = |it: Identity| -> Result<Judged, DecodeError> {
         let region: Region = origin.region.require()?;
+        let times = [service.get("eventLastSeen"), origin.time.clone()];
         let finding = Finding {
+            occurred_at: seen(&it.principal, it.access_key.as_ref(), times)?,
             id: detail.get("arn").optional()?.map_or_else(|| origin.id.required(), Ok)?.to_owned(),
             source,
             threat: threat(&it.principal),
@@ -95,22 +101,24 @@ fn one(event: &Node, settings: &Responder, source: Source) -> Findings {
             access_key: it.access_key,
             kind: kind.to_string(),
             title: detail.get("title").text().unwrap_or(kind_node.text().unwrap_or_default()).to_owned(),
-            occurred_at: service.get("eventLastSeen").time().or_else(|| origin.time.time()),
             creator: None,
             security_hub: None,
         };
         Ok(judge(&kind, says, finding, &settings.eligibility))
     };
     let account: AccountId = origin.account.require()?;
-    let sequence = service.at("detection.sequence");
-    if is_attack_sequence(&kind) && (sequence.get("actors").is_present() || !details.is_present()) {
-        let actors = sequence_actors(&sequence, &account)?;
-        return Ok(actors.into_iter().map(|it| finding(it?)).collect());
+    let mut acted = Vec::new();
+    if is_attack_sequence(&kind) {
+        acted = sequence_actors(&service.at("detection.sequence"), &account)?;
+        if acted.iter().any(Result::is_ok) || !details.is_present() {
+            return Ok(or_nobody(acted, account).into_iter().map(|it| finding(it?)).collect());
+        }
     }
     if !details.is_present() && !matches!(kind.family.as_str(), "IAMUser" | "IAM") {
         let nobody = Principal::NotContainable { reason: "the finding names no IAM identity that acted".to_owned() };
-        // What was changed for nobody in particular is told of all the same.
+        // What was changed for nobody in particular is told of all the same, and what the operator asked for.
         return match says {
+            _ if is_asked_for => Ok(vec![finding(Identity { account, principal: nobody, access_key: None })]),
             Says::Configuration => Ok(vec![finding(Identity { account, principal: nobody, access_key: None })]),
             _ => ignored(format!("{}: the finding names no IAM identity that acted", not_about_credentials(&kind))),
         };
@@ -118,14 +126,15 @@ fn one(event: &Node, settings: &Responder, source: Source) -> Findings {
     if !details.is_present() {
         return Err(details.malformed("an object"));
     }
-    let Named { principal, access_key } = named(&Claim {
+    let named = named(&Claim {
         kind: details.get("userType"),
         name: details.get("userName"),
         principal_id: details.get("principalId"),
         access_key: Key::of(&details.get("accessKeyId")),
         issuer: Issuer { node: details.at("sessionContext.sessionIssuer"), owner: account.clone() },
-    })?;
-    Ok(vec![finding(Identity { account, principal, access_key })])
+    });
+    acted.push(named.map(|Named { principal, access_key }| Identity { account, principal, access_key }));
+    Ok(acted.into_iter().map(|it| finding(it?)).collect())
 }
 
 /// What is done about a finding of a type, whichever service brought it.
@@ -184,65 +193,68 @@ fn partition(detail: &Node, region: &Region) -> Result<Partition, DecodeError> {
     }
 }
 
-/// Everyone who acted in an attack sequence, each judged alone. A sequence may have several actors; none
-/// is preferred. The text of the finding may name them as well, but text must not drive an action.
+/// Everyone who acted in an attack sequence, each judged alone; nobody where it says nothing of actors. A sequence
+/// may have several actors; none is preferred. The text of the finding may name them as well, but text must not
+/// drive an action.
 /// <https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Actor.html>
-pub(super) fn sequence_actors(
-    sequence: &Node,
-    account: &AccountId,
-) -> Result<Vec<Result<Identity, DecodeError>>, DecodeError> {
+pub(super) fn sequence_actors(sequence: &Node, account: &AccountId) -> Result<Vec<Actor>, DecodeError> {
     let list = sequence.get("actors");
-    let mut actors: Vec<Result<Identity, DecodeError>> = Vec::new();
-    if list.items().next().is_some() {
-        let owners = owners(sequence)?;
-        for actor in list.bounded_items(MAX_ITEMS)? {
-            if !actor.get("user").is_present() {
-                continue;
-            }
+    let mut actors: Vec<Actor> = Vec::new();
+    if !list.is_said() || list.is_empty_list() {
+        return Ok(actors);
+    }
+    let owners = owners(sequence)?;
+    for actor in list.bounded_items(MAX_ITEMS)? {
+        // An actor may be a process; one that is no object may be anybody.
+        if actor.get("user").is_said() {
             let found = sequence_actor(&actor, &owners, account);
             if !actors.contains(&found) {
                 actors.push(found);
             }
         }
-    } else if list.is_present() && !list.is_empty_list() {
-        return Err(list.malformed("a list"));
-    }
-    if actors.is_empty() {
-        let reason = "the attack sequence names no identity in its structured fields".to_owned();
-        let principal = Principal::NotContainable { reason };
-        actors.push(Ok(Identity { account: account.clone(), principal, access_key: None }));
     }
     Ok(actors)
 }
 
+pub(super) type Actor = Result<Identity, DecodeError>;
+
+/// Whoever acted, or that nobody is named: a person must look.
+pub(super) fn or_nobody(actors: Vec<Actor>, account: AccountId) -> Vec<Actor> {
+    if !actors.is_empty() {
+        return actors;
+    }
+    let reason = "the attack sequence names no identity in its structured fields".to_owned();
+    vec![Ok(Identity { account, principal: Principal::NotContainable { reason }, access_key: None })]
+}
+
 fn sequence_actor(
     actor: &Node,
-    owners: &BTreeMap<&str, AccountId>,
+    owners: &BTreeMap<&str, Result<AccountId, DecodeError>>,
     account: &AccountId,
 ) -> Result<Identity, DecodeError> {
     let user = actor.get("user");
     let owner = match user.get("uid").text().and_then(|uid| owners.get(uid)) {
-        Some(owner) => owner.clone(),
+        Some(owner) => owner.clone()?,
         None => user.at("account.uid").parse()?.unwrap_or_else(|| account.clone()),
     };
-    let Named { principal, access_key } = named(&Claim {
+    let named = named(&Claim {
         kind: user.get("type"),
         name: user.get("name"),
         principal_id: user.get("uid"),
         access_key: Key::of(&user.get("credentialUid")),
         issuer: Issuer { node: actor.at("session.issuer"), owner: owner.clone() },
     })?;
-    Ok(Identity { account: owner, principal, access_key })
+    Ok(Owner { stated: account, is_aggregator: true }.owned(Some(owner), named))
 }
 
 /// An actor's own account is "not necessarily the account that owns the identity", so that the
 /// access key among the sequence's resources comes first: the owner by principal ID.
-fn owners<'a>(sequence: &Node<'a>) -> Result<BTreeMap<&'a str, AccountId>, DecodeError> {
+fn owners<'a>(sequence: &Node<'a>) -> Result<BTreeMap<&'a str, Result<AccountId, DecodeError>>, DecodeError> {
     let mut owners = BTreeMap::new();
     sequence.get("resources").at_most(MAX_ITEMS)?;
     for resource in sequence.get("resources").items() {
         if let Some(id) = resource.at("data.accessKey.principalId").text()
-            && let Some(owner) = resource.get("accountId").parse()?
+            && let Some(owner) = resource.get("accountId").parse().transpose()
         {
             owners.entry(id).or_insert(owner);
         }

@@ -1,11 +1,12 @@
 //! GuardDuty's finding types: what each says of a credential, and what is done about it by default.
 //!
 //! Whatever type AWS adds has an answer: by its family, or by the last rows. A test holds that each type of
-//! the checked-in list (`tests/inputs/guardduty-types.txt`) has a row, and which contain by default.
+//! the list beside this file (`guardduty_types.txt`) has a row, and which contain by default.
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-active.html>
 
 use crate::finding::Severity;
 use crate::settings::Eligibility;
+use crate::text;
 use crate::told::Answer;
 
 /// What a finding says of the credential that it names.
@@ -62,6 +63,8 @@ impl Says {
         }
     }
 }
+
+const ATTACK_SEQUENCE: &str = "AttackSequence";
 
 /// `Purpose:Family/Name`.
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-format.html>
@@ -122,6 +125,11 @@ impl GuardDutyType {
             family: family.to_owned(),
             name: name.to_owned(),
         })
+    }
+
+    /// What FINDING_RESPONSES calls its family: attack sequences are one, whatever they are about.
+    fn group(&self) -> &str {
+        if self.purpose == ATTACK_SEQUENCE { ATTACK_SEQUENCE } else { &self.family }
     }
 
     /// `has_actor`: the finding names an IAM identity that acted.
@@ -202,14 +210,7 @@ const ROWS: &[(&str, &str, &str, Says)] = &[
 
 /// What is done about a finding of this type, and why when it is less than to contain.
 pub(super) fn answer(it: &GuardDutyType, severity: Severity, says: Says, settings: &Eligibility) -> (Answer, String) {
-    let name = it.to_string();
-    // What the operator said of the type counts before what he said of its family; of several, the one from the
-    // highest severity on.
-    let said = |wanted: &str| {
-        let of = settings.finding_responses.iter().filter(|it| it.of == wanted && severity.0 >= it.from);
-        of.max_by(|a, b| a.from.total_cmp(&b.from)).map(|it| it.answer)
-    };
-    if let Some(answer) = said(&name).or_else(|| said(&it.family)) {
+    if let Some(answer) = said(it, severity, settings) {
         return (answer, "FINDING_RESPONSES says so of this finding".to_owned());
     }
     let (contains, high, below) = says.default();
@@ -221,11 +222,60 @@ pub(super) fn answer(it: &GuardDutyType, severity: Severity, says: Says, setting
             let why = if contains {
                 format!("severity {} is below MIN_SEVERITY {min}", severity.0)
             } else {
-                format!("findings of the family {} are contained only where FINDING_RESPONSES says so", it.family)
+                format!("findings of the family {} are contained only where FINDING_RESPONSES says so", it.group())
             };
             (answer, why)
         }
     }
+}
+
+/// What the operator said of the type counts before what he said of its family; of several, the one from the
+/// highest severity on.
+fn said(it: &GuardDutyType, severity: Severity, settings: &Eligibility) -> Option<Answer> {
+    let said = |wanted: &str| {
+        let of = settings.finding_responses.iter().filter(|it| it.of == wanted && severity.0 >= it.from);
+        of.max_by(|a, b| a.from.total_cmp(&b.from)).map(|it| it.answer)
+    };
+    said(&it.to_string()).or_else(|| said(it.group()))
+}
+
+/// Whether the operator asked to be told even where a finding names nobody, or is about no credential.
+pub(super) fn is_asked_for(it: &GuardDutyType, severity: Severity, settings: &Eligibility) -> bool {
+    matches!(said(it, severity, settings), Some(Answer::Alert | Answer::Digest))
+}
+
+/// The types that are known, one a line; retired ones have a dash before them. AWS adds to them: what is not among
+/// them is no error.
+const KNOWN: &str = include_str!("guardduty_types.txt");
+
+/// Those that GuardDuty still makes.
+fn known() -> impl Iterator<Item = GuardDutyType> {
+    KNOWN.lines().filter(|it| !it.starts_with('-')).filter_map(GuardDutyType::parse)
+}
+
+/// What of FINDING_RESPONSES does nothing, or is likely a slip of the pen, in words for the log. No error: what
+/// worked before an upgrade must work after it, and AWS adds types and families that this list does not have.
+pub fn doubtful_responses(settings: &Eligibility) -> Vec<String> {
+    let all = settings.finding_responses.iter();
+    all.filter_map(|it| Some(format!("FINDING_RESPONSES: `{}`: {}", text::line(&it.of, 120), doubt(&it.of)?))).collect()
+}
+
+fn doubt(of: &str) -> Option<String> {
+    let is_type = of.contains(':');
+    let fitting: Vec<GuardDutyType> =
+        known().filter(|it| if is_type { it.to_string() == of } else { it.group() == of }).collect();
+    if fitting.is_empty() {
+        let what = if is_type { "type" } else { "family" };
+        let mut names = known().map(|it| if is_type { it.to_string() } else { it.family });
+        let near = names.find(|it| it.eq_ignore_ascii_case(of) || it.starts_with(&format!("{of}.")));
+        return Some(match near {
+            Some(near) => format!("GuardDuty has no such {what}; did you mean `{near}`?"),
+            None => format!("no such {what} of GuardDuty's is known"),
+        });
+    }
+    let nobodys = fitting.iter().filter(|it| it.row() == Some(Says::Nothing)).count();
+    (nobodys * 2 > fitting.len())
+        .then(|| "the template's rule leaves out findings of this family that name no IAM identity".to_owned())
 }
 
 #[cfg(test)]
@@ -305,5 +355,39 @@ mod tests {
         assert_eq!(answer_of(&settings, "Exfiltration:S3/MaliciousIPCaller", 8.0), Answer::Alert);
         assert_eq!(answer_of(&settings, "Impact:IAMUser/AnomalousBehavior", 8.0), Answer::Digest);
         assert_eq!(answer_of(&settings, "UnauthorizedAccess:IAMUser/TorIPCaller", 2.0), Answer::Contain);
+    }
+
+    #[test]
+    fn attack_sequences_are_a_family_of_their_own() {
+        for setting in ["IAM=count", "S3=digest"] {
+            let settings = [("FINDING_RESPONSES", setting)];
+            for kind in ["AttackSequence:IAM/CompromisedCredentials", "AttackSequence:S3/CompromisedData"] {
+                assert_eq!(answer_of(&settings, kind, 9.0), Answer::Contain, "{setting}");
+            }
+        }
+        let settings = [("FINDING_RESPONSES", "AttackSequence=alert,IAM=count")];
+        assert_eq!(answer_of(&settings, "AttackSequence:IAM/CompromisedCredentials", 9.0), Answer::Alert);
+        assert_eq!(answer_of(&settings, "Persistence:IAM/AccountManipulation", 9.0), Answer::Count);
+    }
+
+    #[test]
+    fn what_does_nothing_is_doubted_in_words() {
+        let doubts = |text: &str| doubtful_responses(&config(&[("FINDING_RESPONSES", text)]).unwrap().eligibility);
+        for (text, said) in [
+            ("IamUser=contain", "`IamUser`: GuardDuty has no such family; did you mean `IAMUser`?"),
+            ("Unicorn=alert", "`Unicorn`: no such family"),
+            ("UnauthorizedAccess:IAMUser/TorIPCaler=contain", "`UnauthorizedAccess:IAMUser/TorIPCaler`: no such type"),
+            (
+                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration=contain",
+                "did you mean `UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS`?",
+            ),
+            ("Runtime=alert", "`Runtime`: the template's rule leaves out findings"),
+        ] {
+            let [doubt] = &*doubts(text) else { panic!("{text}: {:?}", doubts(text)) };
+            assert!(doubt.contains(said), "{doubt}");
+        }
+        let fit = "IAMUser=contain@4,S3=alert,Kubernetes=count,IAM=digest,AttackSequence=alert,\
+                   UnauthorizedAccess:IAMUser/TorIPCaller=contain";
+        assert_eq!(doubts(fit), Vec::<String>::new());
     }
 }

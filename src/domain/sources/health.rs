@@ -4,8 +4,9 @@
 //! view once more. All of them have the same event ARN, and lead to the same identity.
 //! <https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html>
 
-use super::identity::{contradiction, merge, name_or_id};
+use super::identity::{merge, name_or_id};
 use super::node::Node;
+use super::seen::seen;
 use super::{DecodeError, Judged, MAX_ITEMS};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccessKeyId, AccountId, Arn, Parse, Partition, Region};
@@ -33,17 +34,18 @@ fn all(event: &Node, settings: &Responder) -> Result<Vec<Result<Judged, DecodeEr
     }
     let account = owner(event)?;
     let named = named(&detail, &account)?;
-    let stated = detail.get("eventRegion");
-    let region = match stated.optional()? {
-        None | Some("global") => settings.common.region.clone(),
-        Some(_) => stated.require::<Region>()?,
+    // Neither is needed to find whose a key is.
+    let region = detail.get("eventRegion").parse::<Region>().ok().flatten();
+    let region = region.unwrap_or_else(|| settings.common.region.clone());
+    let ids = [detail.get("eventArn"), detail.get("communicationId"), event.get("id")];
+    let id = match ids.iter().find_map(|it| it.text()) {
+        Some(id) => id,
+        None => detail.get("eventArn").required()?,
     };
-    let id = match detail.get("eventArn").optional()? {
-        Some(arn) => arn,
-        None => detail.get("communicationId").required()?,
-    };
-    let finding = |(principal, access_key)| {
-        Judged::from(Finding {
+    let finding = |(principal, access_key): Named| {
+        let times = [detail.get("lastUpdatedTime"), detail.get("startTime")];
+        let occurred_at = seen(&principal, access_key.as_ref(), times)?;
+        Ok(Judged::from(Finding {
             id: id.to_owned(),
             source: Source::Health,
             threat: Threat::CompromisedCredential,
@@ -55,12 +57,12 @@ fn all(event: &Node, settings: &Responder) -> Result<Vec<Result<Judged, DecodeEr
             access_key,
             kind: code.to_owned(),
             title: code.to_owned(),
-            occurred_at: detail.get("lastUpdatedTime").time().or_else(|| detail.get("startTime").time()),
+            occurred_at,
             creator: None,
             security_hub: None,
-        })
+        }))
     };
-    Ok(named.into_iter().map(|it| it.map(finding)).collect())
+    Ok(named.into_iter().map(|it| it.and_then(finding)).collect())
 }
 
 /// Events of the organisational view name the account. Where none is named, the event is about the account
@@ -81,9 +83,9 @@ fn owner(event: &Node) -> Result<AccountId, DecodeError> {
     }
 }
 
-/// Each entity is judged alone: one that can't be read hides no other.
+/// Each entity is judged alone, and so is the key of the metadata: what one says, or that it can't be read, hides
+/// no other.
 fn named(detail: &Node, account: &AccountId) -> Result<Vec<Result<Named, DecodeError>>, DecodeError> {
-    let metadata = detail.get("eventMetadata");
     let list = detail.get("affectedEntities");
     let mut named: Vec<Result<Named, DecodeError>> = Vec::new();
     if list.is_present() && !list.is_empty_list() {
@@ -94,30 +96,50 @@ fn named(detail: &Node, account: &AccountId) -> Result<Vec<Result<Named, DecodeE
             }
         }
     }
+    let metadata = detail.get("eventMetadata");
+    // IAM knows whose a key is, so that a name which can't be read is not needed.
+    let user = match name_or_id(&metadata.get("userName")) {
+        Ok((name, id)) if name.is_some() || id.is_some() => Some(Principal::User { name, id }),
+        Ok(_) | Err(_) => None,
+    };
     let public_key = metadata.get("publicKey").parse::<AccessKeyId>();
-    if !named.iter().any(Result::is_ok) {
-        match public_key.clone() {
-            Ok(Some(key)) => named.push(Ok((Principal::KeyOwner, Some(key)))),
-            Err(error) => named.push(Err(error)),
-            Ok(None) if !named.is_empty() => {}
-            Ok(None) => {
-                let reason = "the Health event names no access key".to_owned();
-                named.push(Ok((Principal::NotContainable { reason }, None)));
-            }
-        }
-    }
-    // The metadata describe one key; with several entities they can't say whose they are. IAM knows whose a
-    // key is, so that a name which can't be read is not needed.
-    if let ([Ok((principal, key))], Ok((name, id))) = (named.as_mut_slice(), name_or_id(&metadata.get("userName")))
-        && (name.is_some() || id.is_some())
+    let has_key = |it: &Result<Named, DecodeError>, key: &AccessKeyId| matches!(it, Ok((_, Some(own))) if own == key);
+    let described = match &public_key {
+        Ok(Some(key)) => named.iter().position(|it| has_key(it, key)),
+        // They describe one key: of several entities they can't say which.
+        Ok(None) | Err(_) => (named.len() == 1).then_some(0),
+    };
+    if let (Some(Ok((principal, _))), Some(user)) = (described.and_then(|n| named.get_mut(n)), &user)
         && !matches!(principal, Principal::NotContainable { .. })
     {
-        *principal = match (&*key, &public_key) {
-            (Some(a), Ok(Some(b))) if a != b => contradiction("it names two different access keys"),
-            _ => merge(principal.clone(), Principal::User { name, id }),
-        };
+        *principal = merge(principal.clone(), user.clone());
+    }
+    match public_key {
+        Ok(Some(key)) if described.is_none() => named.push(Ok((user.unwrap_or_else(|| owner_of(&key)), Some(key)))),
+        Ok(_) => {}
+        Err(error) => named.push(Err(error)),
+    }
+    // That it is about an account matters only where it is about nobody in it.
+    if named.iter().any(|it| !is_nobody(it)) {
+        named.retain(|it| !is_nobody(it));
+    }
+    if named.is_empty() {
+        let reason = "the Health event names no access key".to_owned();
+        named.push(Ok((Principal::NotContainable { reason }, None)));
     }
     Ok(named)
+}
+
+fn is_nobody(it: &Result<Named, DecodeError>) -> bool {
+    matches!(it, Ok((Principal::NotContainable { .. }, None)))
+}
+
+fn owner_of(key: &AccessKeyId) -> Principal {
+    if key.is_long_term() {
+        return Principal::KeyOwner;
+    }
+    let reason = "the Health event names a temporary access key and not whose it is".to_owned();
+    Principal::NotContainable { reason }
 }
 
 /// A bare key ID; an ARN of a user or role; in hand-made variants `IAM_USER/alice/AKIA…`. An account ID is
@@ -136,10 +158,7 @@ fn entity_claim(value: &Node, account: &AccountId) -> Result<Named, DecodeError>
     match parts.as_slice() {
         [key] => {
             let key = AccessKeyId::parse(key).map_err(|_| malformed())?;
-            let temporary = || Principal::NotContainable {
-                reason: "the Health event names a temporary access key and not whose it is".to_owned(),
-            };
-            Ok((if key.is_long_term() { Principal::KeyOwner } else { temporary() }, Some(key)))
+            Ok((owner_of(&key), Some(key)))
         }
         ["IAM_USER", user, key] => {
             let name = Some(Parse::parse(user).map_err(|_| malformed())?);

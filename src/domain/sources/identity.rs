@@ -65,11 +65,22 @@ enum PrincipalId<'a> {
         id: UniqueId,
         session: Option<String>,
     },
-    Account,
+    Account(AccountId),
     /// `ACCOUNT:name`: a session from GetFederationToken, under a name its caller chose.
     Federated {
+        account: AccountId,
         name: &'a str,
     },
+}
+
+impl PrincipalId<'_> {
+    /// Whether it is of another account than the claim is about.
+    fn is_of_another(&self, owner: &AccountId) -> bool {
+        match self {
+            Self::Unique { .. } => false,
+            Self::Account(account) | Self::Federated { account, .. } => account != owner,
+        }
+    }
 }
 
 const SESSIONS_BY_OTHERS: &[&str] = &["FederatedUser", "SAMLUser", "WebIdentityUser"];
@@ -106,14 +117,16 @@ fn principal(claim: &Claim, key: &Key) -> Result<Principal, DecodeError> {
         )));
     }
     let id = principal_id(&claim.principal_id)?;
+    if id.as_ref().is_some_and(|it| it.is_of_another(&claim.issuer.owner)) {
+        return Ok(of_another_account());
+    }
     let is_root_name = claim.name.text().is_some_and(|it| it.eq_ignore_ascii_case("root"));
     match (kind, id) {
-        (Some("Root"), Some(PrincipalId::Account) | None) => Ok(Principal::Root),
-        (None, Some(PrincipalId::Account)) if is_root_name || !claim.name.is_present() => Ok(Principal::Root),
+        (Some("Root"), Some(PrincipalId::Account(_)) | None) => Ok(Principal::Root),
+        (None, Some(PrincipalId::Account(_))) if is_root_name || !claim.name.is_present() => Ok(Principal::Root),
         (Some("IAMUser"), None) => user(claim, None),
         (None, None) if claim.name.is_present() && key.is_long_term() => user(claim, None),
-        // A session of root: it has no long-term key, and nothing is ever written for it.
-        (None, None) if is_root_name => Ok(Principal::Root),
+        // Also `root`: whoever makes a user may call it so. IAM tells whether somebody bears the name.
         (None, None) if claim.name.is_present() => user_or_role(claim),
         (Some("IAMUser") | None, Some(PrincipalId::Unique { id, session: None })) if id.is_user() => {
             user(claim, Some(id))
@@ -205,14 +218,20 @@ fn by_issuer(claim: &Claim, kind: &str) -> Result<Principal, DecodeError> {
         let unnamed = "the finding names a federated session and not the role that issued it";
         return Ok(issuer.unwrap_or_else(|| nobody(unnamed)));
     }
-    let session_name = match principal_id(&claim.principal_id)? {
-        Some(PrincipalId::Federated { name }) => name,
+    let id = principal_id(&claim.principal_id)?;
+    if id.as_ref().is_some_and(|it| it.is_of_another(&claim.issuer.owner)) {
+        return Ok(of_another_account());
+    }
+    let session_name = match id {
+        Some(PrincipalId::Federated { name, .. }) => name,
         None if issuer.is_some() => "",
         _ => return Ok(contradiction("the type of the principal and its ID don't go together")),
     };
     let (name, id) = name_or_id(&claim.name)?;
     let named = match name {
-        Some(name) if name.as_str() != session_name => Some(Principal::User { name: Some(name), id: None }),
+        Some(name) if !may_be_cut_from(session_name, name.as_str()) => {
+            Some(Principal::User { name: Some(name), id: None })
+        }
         None if id.is_some() => Some(Principal::User { name: None, id }),
         _ => None,
     };
@@ -222,6 +241,13 @@ fn by_issuer(claim: &Claim, kind: &str) -> Result<Principal, DecodeError> {
         (Some(named), None) => Ok(named),
         (None, None) => Ok(nobody("the finding names a federated session and not the user who issued it")),
     }
+}
+
+/// Whether one may be the other with an end cut off. The name beside a federated session is its issuer's only
+/// when it is surely not the session's own, which its caller chose.
+fn may_be_cut_from(session_name: &str, name: &str) -> bool {
+    let (a, b) = (session_name.to_ascii_lowercase(), name.to_ascii_lowercase());
+    a.starts_with(&b) || b.starts_with(&a)
 }
 
 /// Some findings have the unique ID where the name belongs.
@@ -246,8 +272,12 @@ fn principal_id<'a>(node: &Node<'a>) -> Result<Option<PrincipalId<'a>>, DecodeEr
         None => (text, None),
     };
     match (AccountId::parse(head), session) {
-        (Ok(_), None) => return Ok(Some(PrincipalId::Account)),
-        (Ok(_), Some(name)) => return Ok(Some(PrincipalId::Federated { name })),
+        (Ok(account), None) => return Ok(Some(PrincipalId::Account(account))),
+        // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
+        (Ok(account), Some(name)) if name.len() >= 2 && PrincipalName::parse(name).is_ok() => {
+            return Ok(Some(PrincipalId::Federated { account, name }));
+        }
+        (Ok(_), Some(_)) => return Err(node.malformed("an account ID and the name of a federated session")),
         (Err(_), _) => {}
     }
     let id = UniqueId::parse(head).map_err(|_| node.malformed("an IAM principal ID"))?;
@@ -321,6 +351,10 @@ impl Issuer<'_> {
 
 fn nobody(reason: &str) -> Principal {
     Principal::NotContainable { reason: reason.to_owned() }
+}
+
+fn of_another_account() -> Principal {
+    contradiction("its principal ID is of another account")
 }
 
 pub(super) fn contradiction(what: &str) -> Principal {
@@ -409,6 +443,23 @@ mod tests {
         );
     }
 
+    /// The session's name is its caller's choice: what may be it, cut off at an end, is nobody's name.
+    #[test]
+    fn a_damaged_id_makes_no_user_of_a_federated_sessions_name() {
+        let session = |id: &str| check(json!({"userType": "FederatedUser", "userName": "ceo", "principalId": id}));
+        for empty in ["111122223333:", "111122223333:c", "111122223333:a b"] {
+            assert_eq!(session(empty).unwrap_err().path, "principalId", "{empty}");
+        }
+        for cut in ["111122223333:ce", "111122223333:ceo", "111122223333:CEO-laptop"] {
+            assert!(matches!(session(cut).unwrap(), Principal::NotContainable { .. }), "{cut}");
+        }
+        assert_eq!(session("111122223333:nightly").unwrap().target_key(), "user/ceo");
+        assert!(matches!(session("444455556666:nightly").unwrap(), Principal::NotContainable { .. }));
+        for root in [json!("Root"), json!(null)] {
+            assert!(reason(json!({"userType": root, "principalId": "444455556666"})).contains("another account"));
+        }
+    }
+
     #[test]
     fn contradictions_are_refused() {
         for it in [
@@ -440,8 +491,15 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_root_without_a_type_is_root() {
-        assert_eq!(check(json!({"userName": "Root", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"})).unwrap(), Principal::Root);
+    fn a_name_alone_makes_nobody_the_root_user() {
+        let named = check(json!({"userName": "Root", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"})).unwrap();
+        assert_eq!(named.target_key(), "user-or-role/Root");
+        for root in [
+            json!({"userName": "Root", "principalId": "111122223333", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"}),
+            json!({"userType": "Root", "userName": "Root", "accessKeyId": "ASIAIOSFODNN7EXAMPLE"}),
+        ] {
+            assert_eq!(check(root).unwrap(), Principal::Root);
+        }
     }
 
     #[test]

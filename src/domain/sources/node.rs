@@ -67,6 +67,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// That it is a list of at most `max`, or absent.
+    pub(super) fn list_of_at_most(&self, max: usize) -> Result<(), DecodeError> {
+        match self.value {
+            Some(Value::Array(_)) => self.at_most(max),
+            Some(_) => Err(self.malformed("a list")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether something stands here, or may have: the first of several places that is said counts.
     pub(super) fn is_said(&self) -> bool {
         self.is_present() || self.is_lost
@@ -130,16 +139,24 @@ impl<'a> Node<'a> {
         }
     }
 
+    pub(super) fn is_empty_text(&self) -> bool {
+        self.value.and_then(Value::as_str).is_some_and(str::is_empty)
+    }
+
     pub(super) fn is_empty_list(&self) -> bool {
         self.value.and_then(Value::as_array).is_some_and(Vec::is_empty)
+    }
+
+    /// Where it stands, such as `detail.findings[0]`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     pub(super) fn value(&self) -> Option<&'a Value> {
         self.value
     }
 
-    /// A time in any of the forms that AWS uses. Times only order and group things, so that one
-    /// which can't be read is none.
+    /// A time in any of the forms that AWS uses. Whether one that can't be read matters, `seen` knows.
     pub(super) fn time(&self) -> Option<DateTime> {
         match self.value? {
             Value::String(text) => DateTime::from_str(text, Format::DateTimeWithOffset)

@@ -2,9 +2,10 @@
 //! <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-v2-eventbridge.html>
 
 use super::eligibility::{self, Standing};
-use super::guardduty_types::{GuardDutyType, Says};
+use super::guardduty_types::{self, GuardDutyType, Says};
 use super::node::Node;
 use super::resource::{self, Identity, KeyDetails, Owner, Resource};
+use super::seen::seen;
 use super::{DecodeError, Judged, MAX_ITEMS, controls, guardduty};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccountId, Arn, Partition, Region};
@@ -13,9 +14,19 @@ use crate::text;
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
     match event.at("detail.findings").bounded_items(MAX_ITEMS) {
-        Ok(findings) => findings.map(|it| one(&it, settings)).collect(),
+        Ok(findings) => findings.flat_map(|it| judged(&it, settings)).collect(),
         Err(error) => vec![Err(error)],
     }
+}
+
+/// The finding, and what could not be read beside what it needs.
+fn judged(finding: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
+    let mut beside = Vec::new();
+    let judged = one(finding, settings, &mut beside);
+    if matches!(judged, Ok(Judged::Ignored(_))) {
+        beside.clear();
+    }
+    std::iter::once(judged).chain(beside.into_iter().map(Err)).collect()
 }
 
 /// What a finding is about.
@@ -24,7 +35,7 @@ enum Matter {
     Control(String, Threat),
 }
 
-fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
+fn one(finding: &Node, settings: &Responder, beside: &mut Vec<DecodeError>) -> Result<Judged, DecodeError> {
     let info = finding.get("finding_info");
     let title = info.get("title").text();
     let standing = Standing {
@@ -48,7 +59,7 @@ fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     if let Some(reason) = eligibility::ignored_product(&product, &settings.eligibility) {
         return Ok(Judged::Ignored(reason));
     }
-    finding.get("resources").at_most(MAX_ITEMS)?;
+    finding.get("resources").list_of_at_most(MAX_ITEMS)?;
     let Some(matter) = matter(finding, service)? else {
         // The word for the class of the finding comes before its type.
         let types = || info.get("types").items().filter_map(|it| it.text());
@@ -61,7 +72,7 @@ fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
         )));
     };
     let (kind, threat) = match &matter {
-        Matter::GuardDuty(kind, Says::Nothing) => {
+        Matter::GuardDuty(kind, Says::Nothing) if !is_asked_for(kind, finding, settings) => {
             return Ok(Judged::Ignored(guardduty::not_about_credentials(kind)));
         }
         Matter::GuardDuty(kind, _) => (kind.to_string(), Threat::CompromisedCredential),
@@ -74,8 +85,10 @@ fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
         return Ok(Judged::Ignored(reason));
     }
     let stated: AccountId = finding.at("cloud.account.uid").require()?;
-    let found = identity(finding, stated, &product, threat)?;
+    let found = identity(finding, stated, &product, threat, beside)?;
     let region: Region = finding.at("cloud.region").require()?;
+    let times = ["last_seen_time", "modified_time", "created_time"].map(|it| info.get(it));
+    let occurred_at = seen(&found.principal, found.access_key.as_ref(), times)?;
     let finding = Finding {
         id: info.get("uid").required()?.to_owned(),
         source: Source::SecurityHubV2,
@@ -88,11 +101,7 @@ fn one(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
         access_key: found.access_key,
         title: title.unwrap_or(&kind).to_owned(),
         kind,
-        occurred_at: info
-            .get("last_seen_time")
-            .time()
-            .or_else(|| info.get("modified_time").time())
-            .or_else(|| info.get("created_time").time()),
+        occurred_at,
         creator: None,
         security_hub: None,
     };
@@ -118,16 +127,23 @@ fn matter(finding: &Node, service: &str) -> Result<Option<Matter>, DecodeError> 
     Ok(control.and_then(|it| Some(Matter::Control(it.to_owned(), controls::threat(it)?))))
 }
 
+fn is_asked_for(kind: &GuardDutyType, finding: &Node, settings: &Responder) -> bool {
+    severity(finding).is_ok_and(|it| guardduty_types::is_asked_for(kind, it, &settings.eligibility))
+}
+
+/// One, or what may be one and can't be read.
 fn is_identity(resource: &Node) -> bool {
-    resource.get("type").text().is_some_and(|it| {
+    resource.get("type").optional().map_or(true, |it| {
         matches!(
             it,
-            "AWS::IAM::User"
-                | "AwsIamUser"
-                | "AWS::IAM::Role"
-                | "AwsIamRole"
-                | "AWS::IAM::AccessKey"
-                | "AwsIamAccessKey"
+            Some(
+                "AWS::IAM::User"
+                    | "AwsIamUser"
+                    | "AWS::IAM::Role"
+                    | "AwsIamRole"
+                    | "AWS::IAM::AccessKey"
+                    | "AwsIamAccessKey"
+            )
         )
     })
 }
@@ -169,9 +185,17 @@ fn severity(finding: &Node) -> Result<Severity, DecodeError> {
     }
 }
 
-fn identity(finding: &Node, stated: AccountId, product: &str, threat: Threat) -> Result<Identity, DecodeError> {
+fn identity(
+    finding: &Node,
+    stated: AccountId,
+    product: &str,
+    threat: Threat,
+    beside: &mut Vec<DecodeError>,
+) -> Result<Identity, DecodeError> {
     let owner = Owner { stated: &stated, is_aggregator: product.starts_with("product/aws/") };
-    if let Some(identity) = resource::identity(finding.get("resources").items().map(|it| resource(&it)), &owner)? {
+    let found = resource::identity(finding.get("resources").items().map(|it| resource(&it)), &owner)?;
+    beside.extend(found.unreadable);
+    if let Some(identity) = found.identity {
         return Ok(identity);
     }
     let reason = "none of the finding's resources is an IAM identity".to_owned();

@@ -44,13 +44,16 @@ pub(super) struct Owner<'a> {
     pub(super) is_aggregator: bool,
 }
 
-/// Everyone whom the resources name must be the same one. `None` when none of them is an identity.
-pub(super) fn identity<'a>(
-    resources: impl Iterator<Item = Resource<'a>>,
-    owner: &Owner,
-) -> Result<Option<Identity>, DecodeError> {
+/// Whom the resources name, and what of them could not be read beside that.
+pub(super) struct Found {
+    pub(super) identity: Option<Identity>,
+    pub(super) unreadable: Vec<DecodeError>,
+}
+
+/// Everyone whom the resources name must be the same one. No identity when none of them is one.
+pub(super) fn identity<'a>(resources: impl Iterator<Item = Resource<'a>>, owner: &Owner) -> Result<Found, DecodeError> {
     let mut found: Option<Identity> = None;
-    let mut unreadable = None;
+    let mut unreadable = Vec::new();
     for resource in resources {
         match resource.identity(owner) {
             Ok(None) => {}
@@ -60,14 +63,16 @@ pub(super) fn identity<'a>(
                     Some(it) => join(it, next),
                 });
             }
-            Err(error) => unreadable = unreadable.or(Some(error)),
+            Err(error) => unreadable.push(error),
         }
     }
     // A unique ID says who it is whatever stands beside it.
-    match (unreadable, found) {
-        (Some(error), found) if found.as_ref().is_none_or(|it| it.principal.unique_id().is_none()) => Err(error),
-        (_, found) => Ok(found),
+    if found.as_ref().is_none_or(|it| it.principal.unique_id().is_none())
+        && let Some(error) = unreadable.first()
+    {
+        return Err(error.clone());
     }
+    Ok(Found { identity: found, unreadable })
 }
 
 fn join(a: Identity, b: Identity) -> Identity {
@@ -168,7 +173,7 @@ impl<'a> Resource<'a> {
 }
 
 impl Owner<'_> {
-    fn owned(&self, said: Option<AccountId>, named: Named) -> Identity {
+    pub(super) fn owned(&self, said: Option<AccountId>, named: Named) -> Identity {
         let Named { principal, access_key } = named;
         match said {
             Some(other) if other != *self.stated => {

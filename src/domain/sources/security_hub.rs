@@ -4,9 +4,11 @@
 use serde_json::Value;
 
 use super::eligibility::{self, Standing};
-use super::guardduty_types::{GuardDutyType, Says};
+use super::guardduty::Actor;
+use super::guardduty_types::{self, GuardDutyType, Says};
 use super::node::Node;
 use super::resource::{self, Identity, KeyDetails, Owner, Resource};
+use super::seen::seen;
 use super::{DecodeError, Judged, MAX_ITEMS, controls, guardduty};
 use crate::finding::{Finding, HubReference, Principal, Severity, Source, Threat};
 use crate::ids::{AccountId, Arn, Parse, Partition, Region};
@@ -32,26 +34,42 @@ pub(super) fn decode_custom_action(event: &Node, settings: &Responder) -> Vec<Re
     each(event, |finding| {
         let standing = Standing { is_sample: is_sample(finding), ..Standing::default() };
         if let Some(reason) = standing.why_ignored() {
-            return Ok(Judged::Ignored(reason));
+            return Ok(ignored(reason));
         }
         let product = Product::of(finding)?;
-        finding.get("Resources").at_most(MAX_ITEMS)?;
-        let built = build(finding, &product, Source::SecurityHubCustomAction, Threat::CompromisedCredential)?;
-        Ok(built.map_or_else(Judged::Ignored, Judged::from))
+        finding.get("Resources").list_of_at_most(MAX_ITEMS)?;
+        // What the press needs no severity for.
+        let severity = severity(finding).unwrap_or(Severity::HIGH);
+        let about = About { source: Source::SecurityHubCustomAction, threat: Threat::CompromisedCredential, severity };
+        Ok(judged(build(finding, &product, about)?, Judged::from))
     })
 }
 
-fn each<'a>(
-    event: &Node<'a>,
-    judge: impl Fn(&Node<'a>) -> Result<Judged, DecodeError>,
-) -> Vec<Result<Judged, DecodeError>> {
+type AllJudged = Vec<Result<Judged, DecodeError>>;
+
+fn each<'a>(event: &Node<'a>, judge: impl Fn(&Node<'a>) -> Result<AllJudged, DecodeError>) -> AllJudged {
     match event.at("detail.findings").bounded_items(MAX_ITEMS) {
-        Ok(findings) => findings.map(|it| judge(&it)).collect(),
+        Ok(findings) => findings.flat_map(|it| judge(&it).unwrap_or_else(|error| vec![Err(error)])).collect(),
         Err(error) => vec![Err(error)],
     }
 }
 
-fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
+fn ignored(reason: String) -> AllJudged {
+    vec![Ok(Judged::Ignored(reason))]
+}
+
+/// What could not be read beside a finding matters as much as the finding does.
+fn judged(built: Built, judge: impl Fn(Finding) -> Judged) -> AllJudged {
+    let judged: AllJudged = match built {
+        Ok(all) => all.into_iter().map(|it| it.map(&judge)).collect(),
+        Err(reason) => return ignored(reason),
+    };
+    let is_ignored = |it: &Judged| matches!(it, Judged::Ignored(_));
+    let is_left_alone = judged.iter().any(Result::is_ok) && judged.iter().flatten().all(is_ignored);
+    judged.into_iter().filter(|it| it.is_ok() || !is_left_alone).collect()
+}
+
+fn imported(finding: &Node, settings: &Responder) -> Result<AllJudged, DecodeError> {
     let standing = Standing {
         is_sample: is_sample(finding),
         is_ours: is_ours(finding),
@@ -59,30 +77,27 @@ fn imported(finding: &Node, settings: &Responder) -> Result<Judged, DecodeError>
         has_passed: has_passed(finding),
     };
     if let Some(reason) = standing.why_ignored() {
-        return Ok(Judged::Ignored(reason));
+        return Ok(ignored(reason));
     }
     let product = Product::of(finding)?;
     if let Some(reason) = eligibility::ignored_product(&product.name, &settings.eligibility) {
-        return Ok(Judged::Ignored(reason));
+        return Ok(ignored(reason));
     }
-    finding.get("Resources").at_most(MAX_ITEMS)?;
+    finding.get("Resources").list_of_at_most(MAX_ITEMS)?;
     if product.is_aws("guardduty") {
         return guardduty_finding(finding, &product, settings);
     }
     let Some(threat) = threat(finding, &product, settings) else {
         let kind = text::line(&kind(finding, &product), 160);
-        return Ok(Judged::Ignored(format!(
-            "no playbook reacts to `{kind}` from `{}`",
-            text::line(&product.name, 120)
-        )));
+        return Ok(ignored(format!("no playbook reacts to `{kind}` from `{}`", text::line(&product.name, 120))));
     };
     let severity = severity(finding)?;
     let is_control = controls::control(finding).as_deref().is_some_and(|it| controls::threat(it).is_some());
     if let Some(reason) = eligibility::ignored_state(severity, severity.label(), is_control, &settings.eligibility) {
-        return Ok(Judged::Ignored(reason));
+        return Ok(ignored(reason));
     }
-    let built = build(finding, &product, Source::SecurityHub, threat)?;
-    Ok(built.map_or_else(Judged::Ignored, Judged::from))
+    let about = About { source: Source::SecurityHub, threat, severity };
+    Ok(judged(build(finding, &product, about)?, Judged::from))
 }
 
 /// Our note tells that nothing happened since only while nothing did: a source updates its finding under the
@@ -95,25 +110,27 @@ fn is_ours(finding: &Node) -> bool {
 }
 
 /// GuardDuty's findings of other regions arrive only here.
-fn guardduty_finding(finding: &Node, product: &Product, settings: &Responder) -> Result<Judged, DecodeError> {
+fn guardduty_finding(finding: &Node, product: &Product, settings: &Responder) -> Result<AllJudged, DecodeError> {
     let types = finding.get("Types");
     let named = || types.items().filter_map(|it| it.text());
     let kind = named().find_map(GuardDutyType::of_security_hub).ok_or_else(|| types.malformed("a GuardDuty type"))?;
     let has_actor = finding.get("Resources").items().any(|it| is_identity(&it));
     let says = kind.says(has_actor);
-    if says == Says::Nothing || (says == Says::Elsewhere && !has_actor) {
-        return Ok(Judged::Ignored(guardduty::not_about_credentials(&kind)));
+    let severity = severity(finding);
+    let asks = |it: &Severity| guardduty_types::is_asked_for(&kind, *it, &settings.eligibility);
+    let is_asked_for = severity.as_ref().is_ok_and(asks);
+    if !is_asked_for && (says == Says::Nothing || (says == Says::Elsewhere && !has_actor)) {
+        return Ok(ignored(guardduty::not_about_credentials(&kind)));
     }
-    let built = build(finding, product, Source::SecurityHub, Threat::CompromisedCredential)?;
-    Ok(match built {
-        Ok(finding) => guardduty::judge(&kind, says, finding, &settings.eligibility),
-        Err(reason) => Judged::Ignored(reason),
-    })
+    let severity = severity?;
+    let about = About { source: Source::SecurityHub, threat: Threat::CompromisedCredential, severity };
+    Ok(judged(build(finding, product, about)?, |it| guardduty::judge(&kind, says, it, &settings.eligibility)))
 }
 
+/// One, or what may be one and can't be read.
 fn is_identity(resource: &Node) -> bool {
-    resource.get("Type").text().is_some_and(|it| {
-        matches!(it, "AwsIamUser" | "AwsIamRole" | "AwsIamAccessKey" | "AWSIAMAccessKey" | "AWS::IAM::AccessKey")
+    resource.get("Type").optional().map_or(true, |it| {
+        matches!(it, Some("AwsIamUser" | "AwsIamRole" | "AwsIamAccessKey" | "AWSIAMAccessKey" | "AWS::IAM::AccessKey"))
     })
 }
 
@@ -171,60 +188,58 @@ impl<'a> Product<'a> {
     }
 }
 
-/// The finding, or why it is left alone.
-fn build(
-    finding: &Node,
-    product: &Product,
+/// What is known of a finding before it is read whom it names.
+#[derive(Clone, Copy)]
+struct About {
     source: Source,
     threat: Threat,
-) -> Result<Result<Finding, String>, DecodeError> {
+    severity: Severity,
+}
+
+/// One for each identity that it names, or why it is left alone.
+type Built = Result<Vec<Result<Finding, DecodeError>>, String>;
+
+fn build(finding: &Node, product: &Product, about: About) -> Result<Built, DecodeError> {
     let kind = kind(finding, product);
-    let is_sequence = product.is_aws("guardduty") && kind.starts_with("AttackSequence:");
-    let actors = finding.at("Detection.Sequence.Actors");
     let stated: AccountId = finding.get("AwsAccountId").require()?;
     if product.own_account().is_some_and(|it| it != stated) {
         return Ok(Err("an account's own findings count only about that account".to_owned()));
     }
-    let found = if is_sequence && actors.is_present() {
-        sequence(finding, stated)?
-    } else {
-        let by_resources = identity(finding, product, stated)?;
-        if is_sequence && matches!(by_resources.principal, Principal::NotContainable { .. }) {
-            sequence(finding, by_resources.account)?
-        } else {
-            by_resources
-        }
-    };
-    let threat = if found.principal == Principal::Root { Threat::RootAccessKey } else { threat };
+    let found = identities(finding, product, stated, &kind)?;
     let region = match finding.get("Region").parse::<Region>()? {
         Some(region) => region,
         None => Region::parse(product.region).map_err(|it| finding.get("Region").malformed(it.expected))?,
     };
-    let id = finding.get("Id").required()?.to_owned();
-    Ok(Ok(Finding {
-        source,
-        threat,
-        severity: severity(finding)?,
-        account: found.account,
-        partition: product.partition.clone(),
-        principal: found.principal,
-        access_key: found.access_key,
-        title: finding.get("Title").text().unwrap_or(&kind).to_owned(),
-        kind,
-        occurred_at: finding.get("LastObservedAt").time().or_else(|| finding.get("UpdatedAt").time()),
-        creator: None,
-        security_hub: Some(HubReference {
-            id: id.clone(),
-            product_arn: product.arn.to_owned(),
+    let id = finding.get("Id").required()?;
+    // Of several actors none may say in the finding's name that all is done.
+    let is_alone = found.iter().filter(|it| it.is_ok()).count() == 1;
+    let hub = HubReference { id: id.to_owned(), product_arn: product.arn.to_owned(), region: region.clone() };
+    let finding = |found: Identity| {
+        let times = [finding.get("LastObservedAt"), finding.get("UpdatedAt")];
+        Ok(Finding {
+            source: about.source,
+            threat: if found.principal == Principal::Root { Threat::RootAccessKey } else { about.threat },
+            severity: about.severity,
+            occurred_at: seen(&found.principal, found.access_key.as_ref(), times)?,
+            account: found.account,
+            partition: product.partition.clone(),
+            principal: found.principal,
+            access_key: found.access_key,
+            title: finding.get("Title").text().unwrap_or(&kind).to_owned(),
+            kind: kind.clone(),
+            creator: None,
+            security_hub: is_alone.then(|| hub.clone()),
+            id: id.to_owned(),
             region: region.clone(),
-        }),
-        id,
-        region,
-    }))
+        })
+    };
+    Ok(Ok(found.into_iter().map(|it| it.and_then(&finding)).collect()))
 }
 
 fn threat(finding: &Node, product: &Product, settings: &Responder) -> Option<Threat> {
-    let is_about_user = finding.get("Resources").items().any(|it| it.get("Type").text() == Some("AwsIamUser"));
+    // What can't be read may be one.
+    let is_user = |it: Node| it.get("Type").optional().map_or(true, |it| it == Some("AwsIamUser"));
+    let is_about_user = finding.get("Resources").items().any(is_user);
     if let Some(control) = controls::control(finding) {
         return controls::threat(&control).filter(|it| *it == Threat::RootAccessKey || is_about_user);
     }
@@ -289,33 +304,32 @@ fn severity(finding: &Node) -> Result<Severity, DecodeError> {
     normalized.ok_or_else(|| severity.malformed("a label or a normalized severity"))
 }
 
-fn sequence(finding: &Node, account: AccountId) -> Result<Identity, DecodeError> {
-    let mut actors = guardduty::sequence_actors(&finding.at("Detection.Sequence"), &account)?;
-    match actors.pop() {
-        // GuardDuty's own event has all actors; this copy can update only one finding.
-        Some(actor) if actors.is_empty() => actor,
-        _ => Ok(Identity {
-            account,
-            principal: Principal::NotContainable {
-                reason: "the attack sequence has several actors: GuardDuty's own event contains each of them"
-                    .to_owned(),
-            },
-            access_key: None,
-        }),
+/// Whom it names, and what of that can't be read: of an attack sequence everybody who acted, else the one whom all
+/// resources name.
+fn identities(finding: &Node, product: &Product, stated: AccountId, kind: &str) -> Result<Vec<Actor>, DecodeError> {
+    let is_sequence = product.is_aws("guardduty") && kind.starts_with("AttackSequence:");
+    let mut acted = Vec::new();
+    if is_sequence {
+        acted = guardduty::sequence_actors(&finding.at("Detection.Sequence"), &stated)?;
+        if acted.iter().any(Result::is_ok) {
+            return Ok(acted);
+        }
     }
-}
-
-fn identity(finding: &Node, product: &Product, stated: AccountId) -> Result<Identity, DecodeError> {
     let owner = Owner { stated: &stated, is_aggregator: product.name.starts_with("product/aws/") };
-    if let Some(identity) = resource::identity(finding.get("Resources").items().map(|it| resource(&it)), &owner)? {
-        return Ok(identity);
-    }
-    let principal = if controls::control(finding).as_deref() == Some("IAM.4") {
-        Principal::Root
-    } else {
-        Principal::NotContainable { reason: "none of the finding's resources is an IAM identity".to_owned() }
+    let by_resources = resource::identity(finding.get("Resources").items().map(|it| resource(&it)), &owner)?;
+    let named = match by_resources.identity {
+        Some(identity) => identity,
+        None if is_sequence => return Ok(guardduty::or_nobody(acted, stated)),
+        None => {
+            let nobody = "none of the finding's resources is an IAM identity".to_owned();
+            let is_root = controls::control(finding).as_deref() == Some("IAM.4");
+            let principal = if is_root { Principal::Root } else { Principal::NotContainable { reason: nobody } };
+            Identity { account: stated, principal, access_key: None }
+        }
     };
-    Ok(Identity { account: stated, principal, access_key: None })
+    acted.push(Ok(named));
+    acted.extend(by_resources.unreadable.into_iter().map(Err));
+    Ok(acted)
 }
 
 fn resource<'a>(resource: &Node<'a>) -> Resource<'a> {

@@ -12,15 +12,27 @@ pub(super) fn told(event: &Node, malformed: &[DecodeError]) -> Option<Unreadable
         return None;
     }
     let detail = event.get("detail");
-    let finding = detail.get("findings").items().next().unwrap_or_else(|| detail.clone());
-    let first = |paths: &[&str]| {
-        let text = |path: &&str| finding.at(path).text().or_else(|| detail.at(path).text());
-        paths.iter().find_map(text).unwrap_or_default().to_owned()
+    let findings: Vec<Node> = match failed(&detail, malformed) {
+        some if some.is_empty() => vec![detail.clone()],
+        some => some,
     };
-    let account = first(&["accountId", "AwsAccountId", "cloud.account.uid", "affectedAccount", "recipientAccountId"]);
-    let types =
-        || finding.get("Types").items().chain(finding.at("finding_info.types").items()).filter_map(|it| it.text());
-    let kind = first(&["type", "eventTypeCode", "eventName"]);
+    let all = |paths: &[&str]| {
+        let mut said: Vec<&str> = Vec::new();
+        for finding in &findings {
+            if let Some(it) = paths.iter().find_map(|it| words(finding, it).or_else(|| words(&detail, it)))
+                && !said.contains(&it)
+            {
+                said.push(it);
+            }
+        }
+        said.join(", ")
+    };
+    let account = all(&["accountId", "AwsAccountId", "cloud.account.uid", "affectedAccount", "recipientAccountId"]);
+    let types = || {
+        let all = findings.iter().flat_map(|it| it.get("Types").items().chain(it.at("finding_info.types").items()));
+        all.filter_map(|it| it.text()).last()
+    };
+    let kind = all(&["type", "eventTypeCode", "eventName"]);
     Some(Unreadable {
         event_id: event.get("id").text().unwrap_or_default().to_owned(),
         source: source.to_owned(),
@@ -29,10 +41,26 @@ pub(super) fn told(event: &Node, malformed: &[DecodeError]) -> Option<Unreadable
             _ => account,
         },
         kind: match kind.as_str() {
-            "" => types().last().unwrap_or_default().to_owned(),
+            "" => types().unwrap_or_default().to_owned(),
             _ => kind,
         },
-        finding_id: first(&["arn", "Id", "finding_info.uid", "eventArn", "eventID", "id"]),
+        finding_id: all(&["arn", "Id", "finding_info.uid", "eventArn", "eventID", "id"]),
         problems: malformed.iter().map(|it| format!("`{}`: {}", it.path, it.problem)).collect(),
     })
 }
+
+fn words<'a>(at: &Node<'a>, path: &str) -> Option<&'a str> {
+    at.at(path).text().filter(|it| !it.trim().is_empty())
+}
+
+/// Those of the event's findings that the complaints are about.
+fn failed<'a>(detail: &Node<'a>, malformed: &[DecodeError]) -> Vec<Node<'a>> {
+    let is_about = |finding: &Node, error: &DecodeError| {
+        error.path.strip_prefix(finding.path()).is_some_and(|it| it.is_empty() || it.starts_with(['.', '[']))
+    };
+    let all = detail.get("findings").items();
+    all.filter(|finding| malformed.iter().any(|it| is_about(finding, it))).take(MAX_NAMED).collect()
+}
+
+/// How many findings of an event one alert names.
+const MAX_NAMED: usize = 20;

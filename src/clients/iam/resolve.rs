@@ -188,7 +188,7 @@ async fn user_or_role(iam: &IamRead, claimed: Claimed<'_>, name: &PrincipalName)
 }
 
 /// How long the strike waits to see whether the deny is there already.
-const PATIENCE: Duration = Duration::from_millis(800);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// The user, its keys and its policies, in one round trip. `None` when there is no such user.
 async fn read_user(

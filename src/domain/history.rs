@@ -30,7 +30,7 @@ pub struct Past {
     pub is_rotated: bool,
     pub suspects: Suspects,
     /// What responses meant to strike that ended before a snapshot was saved, by playbook, as
-    /// `Change::words_of_record`: it is ours when it is found now.
+    /// `Change::words_of_record`.
     pub intents: BTreeMap<String, BTreeSet<String>>,
     /// A response began and did not end: what it did has not been seen to hold.
     pub is_open: bool,
@@ -41,12 +41,7 @@ pub struct Past {
 }
 
 impl Past {
-    /// A quarantine was meant and is in no snapshot: a deny found now is ours.
-    pub fn is_struck(&self) -> bool {
-        self.intents.keys().filter_map(|it| Threat::of_playbook(it)).any(Threat::is_quarantine)
-    }
-
-    /// What they meant, whichever playbook's they are.
+    /// Whatever was meant and is in no snapshot: it is ours when it is found now.
     pub fn intent(&self) -> BTreeSet<String> {
         self.intents.values().flatten().cloned().collect()
     }

@@ -92,8 +92,7 @@ impl Closing<'_> {
             return false;
         }
         let line = message::refused_line(finding, progress.reason.as_deref().unwrap_or_default());
-        // Users that come and go are one line, whatever they are called.
-        let identity = format!("{} creations", finding.account);
+        let identity = format!("{}/{}", finding.account, finding.principal.target_key());
         let entry = digest::Entry { identity: &identity, finding: &finding.id, line: &line };
         match self.ledger.add_to_digest(Digest::Hourly, finding.severity, entry).await {
             Ok(()) => true,

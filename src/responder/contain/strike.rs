@@ -151,7 +151,7 @@ impl Engine<'_> {
         progress.suspects = suspects;
         let deny_all = self.finding.partition.deny_all_policy();
         let mut before = snapshot::before_strike(known, before, &deny_all, identity.kind);
-        if self.is_resumed || progress.past.is_struck() {
+        if self.is_resumed || !progress.past.intents.is_empty() {
             snapshot::without_ours(&mut before, &deny_all, &progress.past.intent());
         }
         let mut planned: Vec<_> = strike.iter().chain(&changes).cloned().collect();

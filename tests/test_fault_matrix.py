@@ -42,12 +42,16 @@ REQUIRED = {
     "absent": dict.fromkeys(LASTING, ("Unverified", "error")) | {"no-such-entity": GOOD},
     "revocation": dict.fromkeys(LASTING, ("Unverified", "error")) | {"no-such-entity": ("NotContained", "error")},
     "write": dict.fromkeys((*LASTING, "no-such-entity", "quota"), ("NotContained", "error")) | {"conflict-twice": GOOD},
-    "attach": dict.fromkeys((*LASTING, "no-such-entity"), ("NotContained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
+    # Where there are not ten policies yet, a boundary alone is no quarantine: who attaches none is asked again.
+    "attach": dict.fromkeys((*LASTING, "no-such-entity", "quota"), ("NotContained", "error")) | {"conflict-twice": GOOD},
+    # A role that has no room for a revocation is denied everything.
+    "revoke": dict.fromkeys((*LASTING, "no-such-entity"), ("NotContained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
     # What only a restore or a person needs to know is said to be missing.
     "aside": dict.fromkeys((*LASTING, "no-such-entity"), GOOD),
     "tag": dict.fromkeys((*LASTING, "no-such-entity"), ("Contained", "error")) | {"conflict-twice": GOOD, "quota": GOOD},
-    # Without the ledger nothing is taken away; what adds is done, and the invocation is tried again.
-    "ledger": dict.fromkeys(LASTING, ("Contained", "error")),
+    # Without the ledger nothing is taken away; what adds is done, and the invocation is tried again. Whether a
+    # suspect is open, nobody knows.
+    "ledger": dict.fromkeys(LASTING, ("Unverified", "error")),
     "notice": dict.fromkeys(LASTING, ("Contained", "error")),
 }
 
@@ -80,7 +84,7 @@ CALLS = [
     ("role", "iam:GetRolePolicy", "revocation"),
     ("role", "iam:ListRolePolicies", "read"),
     ("role", "iam:ListAttachedRolePolicies", "read"),
-    ("role", "iam:PutRolePolicy", "attach"),
+    ("role", "iam:PutRolePolicy", "revoke"),
     ("role", "iam:TagRole", "tag"),
     ("role", "ssm:CreateOpsItem", "notice"),
     ("user", "dynamodb:UpdateItem", "ledger"),

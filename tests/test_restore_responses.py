@@ -293,7 +293,7 @@ def test_a_deny_that_a_person_had_attached_before_a_crash_stays(world, retry):
     world.iam.attach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
     event, table = world.event(EXFILTRATION, user), Table(world)
     world.fault("iam:ListGroupsForUser", delay_ms=3_000, times=1)
-    killed(world, event, lambda: wrote(world, "iam:UpdateAccessKey")() and any("intent" in it for it in table.items("record#")))
+    killed(world, event, lambda: wrote(world, "iam:UpdateAccessKey")() and any("intent " in " ".join(it) for it in table.items("record#")))
     table.pass_time()
     by_hand = {"command": "contain", "account": world.member, "user": "alice", "reason": "again"}
     world.responder().invoke(event if retry == "by the same finding" else by_hand)
@@ -306,7 +306,7 @@ def test_a_deny_that_may_have_been_there_before_is_lifted_only_by_force(world):
     deployed(world)
     user = User(world)
     world.iam.attach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
-    world.fault("iam:ListAttachedUserPolicies", delay_ms=1_200, times=1)
+    world.fault("iam:ListAttachedUserPolicies", delay_ms=3_000, times=1)
     assert respond(world, EXFILTRATION, user)["verdict"] == "Contained"
     report = restored(world)
     assert report["verdict"] == "Drifted" and "was attached before" in report["drift"][0], report

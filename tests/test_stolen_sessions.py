@@ -275,7 +275,7 @@ def test_a_stolen_role_of_the_driller_can_write_nothing_that_a_restore_gives_bac
 
 @pytest.mark.parametrize(("function", "reads", "writes"), [
     ("iam-responder-driller", ["drill#last", "record#{account}#X"], ["drill#last"]),
-    ("iam-responder-restorer", ["lock#1#x", "record#1#x"], ["lock#1#x", "record#1#x"]),
+    ("iam-responder-restorer", ["lock#1#x", "record#1#x"], ["due#x", "lock#1#x", "record#1#x"]),
 ])
 def test_a_function_reaches_only_the_items_of_the_ledger_that_it_needs(world, function, reads, writes):
     """Not in the responder's own roles: what they keep is all of it."""

@@ -136,11 +136,14 @@ impl Attempt<'_> {
         let leases = leases.insert(Leases::default());
         match leases.acquire(self.ledger, &self.command.subject.account, identity, names, self.lease_until).await {
             Ok(None) => {}
-            Ok(Some(held)) => progress.conclude(Verdict::InProgress, busy(&held.owner)),
-            Err(failure) => progress.fail("acquiring the leases", &failure),
-        }
-        if progress.verdict.is_some() {
-            return None;
+            Ok(Some(held)) => {
+                progress.conclude(Verdict::InProgress, busy(&held.owner));
+                return None;
+            }
+            Err(failure) => {
+                progress.fail("acquiring the leases", &failure);
+                return None;
+            }
         }
         match self.ledger.hold_to_restore(identity, self.lease_until).await {
             Ok(Ok((lease, kept))) => {

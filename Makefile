@@ -39,7 +39,7 @@ sam: .venv/built ## 5 min: build the function for `sam local` on this machine, A
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" cargo-lambda lambda build --release --locked $(if $(filter arm64,$(ARCHITECTURE)),--arm64,--x86-64)
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
-test: debug ## 15 min: every test, in parallel
+test: debug ## 16 min: every test, in parallel
 	cargo test --locked --workspace
 	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests
 

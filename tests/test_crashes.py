@@ -103,7 +103,7 @@ def stage_restore(world):
     world.finding(event)
     world.responder().invoke(event)
     assert user.state()["policies"] == []
-    return user, before, {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    return user, before, world.restore_command()
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["before", "after"])

@@ -4,12 +4,11 @@ whoever put it there."""
 import concurrent.futures
 
 from .harness import templates
-from .harness.ledger import Table, about
+from .harness.ledger import DUE, Table, about
 from .harness.victims import User
 from .test_lease import killed, wrote
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
-DUE = {"command": "due"}
 SUCCESS = ("Contained", "SuspectsOpen")
 HOUR = 3_600_000
 

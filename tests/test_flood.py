@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from .harness.victims import User, user_state
+from .harness.victims import User, stripped, user_state
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 CUSTOM_ACTION = "security-hub-custom-action-contain-identity"
@@ -104,33 +104,25 @@ def test_a_hundred_identities_of_one_event_are_all_struck_before_any_is_held(wor
     assert 0 < most[0] < 400, most
 
 
+def handed_on(world):
+    return [call for call in world.journal() if call["action"] == "lambda:InvokeFunction"]
+
+
 @pytest.mark.seconds(25)
 def test_a_fight_that_outlasts_an_invocation_goes_on_in_another(world):
     world.deploy(SettleSeconds="3", Simulation="true")
     user = User(world)
     # Ten of its seconds are kept for the notices: some seven for the fight.
     responder = world.connected(timeout=18)
-    over = threading.Event()
-
-    def fight():
-        while not over.wait(0.4):
-            if "AWSDenyAll" in user.state()["policies"]:
-                world.iam.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
-
-    attacker = threading.Thread(target=fight)
-    attacker.start()
     event = world.event(SIMULATION, user)
-    world.client("events", world.security).put_events(
-        Entries=[{"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}]
-    )
-    handed = lambda: [call for call in world.journal() if call["action"] == "lambda:InvokeFunction"]  # noqa: E731
-    assert eventually(lambda: len(handed()) >= 2), responder.output()
-    over.set()
-    attacker.join()
+    with stripped(user, every=0.4):
+        world.client("events", world.security).put_events(
+            Entries=[{"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}]
+        )
+        assert eventually(lambda: len(handed_on(world)) >= 2), responder.output()
     assert eventually(lambda: len(world.alerts()) == 1), responder.output()
-    logged = lambda: [json.loads(line["report"]) for line in responder.log_lines() if "report" in line]  # noqa: E731
-    assert eventually(lambda: logged()[-1]["verdict"] != "InProgress"), responder.output()
-    reports = logged()
+    assert eventually(lambda: responder.reports()[-1]["verdict"] != "InProgress"), responder.output()
+    reports = responder.reports()
     assert {report["verdict"] for report in reports[:-1]} == {"InProgress"}, [(it["verdict"], it["reason"], it["open"]) for it in reports]
     assert reports[-1]["verdict"] == "Contained" and reports[-1]["reversals"]
     looks = sorted(call["began"] for call in world.journal() if call["action"] == "iam:ListAttachedUserPolicies")
@@ -261,23 +253,14 @@ def test_a_fight_about_a_created_user_that_outlasts_an_invocation_goes_on_in_ano
     """Otherwise nobody looks until the queue shows the message again, six minutes later."""
     world.deploy(SettleSeconds="3")
     user = User(world, name="backdoor", groups=())
-    hygiene, over = world.connected(part="hygiene", timeout=15), threading.Event()
-
-    def fight():
-        while not over.wait(0.4):
-            if "AWSDenyAll" in user.state()["policies"]:
-                world.iam.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
-
-    attacker = threading.Thread(target=fight)
-    attacker.start()
+    hygiene = world.connected(part="hygiene", timeout=15)
     event = world.event(CREATED, user)
     body = {"account": world.security, "region": world.region, "source": event["source"], "detail": event["detail"]}
-    world.control("event", {**body, "detail_type": event["detail-type"]})
-    handed = lambda: [call for call in world.journal() if call["action"] == "lambda:InvokeFunction"]  # noqa: E731
-    assert eventually(handed), hygiene.output()
-    over.set()
-    attacker.join()
-    assert {(it["decision"], tuple(it["resources"])) for it in handed()} == {("allow", (hygiene.arn,))}, handed()
+    with stripped(user, every=0.4):
+        world.control("event", {**body, "detail_type": event["detail-type"]})
+        assert eventually(lambda: handed_on(world)), hygiene.output()
+    handed = handed_on(world)
+    assert {(it["decision"], tuple(it["resources"])) for it in handed} == {("allow", (hygiene.arn,))}, handed
     assert eventually(lambda: len(world.alerts()) == 1), hygiene.output()
     assert "AWSDenyAll" in user.state()["policies"]
 

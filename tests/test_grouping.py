@@ -6,19 +6,14 @@ import json
 import threading
 import time
 
-import pytest
 
-from .harness.victims import LONG_AGO, User
+from .harness.victims import LONG_AGO, User, stripped
 from .test_lease import while_running, wrote
 
 HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
 CUSTOM_ACTION = "security-hub-custom-action-contain-identity"
 OVERPRIVILEGED = "security-hub-simulation-administrator-access"
 SUCCESS = ("Contained", "SuspectsOpen")
-
-
-def denied(user):
-    return "AWSDenyAll" in user.state()["policies"]
 
 
 def verdicts(answer):
@@ -64,7 +59,7 @@ def test_a_finding_about_a_former_namesake_does_not_silence_the_real_one_of_the_
         world.finding(event, n)
     found = verdicts(world.responder().invoke(event))
     assert found[former["Id"]] == "Refused" and found[real["Id"]] in SUCCESS
-    assert denied(user) and not user.key_works()
+    assert user.is_denied() and not user.key_works()
 
 
 def test_a_finding_about_a_key_that_is_gone_does_not_silence_the_one_about_the_key_in_use(world):
@@ -81,7 +76,7 @@ def test_a_finding_about_a_key_that_is_gone_does_not_silence_the_one_about_the_k
         world.finding(event, n)
     found = verdicts(world.responder().invoke(event))
     assert found[gone["Id"]] == "Refused" and found[real["Id"]] in SUCCESS
-    assert denied(user) and not user.key_works()
+    assert user.is_denied() and not user.key_works()
 
 
 def test_what_a_restore_knew_does_not_silence_what_happened_since_in_the_same_event(world):
@@ -91,14 +86,14 @@ def test_what_a_restore_knew_does_not_silence_what_happened_since_in_the_same_ev
     finding = event["detail"]["findings"][0]
     world.finding(event)
     assert responder.invoke(event)["reports"][0]["verdict"] in SUCCESS
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
     since = {**copy.deepcopy(finding), "Id": finding["Id"] + "0", "LastObservedAt": "2099-01-01T00:00:00.000Z"}
     old = {**copy.deepcopy(finding), "Severity": {"Label": "CRITICAL"}}
     event["detail"]["findings"] = [old, since]
     world.finding(event, 1)
     found = verdicts(responder.invoke(event))
-    assert found[old["Id"]] == "Refused" and found[since["Id"]] in SUCCESS and denied(user)
+    assert found[old["Id"]] == "Refused" and found[since["Id"]] in SUCCESS and user.is_denied()
 
 
 def test_one_finding_lends_no_other_its_id(world):
@@ -112,7 +107,7 @@ def test_one_finding_lends_no_other_its_id(world):
     world.finding(state, 1)
     found = verdicts(world.responder().invoke(state))
     assert found.pop(former["Id"]) == "Refused" and list(found.values())[0] in SUCCESS
-    assert not denied(user), "the namesake is quarantined for what the former user did"
+    assert not user.is_denied(), "the namesake is quarantined for what the former user did"
     assert user.state()["policies"] == []
 
 
@@ -196,20 +191,9 @@ def test_whoever_waits_for_room_is_looked_at_while_others_fight(world):
     world.deploy(SettleSeconds="3", MaxContainmentsPerHour="1000,1000")
     users = [User(world, name=f"user-{n}", groups=(), policies=()) for n in range(17)]
     event = about_each(world, users)
-    over = threading.Event()
-
-    def fight():
-        while not over.wait(0.2):
-            for user in users:
-                if denied(user):
-                    world.iam.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
-
-    attacker = threading.Thread(target=fight)
-    attacker.start()
     responder = world.responder(timeout=25)
-    responder.invoke(event)
-    over.set()
-    attacker.join()
+    with stripped(*users, every=0.2):
+        responder.invoke(event)
     looks = [(it["params"]["UserName"], it["began"]) for it in world.journal() if it["action"] == "iam:ListAttachedUserPolicies"]
 
     def gap(name):

@@ -1,6 +1,6 @@
 """Whoever is killed is missed, whatever lease it had, and whoever had the lease after it."""
 
-from .harness.ledger import Table
+from .harness.ledger import DUE, Table
 from .harness.victims import User
 from .harness.world import POLICIES
 from .test_lease import intends, killed, snapshots, while_running, wrote
@@ -8,11 +8,6 @@ from .test_lease import intends, killed, snapshots, while_running, wrote
 KEY_ONLY = "health-risk-credentials-exposed-key-only"
 UNUSED = "security-hub-iam-8-unused-credentials"
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
-DUE = {"command": "due"}
-
-
-def denied(user):
-    return "AWSDenyAll" in user.state()["policies"]
 
 
 def contain(world):
@@ -29,11 +24,11 @@ def test_a_response_beside_a_busy_lease_that_is_killed_is_taken_up(world):
         world.fault("sts:AssumeRole", delay_ms=3_000, times=1)
         killed(world, contain(world), lambda: Table(world).items("due#"))
     assert first[0]["reports"][0]["verdict"] == "Contained", first
-    assert not denied(user)
+    assert not user.is_denied()
     table = Table(world)
     table.pass_time()
     [report] = world.responder().invoke(DUE)["reports"]
-    assert report["verdict"] == "Contained" and denied(user) and table.due() == []
+    assert report["verdict"] == "Contained" and user.is_denied() and table.due() == []
 
 
 def test_lesser_news_does_not_erase_a_killed_response_from_what_is_due(world):
@@ -48,7 +43,7 @@ def test_lesser_news_does_not_erase_a_killed_response_from_what_is_due(world):
     assert world.responder(part="hygiene").invoke(unused)["reports"][0]["verdict"] == "Contained"
     table.pass_time()
     [report] = world.responder().invoke(DUE)["reports"]
-    assert report["verdict"] == "Contained" and denied(user) and table.due() == []
+    assert report["verdict"] == "Contained" and user.is_denied() and table.due() == []
 
 
 def test_nor_does_a_restore(world):
@@ -58,12 +53,12 @@ def test_nor_does_a_restore(world):
     world.fault("iam:GetUser", delay_ms=1_500, times=1)
     killed(world, contain(world), lambda: any("finding" in it for it in table.items("lock#")))
     table.pass_time()
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
-    assert not denied(user)
+    assert not user.is_denied()
     table.pass_time()
     [report] = responder.invoke(DUE)["reports"]
-    assert report["verdict"] == "Contained" and denied(user), report
+    assert report["verdict"] == "Contained" and user.is_denied(), report
 
 
 def test_a_response_beside_a_busy_lease_is_remembered_like_any_other(world):
@@ -74,7 +69,7 @@ def test_a_response_beside_a_busy_lease_is_remembered_like_any_other(world):
     with while_running(world.responder(part="hygiene", SETTLE_SECONDS="3"), unused, wrote(world, "iam:TagUser")):
         assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] == "Contained"
     assert table.due() == []
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     for _ in range(2):
         assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
     [report] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
@@ -86,7 +81,7 @@ def test_a_lesser_response_does_not_make_the_deny_of_a_killed_one_the_state_befo
     world.deploy()
     user, responder, table = User(world), world.responder(), Table(world)
     world.fault("iam:ListGroupsForUser", delay_ms=3_000, times=1)
-    killed(world, world.event(KEY_ONLY, user), lambda: denied(user) and intends(table))
+    killed(world, world.event(KEY_ONLY, user), lambda: user.is_denied() and intends(table))
     table.pass_time()
     unused = world.event(UNUSED, user)
     world.finding(unused)
@@ -97,7 +92,7 @@ def test_a_lesser_response_does_not_make_the_deny_of_a_killed_one_the_state_befo
         assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
     table.pass_time()
     responder.invoke(DUE)
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     restorer = world.responder(part="restorer")
     verdicts = [restorer.invoke(command)["restore"]["verdict"] for _ in range(3)]
-    assert verdicts == ["Restored", "Restored", "NothingToDo"] and not denied(user), "restored, with our deny on"
+    assert verdicts == ["Restored", "Restored", "NothingToDo"] and not user.is_denied(), "restored, with our deny on"

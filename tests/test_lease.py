@@ -125,7 +125,7 @@ def test_a_restore_that_learns_of_new_behaviour_stops_before_it_lifts_the_deny(w
     world.finding(event)
     responder.invoke(event)
     responder.invoke({"command": "contain", "account": world.member, "user": "alice"})
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     newer = world.event(EXFILTRATION, user)
     newer["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
     world.alerts()
@@ -144,7 +144,7 @@ def test_a_restore_that_learns_of_it_too_late_says_so_and_the_deny_is_back(world
     world.deploy()
     user, responder = User(world), world.responder()
     responder.invoke(world.event(EXFILTRATION, user))
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     newer = world.event(EXFILTRATION, user)
     newer["detail"]["service"]["eventLastSeen"] = "2099-01-01T00:00:00.000Z"
     world.fault("iam:UntagUser", delay_ms=3_000, times=1)
@@ -162,7 +162,7 @@ def test_what_a_restore_knows_waits_for_it(world):
     event = world.event(OVERPRIVILEGED, user)
     world.finding(event)
     responder.invoke(event)
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     world.fault("iam:AddUserToGroup", delay_ms=2_500)
     with while_running(world.responder(part="restorer"), command, restoring(world)) as restore:
         [report] = responder.invoke(event)["reports"]
@@ -194,6 +194,6 @@ def test_a_crash_by_key_then_a_response_by_name_keep_the_snapshot_from_before_bo
     responder.invoke({"command": "due"})
     [before] = snapshots(table)
     assert sorted(arn.rsplit("/", 1)[1] for arn in before["attached_policies"]) == sorted(POLICIES)
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
     assert "AWSDenyAll" not in user.state()["policies"]

@@ -1,21 +1,12 @@
 """A restore holds an identity by everything that a finding may call it, and is known by all of that."""
 
-from .harness.ledger import Table
+from .harness.ledger import DUE, Table
 from .harness.victims import User
 from .test_lease import while_running, wrote
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 KEY_ONLY = "health-risk-credentials-exposed-key-only"
 UNTYPED = "security-hub-v2-guardduty-exfiltration-iam-user-anomalous-behavior-name-without-type"
-DUE = {"command": "due"}
-
-
-def denied(user):
-    return "AWSDenyAll" in user.state()["policies"]
-
-
-def restore(world):
-    return {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
 
 
 def test_a_finding_by_key_that_is_no_news_to_a_restore_leaves_no_deny_behind(world):
@@ -24,14 +15,14 @@ def test_a_finding_by_key_that_is_no_news_to_a_restore_leaves_no_deny_behind(wor
     responder.invoke(world.event(EXFILTRATION, user))
     # The restore reads twice: what there is to do, and what came of it.
     world.fault("iam:ListMFADevices", delay_ms=3_000, after=1, times=1)
-    with while_running(world.responder(part="restorer"), restore(world), wrote(world, "iam:UntagUser")) as restored:
+    with while_running(world.responder(part="restorer"), world.restore_command(), wrote(world, "iam:UntagUser")) as restored:
         [report] = responder.invoke(world.event(KEY_ONLY, user))["reports"]
         assert report["verdict"] == "InProgress" and "restoring" in report["reason"], report
-    assert restored[0]["restore"]["verdict"] == "Restored" and not denied(user)
+    assert restored[0]["restore"]["verdict"] == "Restored" and not user.is_denied()
     table.pass_time()
     [report] = responder.invoke(DUE)["reports"]
     assert report["verdict"] == "Refused" and "it was restored" in report["reason"], report
-    assert not denied(user) and table.due() == []
+    assert not user.is_denied() and table.due() == []
 
 
 def test_a_restore_waits_for_what_began_before_it_by_another_name(world):
@@ -42,19 +33,19 @@ def test_a_restore_waits_for_what_began_before_it_by_another_name(world):
     world.fault("iam:GetAccessKeyLastUsed", delay_ms=2_000, times=1)
     begun = lambda: Table(world).items(f"lock#{world.member}#key/")  # noqa: E731
     with while_running(responder, world.event(KEY_ONLY, user), begun) as first:
-        assert restorer.invoke(restore(world))["restore"]["verdict"] == "InProgress"
-        assert denied(user)
+        assert restorer.invoke(world.restore_command())["restore"]["verdict"] == "InProgress"
+        assert user.is_denied()
     assert first[0]["reports"][0]["verdict"] == "Contained"
     # Nothing was left taken.
-    assert restorer.invoke(restore(world))["restore"]["verdict"] == "Restored" and not denied(user)
+    assert restorer.invoke(world.restore_command())["restore"]["verdict"] == "Restored" and not user.is_denied()
 
 
 def test_a_restore_is_known_by_every_name_that_a_finding_may_use(world):
     world.deploy()
     user, responder = User(world), world.responder()
     responder.invoke(world.event(EXFILTRATION, user))
-    assert world.responder(part="restorer").invoke(restore(world))["restore"]["verdict"] == "Restored"
+    assert world.responder(part="restorer").invoke(world.restore_command())["restore"]["verdict"] == "Restored"
     for name in (UNTYPED, KEY_ONLY):
         [report] = responder.invoke(world.event(name, user))["reports"]
         assert report["verdict"] == "Refused" and "it was restored" in report["reason"], report
-    assert not denied(user), "contained again for behaviour from before the restore"
+    assert not user.is_denied(), "contained again for behaviour from before the restore"

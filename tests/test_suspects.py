@@ -3,7 +3,6 @@ says who looked and why it is closed."""
 
 import datetime as dt
 
-from .harness.ledger import Table
 from .harness.victims import User
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
@@ -95,7 +94,7 @@ def test_suspects_outlive_a_restore(world):
     user, responder = User(world), world.responder()
     who = suspect(world)
     responder.invoke(world.event(EXFILTRATION, user))
-    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a drill", "by": "Dana"}
+    command = world.restore_command()
     assert world.responder(part="restorer").invoke(command)["restore"]["verdict"] == "Restored"
     world.iam.delete_user(UserName="svc-backup")
     assert who in status(world, responder)["open_suspects"]

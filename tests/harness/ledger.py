@@ -3,6 +3,8 @@
 import json
 import time
 
+DUE = {"command": "due"}
+
 
 class Table:
     def __init__(self, world):

@@ -143,14 +143,18 @@ class Emulator:
                     lines.append(parsed)
         return lines
 
+    def reports(self):
+        """Every report that was logged."""
+        return [json.loads(line["report"]) for line in self.log_lines() if "report" in line]
+
     def last_report(self):
         """The report that was logged last: also of an invocation that ended in an error. Lines reach
         the log through the emulator, sometimes after the answer."""
         end = time.monotonic() + 5
         while time.monotonic() < end:
-            reports = [line["report"] for line in self.log_lines() if "report" in line]
+            reports = self.reports()
             if len(reports) >= self.answered:
-                return json.loads(reports[-1])
+                return reports[-1]
             time.sleep(0.02)
         raise AssertionError(f"no report was logged:\n{self.output()}")
 

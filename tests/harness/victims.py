@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 
 from botocore.exceptions import ClientError
 
@@ -48,6 +49,28 @@ class User:
 
     def state(self):
         return user_state(self.world.iam, self.name)
+
+    def is_denied(self):
+        return "AWSDenyAll" in self.state()["policies"]
+
+
+@contextlib.contextmanager
+def stripped(*users, every):
+    """Somebody takes the deny away again and again, every so many seconds."""
+    over = threading.Event()
+
+    def fight():
+        while not over.wait(every):
+            for user in filter(User.is_denied, users):
+                user.world.iam.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+
+    attacker = threading.Thread(target=fight)
+    attacker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        attacker.join()
 
 
 def user_state(iam, name):

@@ -196,6 +196,9 @@ class World:
             text = text.replace(old, new)
         return json.loads(text)
 
+    def restore_command(self, **fields):
+        return {"command": "restore", "account": self.member, "user": "alice", "reason": "a drill", "by": "Dana", **fields}
+
     def finding(self, event, number=0):
         """Imports the event's Security Hub finding, so that there is one to update."""
         finding = event["detail"]["findings"][number]

@@ -64,7 +64,11 @@ fn can_be(pattern: &str, kind: &str) -> bool {
             overlap(service, "iam") && overlap(region, "") && overlap(resource, &format!("{kind}/*"))
         }
         // A wildcard can stand for more than one field.
-        _ => overlap(pattern, &format!("arn:aws:iam::1:{kind}/*")),
+        _ => {
+            let partition =
+                fields.get(1).filter(|it| it.starts_with("aws") && !it.contains(['*', '?'])).unwrap_or(&"aws");
+            overlap(pattern, &format!("arn:{partition}:iam::1:{kind}/*"))
+        }
     }
 }
 
@@ -129,6 +133,8 @@ mod tests {
             r#"{"Effect":"Allow","Action":"iam:SetDefaultPolicyVersion","Resource":"arn:aws:iam::111122223333:policy/team/*"}"#,
             r#"{"Effect":"Allow","Action":"iam:CreateAccessKey","Resource":"arn:aws:iam::*:user/*"}"#,
             r#"{"Effect":"Allow","Action":"iam:AddUserToGroup","Resource":"arn:aws:iam::*"}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws-cn:iam::*"}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws*"}"#,
         ] {
             assert!(grants_administrator(&policy(it)), "{it}");
         }
@@ -143,6 +149,7 @@ mod tests {
             r#"{"Effect":"Allow","NotAction":["iam:*"],"Resource":"*"}"#,
             r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/*"}"#,
             r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::*"}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"arn:aws-cn:s3*"}"#,
             r#"{"Effect":"Allow","Action":["iam:Get*","iam:List*","iam:CreateServiceLinkedRole"],"Resource":"*"}"#,
             r#"{"Effect":"Allow","Action":["iam:CreateAccessKey","iam:*LoginProfile"],"Resource":"arn:aws:iam::*:user/${aws:username}"}"#,
             r#"{"Effect":"Allow","Action":"iam:*","Resource":"arn:aws:iam::*:mfa/*"}"#,

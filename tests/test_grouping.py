@@ -6,7 +6,6 @@ import json
 import threading
 import time
 
-
 from .harness.victims import LONG_AGO, User, stripped
 from .test_lease import while_running, wrote
 

@@ -129,7 +129,7 @@ impl Slack {
             Payload::Clicked(it) => it,
             Payload::Other => return Ok(None),
         };
-        let Clicked { app, team, user, user_team, actions } = payload;
+        let Clicked { app, team, user, user_team, called, actions } = payload;
         if app != self.app {
             return Err(Refusal::App);
         }
@@ -144,7 +144,7 @@ impl Slack {
             return Ok(None);
         }
         let button = Button::parse(&action.value).ok_or(Refusal::Value)?;
-        let by = self.approvers.find(&user).ok_or(Refusal::NotAnApprover)?;
+        let by = self.approvers.find(&team, &user, &called).ok_or(Refusal::NotAnApprover)?;
         let Button { request, plan_hash, decision } = button;
         Ok(Some(Decided { request, plan_hash, decision, by, at: now }))
     }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn click() -> Value {
-        let value = format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{}|approve", "0f".repeat(32));
+        let value = format!("v1|abcdefghijklmnopqrstuvwxyz|{}|approve", "0f".repeat(32));
         json!({
             "type": "block_actions", "api_app_id": "A111", "token": "old", "trigger_id": "1.2.3",
             "user": {"id": "U111", "username": "alice", "name": "alice", "team_id": "T111"},
@@ -234,9 +234,9 @@ mod tests {
     #[test]
     fn an_approvers_click_is_a_decision() {
         let Received::Decide(decided) = received(&click()) else { panic!("no decision") };
-        assert_eq!(decided.request, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+        assert_eq!(decided.request, "abcdefghijklmnopqrstuvwxyz");
         assert_eq!((decided.plan_hash, decided.decision), ("0f".repeat(32), Decision::Approve));
-        assert_eq!(decided.by.user, "U111");
+        assert_eq!((decided.by.user.as_str(), decided.by.called.as_str()), ("U111", "alice"));
         assert_eq!(decided.by.identity.as_deref(), Some("arn:aws:iam::111122223333:user/alice"));
         assert_eq!(decided.at, DateTime::from_secs(NOW));
         let mut decline = click();

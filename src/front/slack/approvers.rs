@@ -12,21 +12,20 @@ use domain::ids::Arn;
 pub struct Approver {
     /// `U…` or `W…`.
     pub user: String,
+    /// `T…`, of our own workspace.
+    pub team: String,
+    /// For people, and other people's text: it goes through `text.rs` before it is shown.
+    pub called: String,
     /// The ARN of the same person's IAM user or role, where `APPROVER_IDENTITIES` says.
     pub identity: Option<String>,
 }
 
 impl Approver {
-    /// As the ledger keeps who decided and who asked.
-    pub fn name(&self) -> String {
-        format!("slack:{}", self.user)
-    }
-
-    /// Whether this approver asked for it, or is the one it is about. Of an approver whose identity nobody wrote
-    /// down only the first can be told.
-    pub fn is_party(&self, requester: &str, target_arn: &str) -> bool {
-        let is_own = |it: &str| self.identity.as_deref() == Some(it);
-        requester == self.name() || is_own(requester) || is_own(target_arn)
+    /// Everything by which this person is known, to be compared with the requester and the target: nobody decides
+    /// their own matter. Of an approver whose identity nobody wrote down only the first can be told.
+    pub fn names(&self) -> Vec<String> {
+        let in_slack = format!("slack:{}/{}", self.team, self.user);
+        [in_slack].into_iter().chain(self.identity.clone()).collect()
     }
 }
 
@@ -70,10 +69,10 @@ impl Approvers {
         Ok(approvers)
     }
 
-    pub fn find(&self, user: &str) -> Option<Approver> {
+    pub(super) fn find(&self, team: &str, user: &str, called: &str) -> Option<Approver> {
         let user = self.allowed.get(user)?.clone();
         let identity = self.identities.get(&user).cloned();
-        Some(Approver { user, identity })
+        Some(Approver { user, team: team.to_owned(), called: called.to_owned(), identity })
     }
 }
 
@@ -89,17 +88,11 @@ mod tests {
     const ALICE: &str = "arn:aws:iam::111122223333:user/team/alice";
 
     #[test]
-    fn nobody_decides_his_own_matter() {
+    fn an_approver_is_known_by_every_name_that_was_written_down() {
         let approvers = Approvers::parse("U111, W222", &format!("U111={ALICE}")).unwrap();
-        let alice = approvers.find("U111").unwrap();
-        assert!(alice.is_party("slack:U111", "arn:aws:iam::111122223333:user/mallory"));
-        assert!(alice.is_party(ALICE, "arn:aws:iam::111122223333:user/mallory"));
-        assert!(alice.is_party("form", ALICE));
-        assert!(!alice.is_party("slack:W222", "arn:aws:iam::444455556666:user/team/alice"));
-        let unknown = approvers.find("W222").unwrap();
-        assert!(unknown.is_party("slack:W222", ALICE) && !unknown.is_party("slack:U111", ALICE));
-        assert_eq!(approvers.find("U333"), None);
-        assert_eq!(approvers.find(""), None);
+        assert_eq!(approvers.find("T1", "U111", "alice").unwrap().names(), ["slack:T1/U111", ALICE]);
+        assert_eq!(approvers.find("T1", "W222", "bob").unwrap().names(), ["slack:T1/W222"]);
+        assert_eq!((approvers.find("T1", "U333", "alice"), approvers.find("T1", "", "")), (None, None));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) struct Clicked {
     pub(super) user: String,
     /// The clicker's own workspace: a shared channel has guests.
     pub(super) user_team: String,
+    /// What the person is called in Slack, which decides nothing: they may change it.
+    pub(super) called: String,
     pub(super) actions: Vec<Action>,
 }
 
@@ -45,6 +47,7 @@ struct Team {
 struct User {
     id: Option<String>,
     team_id: Option<String>,
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +70,7 @@ pub(super) fn read(body: &[u8]) -> Option<Payload> {
         app: wire.api_app_id.unwrap_or_default(),
         team: wire.team.and_then(|it| it.id).unwrap_or_default(),
         user: user.id.unwrap_or_default(),
+        called: user.name.unwrap_or_default(),
         user_team: user.team_id.unwrap_or_default(),
         actions: actions.map(action).collect(),
     }))

@@ -184,7 +184,10 @@ pub(super) mod tests {
                     1 => body.truncate(body.len() - 1),
                     2 => body.push(chance.byte()),
                     3 => at = (SENT + late + 1 + i64::from(chance.below(200))).to_string(),
-                    4 => at = (SENT + 301 + i64::from(chance.below(1_000_000))).to_string(),
+                    4 => {
+                        at = (SENT + 301 + i64::from(chance.below(1_000_000))).to_string();
+                        signature = sign(SECRET, &at, &body);
+                    }
                     5 => signature = sign(&format!("{:032x}", chance.next()), &at, &body),
                     _ => {
                         let (n, digit) = (3 + chance.below(64) as usize, chance.below(16));

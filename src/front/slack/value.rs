@@ -1,7 +1,7 @@
 //! What a button of ours says when it is clicked.
 //!
-//! The value is `v1|<request>|<plan hash>|approve` or `…|decline`: the request's ID of 16 to 64 letters, digits,
-//! `-` and `_`; the plan's SHA-256 as 64 lower-case hexadecimal digits; the `action_id` is the last word. The plan
+//! The value is `v1|<request>|<plan hash>|approve` or `…|decline`: the request's ID of 26 letters `a-z` and
+//! digits `2-7`; the plan's SHA-256 as 64 lower-case hexadecimal digits; the `action_id` is the last word. The plan
 //! itself is looked up. Whoever signs for Slack could still ask about another request, which is why the hash is
 //! compared with the ledger's: a decision is about the plan that was shown, or none.
 
@@ -50,7 +50,7 @@ impl Button {
 
 /// Whether this can be the ID of a request: what stands in the ledger's keys and in links.
 pub fn is_request_id(text: &str) -> bool {
-    (16..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    text.len() == 26 && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
 }
 
 #[cfg(test)]
@@ -62,16 +62,16 @@ mod tests {
     #[test]
     fn only_the_whole_value_is_one() {
         let hash = "0f".repeat(32);
-        let good = format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{hash}|approve");
+        let good = format!("v1|abcdefghijklmnopqrstuvwxyz|{hash}|approve");
         assert_eq!(Button::parse(&good).unwrap().render(), good);
         for bad in [
             String::new(),
-            format!("v2|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{hash}|approve"),
-            format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{hash}|Approve"),
-            format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{hash}|approve|"),
-            format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{hash}"),
-            format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{}|approve", hash.to_uppercase()),
-            format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{}|approve", &hash[1..]),
+            format!("v2|abcdefghijklmnopqrstuvwxyz|{hash}|approve"),
+            format!("v1|abcdefghijklmnopqrstuvwxyz|{hash}|Approve"),
+            format!("v1|abcdefghijklmnopqrstuvwxyz|{hash}|approve|"),
+            format!("v1|abcdefghijklmnopqrstuvwxyz|{hash}"),
+            format!("v1|abcdefghijklmnopqrstuvwxyz|{}|approve", hash.to_uppercase()),
+            format!("v1|abcdefghijklmnopqrstuvwxyz|{}|approve", &hash[1..]),
             format!("v1|record#111122223333#AIDA|{hash}|approve"),
             format!("v1|short|{hash}|approve"),
             format!(" {good}"),
@@ -83,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_rendered_is_read_again(request in "[A-Za-z0-9_-]{16,64}", plan_hash in "[0-9a-f]{64}", n in 0usize..2) {
+        fn what_is_rendered_is_read_again(request in "[a-z2-7]{26}", plan_hash in "[0-9a-f]{64}", n in 0usize..2) {
             let button = Button { request, plan_hash, decision: Decision::ALL[n] };
             prop_assert_eq!(Button::parse(&button.render()), Some(button.clone()));
             prop_assert!(button.render().len() <= 2000);

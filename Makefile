@@ -15,7 +15,7 @@ CHECKS := rust python
 # Python's own answer to Ctrl-C is a traceback; none is due until the demos have set theirs.
 SHOW := trap '' INT; exec $(PYTHON) -m
 
-.PHONY: help demo attack invoke local sam test check lint bench build test-sam picture lock clean debug ready
+.PHONY: help demo attack invoke local sam browser test check lint bench build test-sam picture lock clean debug ready
 
 help: ## list the verbs
 	@echo "In the order of use. Needs Rust, Python 3.11 or later and make; the first builds for a few minutes."
@@ -39,19 +39,26 @@ sam: .venv/built ## 5 min: build the function for `sam local` on this machine, A
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" cargo-lambda lambda build --release --locked $(if $(filter arm64,$(ARCHITECTURE)),--arm64,--x86-64)
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
+browser: ## 1 min: install Chromium for the tests of the pages, on Debian or Ubuntu
+	@for it in chromium chromium-browser google-chrome; do command -v $$it >/dev/null && exit 0; done; \
+	command -v apt-get >/dev/null || { echo "Install Chromium or Google Chrome: apt-get, by which this would be done, is not here." >&2; exit 1; }; \
+	as=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-dejavu-core
+
 test: debug ## 16 min: every test, in parallel
 	cargo test --locked --workspace
 	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests
 
 check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides
 	cargo fmt --check
-	cargo clippy --locked -p domain --all-targets -- -D warnings
-	cargo test --locked -p domain
+	cargo clippy --locked -p domain -p front --all-targets -- -D warnings
+	cargo test --locked -p domain -p front
 
 lint: .venv/ready ## 2 min: formatting, clippy, templates
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p domain -- -D warnings # alone: with what others need of its dependencies it could do more
+	cargo clippy --locked -p front -- -D warnings
 	.venv/bin/sam validate --lint --template template.yaml
 	.venv/bin/cfn-lint template.yaml member-role.yaml
 

@@ -12,13 +12,19 @@ fn crates() -> Vec<String> {
     let folders = std::fs::read_dir(root().join("src")).unwrap().map(|it| it.unwrap().path());
     let mut crates: Vec<_> = folders.map(|it| format!("src/{}", it.file_name().unwrap().to_str().unwrap())).collect();
     crates.sort();
-    assert!(crates.len() >= 3 && crates.iter().all(|it| root().join(it).join("lib.rs").exists()), "{crates:?}");
+    assert!(crates.len() >= 4 && crates.iter().all(|it| root().join(it).join("lib.rs").exists()), "{crates:?}");
     crates
 }
 
-/// What `domain` may use of the standard library: no clock, environment, file, network, process, thread.
+/// What decides, and what faces the internet and only says what to do.
+const PURE_CRATES: [&str; 2] = ["domain", "front"];
+
+/// What these may use of the standard library: no clock, environment, file, network, process, thread.
 const PURE_STD: &[&str] =
     &["borrow", "cmp", "collections", "fmt", "iter", "mem", "ops", "str", "string", "sync", "time"];
+
+/// An address that was told is a value. What else the module has talks to it.
+const PURE_NET: [&str; 1] = ["std::net::IpAddr"];
 
 /// How the rules of this file, or of clippy.toml, could be walked around.
 const FORBIDDEN: &[&str] = &[
@@ -78,6 +84,23 @@ const PURE: &[&str] = &[
     "zmij",
 ];
 
+/// What `front` may reach besides: HTML, hashes, and the types of a Function URL's request and response.
+const PURE_FRONT: &[&str] = &[
+    "argon2",
+    "aws_lambda_events",
+    "base64",
+    "base64ct",
+    "blake2",
+    "cmov",
+    "ctutils",
+    "front",
+    "hmac",
+    "http-body",
+    "http-serde",
+    "maud",
+    "serde_with",
+];
+
 /// The packages that a package reaches in a build, its macros and build scripts apart.
 fn reached(package: &str) -> BTreeSet<String> {
     let arguments = ["tree", "--locked", "-p", package, "--edges", "normal,no-proc-macro", "--target", "all"];
@@ -99,14 +122,23 @@ fn what_decides_reaches_no_sdk_no_runtime_and_no_log() {
 }
 
 #[test]
-fn what_decides_uses_nothing_of_the_standard_library_that_is_not_pure() {
-    for (module, path) in modules(&root().join("src/domain")) {
+fn what_faces_the_internet_reaches_no_sdk_no_runtime_and_no_log() {
+    let reached = reached("front");
+    assert!(reached.contains("domain") && !reached.contains("clients"), "{reached:?}");
+    let is_pure = |it: &String| PURE.contains(&it.as_str()) || PURE_FRONT.contains(&it.as_str());
+    let impure: Vec<_> = reached.into_iter().filter(|it| !is_pure(it)).collect();
+    assert_eq!(impure, Vec::<String>::new(), "add it to PURE_FRONT only if it does no IO and reads no clock");
+}
+
+#[test]
+fn what_is_pure_uses_nothing_of_the_standard_library_that_is_not() {
+    for (module, path) in PURE_CRATES.iter().flat_map(|it| modules(&root().join("src").join(it))) {
         // Tests of a decision may do what they like; what ships may not.
         let code = code(&path);
         for (_, rest) in code.match_indices("std::").map(|(at, _)| code.split_at(at)) {
             let part = rest.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').next().unwrap();
             let name = part.split("::").nth(1).unwrap_or_default();
-            assert!(PURE_STD.contains(&name), "`{module}` uses `{part}`");
+            assert!(PURE_STD.contains(&name) || PURE_NET.contains(&part), "`{module}` uses `{part}`");
         }
         assert!(!code.contains("UNIX_EPOCH") && !code.contains("SystemTime"), "`{module}` uses the clock's types");
         let found: Vec<_> = FORBIDDEN.iter().filter(|it| code.contains(**it)).collect();
@@ -319,6 +351,19 @@ fn the_folders_of_domain_know_nothing_of_each_other_but_the_settings() {
     }
     let lib = std::fs::read_to_string(root().join("src/domain/lib.rs")).unwrap();
     assert!(!lib.contains("use "), "the root of `domain` re-exports nothing");
+}
+
+/// Identifiers and text, and the one secret type: what contains or restores is none of its business.
+#[test]
+fn what_faces_the_internet_knows_only_the_vocabulary_of_what_decides() {
+    for (module, path) in modules(&root().join("src/front")) {
+        let code = code(&path);
+        for (at, _) in code.match_indices("domain::") {
+            let path = code[at..].split([';', ' ', '(']).next().unwrap();
+            let is_known = ["domain::ids::", "domain::text", "domain::settings::Secret"];
+            assert!(is_known.iter().any(|it| path.starts_with(it)), "`{module}` uses `{path}`");
+        }
+    }
 }
 
 /// The parser above must see what Rust sees.

@@ -11,7 +11,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from .aws.queues import POLLING
-from .harness import templates
+from .harness import browser, templates
 from .harness.processes import simulated_aws
 from .harness.world import World
 
@@ -49,6 +49,13 @@ def seconds(item):
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         _running.close()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Nothing is left out without a word."""
+    left_out = [it for it in terminalreporter.stats.get("skipped", []) if browser.MISSING in str(it.longrepr)]
+    if left_out:
+        terminalreporter.write_line(f"Left out: {len(left_out)} tests of the report form's pages, because {browser.MISSING}.")
 
 
 # What Lambda does with the function's role, and the tests' thieves with a stolen session.

@@ -200,8 +200,8 @@ mod tests {
     }
 
     fn sent(payload: &Value) -> LambdaFunctionUrlRequest {
-        let encoded = percent_encoding::utf8_percent_encode(&payload.to_string(), percent_encoding::NON_ALPHANUMERIC)
-            .to_string();
+        let encoded =
+            percent_encoding::utf8_percent_encode(&payload.to_string(), percent_encoding::NON_ALPHANUMERIC).to_string();
         signed(format!("payload={encoded}").as_bytes(), NOW)
     }
 
@@ -241,7 +241,8 @@ mod tests {
         assert_eq!(decided.at, DateTime::from_secs(NOW));
         let mut decline = click();
         decline["actions"][0]["action_id"] = json!("decline");
-        decline["actions"][0]["value"] = json!(click()["actions"][0]["value"].as_str().unwrap().replace("|approve", "|decline"));
+        decline["actions"][0]["value"] =
+            json!(click()["actions"][0]["value"].as_str().unwrap().replace("|approve", "|decline"));
         let Received::Decide(decided) = received(&decline) else { panic!("no decision") };
         assert_eq!(decided.decision, Decision::Decline);
     }
@@ -312,5 +313,23 @@ mod tests {
         assert_eq!(answer(&|it| it.raw_path = Some("/".to_owned())).status, 404);
         assert_eq!(answer(&|it| it.request_context.http.method = Some("GET".to_owned())).status, 405);
         assert_eq!(answer(&|it| it.body = Some("A".repeat(MAX_BODY * 2))).status, 413);
+    }
+
+    proptest::proptest! {
+        /// Signed or not, what is no click of ours decides nothing, and is answered.
+        #[test]
+        fn any_payload_is_answered_and_none_decides(text in "[ -~]{0,80}", is_signed in proptest::prelude::any::<bool>()) {
+            for body in [text.clone(), format!("payload={text}"), format!("payload=%7B%22type%22%3A%22{text}%22%7D")] {
+                let mut event = signed(body.as_bytes(), NOW);
+                if !is_signed {
+                    event.headers.remove("x-slack-signature");
+                }
+                match slack().receive(event, DateTime::from_secs(NOW)) {
+                    Received::Decide(it) => panic!("{it:?}"),
+                    Received::Ignored(it) => proptest::prop_assert!(is_signed && it.status == 200),
+                    Received::Refused(it, _) => proptest::prop_assert_eq!(it.status, if is_signed { 403 } else { 401 }),
+                }
+            }
+        }
     }
 }

@@ -61,4 +61,4 @@ def axe_finds(page):
 
 def picture(page, name):
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{re.sub('[^a-z0-9]+', '-', name)}.png", full_page=True)
+    page.screenshot(path=PICTURES / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.png", full_page=True)

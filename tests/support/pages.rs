@@ -2,21 +2,27 @@
 //! function will do between the steps of `front::form`, and nothing of Lambda's.
 //!
 //! `pages <credential> [<account>=<name> ...]` prints its port. `POST /_sim/state/<word>` says how far every report
-//! has come.
+//! has come; `POST /_sim/stop` stops the clock, so that no minute ends meanwhile.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a server for tests ends at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a server for tests ends at the first surprise"
+)]
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use aws_lambda_events::lambda_function_urls::{LambdaFunctionUrlRequest, LambdaFunctionUrlResponse};
 use aws_smithy_types::{DateTime, base64};
 use domain::ids::{AccountId, Parse};
 use domain::settings::Secret;
 use front::Key;
-use front::form::lockout::{Counters, Tries};
+use front::form::lockout::{Counters, LIMIT, Tries};
 use front::form::{Account, Checked, Credential, Form, Nonce, Received, Served, State, Visit};
 use front::http::Response;
 use serde_json::{Map, Value, json};
@@ -25,16 +31,22 @@ struct Ledger {
     counters: HashMap<String, u32>,
     reports: Vec<String>,
     state: State,
+    stopped: Option<DateTime>,
 }
 
 impl Ledger {
+    fn now(&self) -> DateTime {
+        self.stopped.unwrap_or_else(now)
+    }
+
     fn count(&mut self, counters: &Counters, by: i32) -> Tries {
         let mut add = |key: &str| {
             let count = self.counters.entry(key.to_owned()).or_default();
             *count = count.checked_add_signed(by).unwrap();
             *count
         };
-        Tries { own: add(&counters.own), all: add(&counters.all) }
+        let own = add(&counters.own);
+        Tries { own, all: if own > LIMIT { 0 } else { add(&counters.all) } }
     }
 }
 
@@ -53,7 +65,7 @@ fn main() {
         accounts: arguments.map(account).collect(),
         origin: Some(format!("http://{host}")),
     };
-    let mut ledger = Ledger { counters: HashMap::new(), reports: Vec::new(), state: State::Reported };
+    let mut ledger = Ledger { counters: HashMap::new(), reports: Vec::new(), state: State::Reported, stopped: None };
     println!("{}", listener.local_addr().unwrap().port());
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
@@ -63,6 +75,10 @@ fn main() {
         let path = event.raw_path.clone().unwrap();
         let response = match path.strip_prefix("/_sim/") {
             Some("reports") => Response { body: json!(ledger.reports).to_string(), ..Response::empty(200) },
+            Some("stop") => {
+                ledger.stopped = Some(now());
+                Response::empty(204)
+            }
             Some(word) => {
                 ledger.state = state(word.trim_start_matches("state/"));
                 Response::empty(204)
@@ -76,14 +92,14 @@ fn main() {
 
 /// The trip that the function makes.
 fn answer(form: &Form, ledger: &mut Ledger, event: LambdaFunctionUrlRequest) -> Response {
-    let visit = match form.receive(event, now()) {
+    let visit = match form.receive(event, ledger.now()) {
         Received::Answer(it) => return it,
         Received::State(link) => return form.state(&link, Some(&ledger.state)),
         Received::Visit(it) => it,
         Received::Check(attempt) => {
             let counters = attempt.counters().clone();
             let tries = ledger.count(&counters, 1);
-            match form.check(attempt, tries, now()) {
+            match form.check(attempt, tries, ledger.now()) {
                 Checked::Answer(it) => return it,
                 Checked::Visit(it) => {
                     ledger.count(&counters, -1);
@@ -96,12 +112,12 @@ fn answer(form: &Form, ledger: &mut Ledger, event: LambdaFunctionUrlRequest) -> 
 }
 
 fn serve(form: &Form, ledger: &mut Ledger, visit: &Visit) -> Response {
-    match form.serve(visit, &nonce(), now()) {
+    match form.serve(visit, &nonce(), ledger.now()) {
         Served::Answer(it) => it,
-        Served::Create(it) if it.report.text == "the ledger is down" => form.unavailable(&it, &nonce(), now()),
+        Served::Create(it) if it.report.text == "the ledger is down" => form.unavailable(&it, &nonce(), ledger.now()),
         Served::Create(it) => {
             ledger.reports.push(format!("{:?}", it.report));
-            form.created("abcdefghijklmnopqrstuvwxyz", now())
+            form.created("abcdefghijklmnopqrstuvwxyz", ledger.now())
         }
     }
 }
@@ -113,6 +129,7 @@ fn state(word: &str) -> State {
         "waiting" => State::Waiting { until: DateTime::from_secs(at.secs() + 3600) },
         "approved" => State::Approved { by, at },
         "contained" => State::Contained { by, at },
+        "suspects-open" => State::SuspectsOpen { by, at },
         "not-contained" => State::NotContained { by, at },
         "declined" => State::Declined { by, at },
         "expired" => State::Expired { at },
@@ -141,7 +158,8 @@ fn request(stream: &mut TcpStream, host: &str) -> Option<LambdaFunctionUrlReques
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let path = target.split('?').next()?;
-    let http = json!({"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": ""});
+    let http =
+        json!({"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": ""});
     let event = json!({
         "version": "2.0", "rawPath": path, "headers": headers, "body": base64::encode(body), "isBase64Encoded": true,
         "requestContext": {"domainName": host, "timeEpoch": now().secs() * 1000, "http": http},
@@ -151,7 +169,8 @@ fn request(stream: &mut TcpStream, host: &str) -> Option<LambdaFunctionUrlReques
 
 fn respond(stream: &mut TcpStream, response: LambdaFunctionUrlResponse) -> std::io::Result<()> {
     let body = response.body.unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\nconnection: close\r\n", response.status_code, body.len());
+    let mut head =
+        format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\nconnection: close\r\n", response.status_code, body.len());
     for (name, value) in &response.headers {
         head += &format!("{name}: {}\r\n", value.to_str().unwrap());
     }
@@ -161,11 +180,14 @@ fn respond(stream: &mut TcpStream, response: LambdaFunctionUrlResponse) -> std::
     stream.write_all(format!("{head}\r\n{body}").as_bytes())
 }
 
+#[expect(clippy::disallowed_methods, reason = "the caller of `front` has the clock")]
 fn now() -> DateTime {
     DateTime::from(SystemTime::now())
 }
 
+#[expect(clippy::disallowed_methods, reason = "and what is random")]
 fn nonce() -> Nonce {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    nanos.to_le_bytes()
+    let mut bytes = Nonce::default();
+    File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+    bytes
 }

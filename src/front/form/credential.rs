@@ -39,9 +39,13 @@ pub(super) struct Presented {
 pub enum UnfitCredential {
     #[error("expected a user name of 1 to 64 letters, digits, `.`, `_` or `-`")]
     User,
-    #[error("expected a generated secret of 32 to 128 lower-case hexadecimal digits, or `$argon2id$v=19$m=7168,t=5,p=1$…`")]
+    #[error(
+        "expected a generated secret of 32 to 128 lower-case hexadecimal digits, or `$argon2id$v=19$m=7168,t=5,p=1$…`"
+    )]
     Secret,
-    #[error("expected argon2id with m from 7168 to 47104, p=1 and m times t from 35840 to 47104, a salt of 16 to 64 bytes and a hash of 32")]
+    #[error(
+        "expected argon2id with m from 7168 to 47104, p=1 and m times t from 35840 to 47104, a salt of 16 to 64 bytes and a hash of 32"
+    )]
     Parameters,
 }
 
@@ -191,7 +195,9 @@ pub(super) mod tests {
         for credential in [new(GENERATED).unwrap(), new(&hashed("päss:word", 7168, 5)).unwrap()] {
             let right = if credential.is_generated() { GENERATED } else { "päss:word" };
             assert!(accepts(&credential, "report", right));
-            for (user, password) in [("Report", right), ("x", right), ("report", ""), ("report", "wrong"), ("report", &right[1..])] {
+            for (user, password) in
+                [("Report", right), ("x", right), ("report", ""), ("report", "wrong"), ("report", &right[1..])]
+            {
                 assert!(!accepts(&credential, user, password), "{user}");
             }
         }
@@ -213,21 +219,38 @@ pub(super) mod tests {
         for good in ["m=9216,t=4,p=1", "m=12288,t=3,p=1", "m=19456,t=2,p=1", "m=47104,t=1,p=1"] {
             assert!(new(&with(good)).is_ok(), "{good}");
         }
-        for bad in ["m=7168,t=4,p=1", "m=8,t=5000,p=1", "m=47105,t=1,p=1", "m=4194304,t=1,p=1", "m=7168,t=700,p=1", "m=4294967295,t=4294967295,p=1", "m=7168,t=5,p=4"] {
+        for bad in [
+            "m=7168,t=4,p=1",
+            "m=8,t=5000,p=1",
+            "m=47105,t=1,p=1",
+            "m=4194304,t=1,p=1",
+            "m=7168,t=700,p=1",
+            "m=4294967295,t=4294967295,p=1",
+            "m=7168,t=5,p=4",
+        ] {
             assert_eq!(new(&with(bad)).err(), Some(UnfitCredential::Parameters), "{bad}");
         }
         for bad in ["m=7168,t=5", "m=7168,t=5,p=1,keyid=x", "t=5,m=7168,p=1", "m=-1,t=5,p=1", ""] {
             assert_eq!(new(&with(bad)).err(), Some(UnfitCredential::Secret), "{bad}");
         }
         let parts: Vec<_> = good.split('$').collect();
-        for (salt, hash) in [("c2hvcnQ", parts[5]), (parts[4], "c2hvcnQ"), (parts[4], ""), ("%", parts[5]), (parts[4], &parts[5][2..])] {
+        for (salt, hash) in
+            [("c2hvcnQ", parts[5]), (parts[4], "c2hvcnQ"), (parts[4], ""), ("%", parts[5]), (parts[4], &parts[5][2..])]
+        {
             assert!(new(&format!("$argon2id$v=19$m=7168,t=5,p=1${salt}${hash}")).is_err(), "{salt} {hash}");
         }
     }
 
     #[test]
     fn a_password_in_the_clear_is_no_credential() {
-        for bad in ["", "hunter2", "correct horse battery staple and more", "$argon2i$v=19$m=7168,t=5,p=1$c29t$c29t", "$2b$12$x", "00000000000000000000000000000000"] {
+        for bad in [
+            "",
+            "hunter2",
+            "correct horse battery staple and more",
+            "$argon2i$v=19$m=7168,t=5,p=1$c29t$c29t",
+            "$2b$12$x",
+            "00000000000000000000000000000000",
+        ] {
             assert_eq!(new(bad).err(), Some(UnfitCredential::Secret), "{bad}");
         }
         assert_eq!(Credential::new("a:b", &Secret::new(GENERATED.to_owned())).err(), Some(UnfitCredential::User));
@@ -240,7 +263,16 @@ pub(super) mod tests {
         let read = |header: &str| Presented::read(header).is_some();
         assert!(read(&authorization("report", "x")) && read(&authorization("report", "")));
         assert!(read(&authorization("report", "x").replace("Basic", "bAsIc")));
-        for bad in ["", "Basic", "Basic ", "Bearer cmVwb3J0Ong=", "Basic cmVwb3J0", "Basic %%%", &authorization("", "x"), &authorization("report", &"x".repeat(257))] {
+        for bad in [
+            "",
+            "Basic",
+            "Basic ",
+            "Bearer cmVwb3J0Ong=",
+            "Basic cmVwb3J0",
+            "Basic %%%",
+            &authorization("", "x"),
+            &authorization("report", &"x".repeat(257)),
+        ] {
             assert!(!read(bad), "{bad}");
         }
         assert!(!read(&authorization("report", "x").replace('=', "=,Basic x=")));

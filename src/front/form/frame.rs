@@ -67,7 +67,7 @@ const STYLE: &str = "\
 body{margin:0;background:var(--paper);color:var(--ink);font:1.0625rem/1.5 system-ui,sans-serif}\
 main{max-width:40rem;margin:0 auto;padding:1rem}\
 h1{font-size:1.6rem;line-height:1.25;margin:.5rem 0 1rem}\
-h2,legend{font-size:1.15rem;font-weight:700;margin:0;padding:0}\
+h2,legend,.head{font-size:1.15rem;font-weight:700;margin:0;padding:0}\
 fieldset{border:0;margin:1.5rem 0;padding:0;min-width:0}\
 label,dt{display:block;font-weight:600;margin-top:1rem}\
 .hint{margin:.1rem 0 .35rem;color:var(--soft)}\
@@ -91,7 +91,13 @@ mod tests {
     fn every_page_forbids_everything_that_it_does_not_need() {
         let page = notice(404, "Nothing here", "<script>");
         let policy = page.header("content-security-policy").unwrap();
-        for part in ["default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "style-src 'sha256-"] {
+        for part in [
+            "default-src 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "style-src 'sha256-",
+        ] {
             assert!(policy.contains(part), "{policy}");
         }
         assert!(!policy.contains("unsafe"));

@@ -51,7 +51,8 @@ pub enum Guest {
 }
 
 /// The items of the ledger in which a try is counted, before the password is looked at, with `ADD`, so that no two
-/// requests see the same number. They are of no use after their minute.
+/// requests see the same number. They are of no use after their minute. `own` is counted first: beyond [`LIMIT`] it
+/// locks out by itself, and `all`, which one item has to bear for everybody, is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counters {
     pub own: String,
@@ -60,7 +61,7 @@ pub struct Counters {
     pub expires: i64,
 }
 
-/// How many tries there were in this minute, with this one.
+/// How many tries there were in this minute, with this one; `all` is 0 where it was left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tries {
     pub own: u32,

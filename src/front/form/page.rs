@@ -45,18 +45,15 @@ pub(super) fn render(typed: &Typed, accounts: &[Account], token: &str, above: Ab
             }
             fieldset {
                 legend { "Whose credential?" }
-                (input(typed, Field::User, "User name", "Without the path. Leave it empty if you don’t know it.", "64", None))
-                (input(typed, Field::AccessKey, "Access key ID", "It begins with AKIA. Never give the secret key, here or below.", "20", None))
-                (input(typed, Field::Role, "Or a role name", "All of its sessions up to now are revoked. Leave it empty for a user.", "64", None))
+                (input(typed, Field::User, "Without the path. Leave it empty if you don’t know it.", "64", None))
+                (input(typed, Field::AccessKey, "It begins with AKIA. Never give the secret key, here or below.", "20", None))
+                (input(typed, Field::Role, "All of its sessions up to now are revoked. Leave it empty for a user.", "64", None))
             }
-            fieldset {
-                legend { "What happened?" }
-                label for="text" { "What happened" }
-                p class="hint" id="text-hint" { "Where it was, since when, who saw it. At most " (MAX_TEXT) " characters." }
-                (wrong(typed, Field::Text))
-                textarea id="text" name="text" rows="6" maxlength=(MAX_TEXT) required aria-describedby=(described(typed, Field::Text))
-                    aria-invalid=[invalid(typed, Field::Text)] { "\n" (typed.get(Field::Text)) }
-            }
+            label class="head" for="text" { (Field::Text.label()) }
+            p class="hint" id="text-hint" { "Where it was, since when, who saw it. At most " (MAX_TEXT) " characters." }
+            (wrong(typed, Field::Text))
+            textarea id="text" name="text" rows="6" maxlength=(MAX_TEXT) required aria-describedby=(described(typed, Field::Text))
+                aria-invalid=[invalid(typed, Field::Text)] { "\n" (typed.get(Field::Text)) }
             button type="submit" { "Report" }
         }
     };
@@ -77,7 +74,7 @@ fn summary(typed: &Typed, above: Above) -> Markup {
             @if !typed.mistakes.is_empty() {
                 ul {
                     @for (field, mistake) in &typed.mistakes {
-                        li { a href={ "#" (field.name()) } { (mistake) } }
+                        li { a href={ "#" (field.name()) } { (field.label()) ": " (mistake) } }
                     }
                 }
             }
@@ -88,11 +85,11 @@ fn summary(typed: &Typed, above: Above) -> Markup {
 fn account(typed: &Typed, accounts: &[Account]) -> Markup {
     const HINT: &str = "12 digits, with the zeros at the beginning.";
     if accounts.is_empty() {
-        return input(typed, Field::Account, "Account ID", HINT, "12", Some("numeric"));
+        return input(typed, Field::Account, HINT, "12", Some("numeric"));
     }
     let field = Field::Account;
     html! {
-        label for=(field.name()) { "Account" }
+        label for=(field.name()) { (field.label()) }
         (wrong(typed, field))
         select id=(field.name()) name=(field.name()) aria-describedby=[typed.mistake(field).map(|_| "account-wrong")]
             aria-invalid=[invalid(typed, field)] {
@@ -101,14 +98,14 @@ fn account(typed: &Typed, accounts: &[Account]) -> Markup {
                 option value=(account.id) selected[typed.get(field) == account.id.as_str()] { (account.name) " (" (account.id) ")" }
             }
         }
-        (input(typed, Field::OtherAccount, "Or the ID of another account", HINT, "12", Some("numeric")))
+        (input(typed, Field::OtherAccount, HINT, "12", Some("numeric")))
     }
 }
 
-fn input(typed: &Typed, field: Field, label: &str, hint: &str, longest: &str, mode: Option<&str>) -> Markup {
+fn input(typed: &Typed, field: Field, hint: &str, longest: &str, mode: Option<&str>) -> Markup {
     let name = field.name();
     html! {
-        label for=(name) { (label) }
+        label for=(name) { (field.label()) }
         p class="hint" id={ (name) "-hint" } { (hint) }
         (wrong(typed, field))
         input type="text" id=(name) name=(name) value=(typed.get(field)) maxlength=(longest) inputmode=[mode]

@@ -10,9 +10,7 @@ pub(super) const REMOVED: &str = "[secret removed]";
 pub(super) fn without_secrets(text: &str) -> Option<String> {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || c == '/' || c == '+';
     let is_secret = |run: &str| {
-        run.len() >= 40
-            && run.bytes().any(|b| b.is_ascii_uppercase())
-            && run.bytes().any(|b| b.is_ascii_lowercase())
+        run.len() >= 40 && run.bytes().any(|b| b.is_ascii_uppercase()) && run.bytes().any(|b| b.is_ascii_lowercase())
     };
     let (mut clean, mut rest, mut found) = (String::new(), text, false);
     while !rest.is_empty() {

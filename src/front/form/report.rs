@@ -58,6 +58,17 @@ impl Field {
             Self::Text => "text",
         }
     }
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Account => "Account",
+            Self::OtherAccount => "Or the ID of another account",
+            Self::User => "User name",
+            Self::AccessKey => "Access key ID",
+            Self::Role => "Or a role name",
+            Self::Text => "What happened",
+        }
+    }
 }
 
 /// What was typed, without secrets; and what is wrong with it, in the order of the page.
@@ -103,7 +114,8 @@ impl Typed {
         let account = self.account(accounts);
         let target = self.target();
         let text = self.text();
-        let report = Report { account: account?, target: target?, text: text?, by: by.to_owned(), network: network.clone() };
+        let report =
+            Report { account: account?, target: target?, text: text?, by: by.to_owned(), network: network.clone() };
         self.mistakes.is_empty().then_some(report)
     }
 
@@ -149,7 +161,9 @@ impl Typed {
         let is_empty = |field| self.get(field).is_empty();
         match (is_empty(Field::User) && is_empty(Field::AccessKey), is_empty(Field::Role)) {
             (true, true) => self.tell(Field::User, "Give the user, the access key or the role."),
-            (false, false) => self.tell(Field::Role, "Give a user and its key, or a role, not both: report twice for two."),
+            (false, false) => {
+                self.tell(Field::Role, "Give a user and its key, or a role, not both: report twice for two.")
+            }
             (true, false) => return Some(Target::Role { name: role? }),
             (false, true) => return Some(Target::User { name: user, access_key }),
         }
@@ -214,7 +228,8 @@ pub(super) mod tests {
 
     /// The text is given where the test does not.
     fn read(accounts: &[Account], fields: &[(&str, &str)]) -> (Option<Report>, Typed) {
-        let encode = |it: &str| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let encode =
+            |it: &str| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC).to_string();
         let mut pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         if !fields.iter().any(|it| it.0 == "text") {
             pairs.push("text=pushed+to+GitHub".to_owned());
@@ -240,7 +255,10 @@ pub(super) mod tests {
         let (user, key) = (PrincipalName::parse("alice").ok(), AccessKeyId::parse(KEY).ok());
         assert_eq!(target(&[("access-key", KEY)]), Target::User { name: None, access_key: key.clone() });
         assert_eq!(target(&[("user", " alice ")]), Target::User { name: user.clone(), access_key: None });
-        assert_eq!(target(&[("user", "alice"), ("access-key", KEY)]), Target::User { name: user.clone(), access_key: key });
+        assert_eq!(
+            target(&[("user", "alice"), ("access-key", KEY)]),
+            Target::User { name: user.clone(), access_key: key }
+        );
         assert_eq!(target(&[("role", "alice")]), Target::Role { name: user.unwrap() });
     }
 
@@ -257,14 +275,20 @@ pub(super) mod tests {
         assert_eq!(mistakes(&[("user", "alice")]), ["account"]);
         assert_eq!(mistakes(&[("user", "alice"), ("account", "777788889999")]), ["account"]);
         assert_eq!(mistakes(&[("user", "alice"), ("other-account", "7777-8888-9999")]), ["other-account"]);
-        assert_eq!(mistakes(&[("user", "alice"), ("account", "111122223333"), ("other-account", "777788889999")]), ["other-account"]);
+        assert_eq!(
+            mistakes(&[("user", "alice"), ("account", "111122223333"), ("other-account", "777788889999")]),
+            ["other-account"]
+        );
     }
 
     #[test]
     fn every_mistake_is_beside_its_field_and_all_are_told_at_once() {
         let account = ("account", "111122223333");
         assert_eq!(mistakes(&[("text", "")]), ["account", "user", "text"]);
-        assert_eq!(mistakes(&[account, ("user", "al ice"), ("access-key", "AKIA"), ("text", "x")]), ["user", "access-key"]);
+        assert_eq!(
+            mistakes(&[account, ("user", "al ice"), ("access-key", "AKIA"), ("text", "x")]),
+            ["user", "access-key"]
+        );
         assert_eq!(mistakes(&[account, ("user", "arn:aws:iam::111122223333:user/alice")]), ["user"]);
         assert_eq!(mistakes(&[account, ("user", "alice"), ("role", "Admin")]), ["role"]);
         assert_eq!(mistakes(&[account, ("access-key", "ASIAIOSFODNN7EXAMPLE")]), ["access-key"]);
@@ -282,7 +306,12 @@ pub(super) mod tests {
         for field in Field::ALL {
             let fields = [("account", "111122223333"), ("user", "alice"), (field.name(), SECRET)];
             let fields: Vec<_> = fields.into_iter().rev().collect();
-            let unique: Vec<_> = fields.iter().enumerate().filter(|(n, it)| !fields[..*n].iter().any(|other| other.0 == it.0)).map(|it| *it.1).collect();
+            let unique: Vec<_> = fields
+                .iter()
+                .enumerate()
+                .filter(|(n, it)| !fields[..*n].iter().any(|other| other.0 == it.0))
+                .map(|it| *it.1)
+                .collect();
             let (report, typed) = read(&accounts(), &unique);
             assert_eq!(report, None);
             assert!(!format!("{typed:?}").contains(SECRET));

@@ -14,16 +14,39 @@ use crate::http::Response;
 pub enum State {
     /// Nobody has looked at it.
     Reported,
-    Waiting { until: DateTime },
-    Approved { by: String, at: DateTime },
+    Waiting {
+        until: DateTime,
+    },
+    Approved {
+        by: String,
+        at: DateTime,
+    },
     /// It was done, and held.
-    Contained { by: String, at: DateTime },
+    Contained {
+        by: String,
+        at: DateTime,
+    },
+    /// The same, and the responder names identities that a person has yet to look at.
+    SuspectsOpen {
+        by: String,
+        at: DateTime,
+    },
     /// It was done or tried, and did not hold or could not be seen to.
-    NotContained { by: String, at: DateTime },
-    Declined { by: String, at: DateTime },
-    Expired { at: DateTime },
+    NotContained {
+        by: String,
+        at: DateTime,
+    },
+    Declined {
+        by: String,
+        at: DateTime,
+    },
+    Expired {
+        at: DateTime,
+    },
     /// Nobody could be asked: whom it names was not found, or may not be touched.
-    Failed { at: DateTime },
+    Failed {
+        at: DateTime,
+    },
 }
 
 /// A few words, and what they mean.
@@ -35,20 +58,26 @@ fn words(state: &State) -> (String, &'static str) {
             format!("Waiting for approval, until {}", time(*until)),
             "The security team was asked. Nothing was changed so far.",
         ),
-        State::Approved { by, at } => {
-            (format!("Approved by {} at {}", named(by), time(*at)), "It is being done. It takes about a minute to be sure that it holds.")
-        }
+        State::Approved { by, at } => (
+            format!("Approved by {} at {}", named(by), time(*at)),
+            "It is being done. It takes about a minute to be sure that it holds.",
+        ),
         State::Contained { by, at } => (
             format!("Contained at {}, approved by {}", time(*at), named(by)),
-            "The credential no longer works, and that was checked.",
+            "What you reported was stopped, and that was seen to hold.",
+        ),
+        State::SuspectsOpen { by, at } => (
+            format!("Contained at {}, approved by {}", time(*at), named(by)),
+            "What you reported was stopped. The security team still looks at what else was made with it.",
         ),
         State::NotContained { by, at } => (
             format!("Not contained at {}, approved by {}", time(*at), named(by)),
             "It was tried, and could not be seen to hold. The security team was told. Call them if you hear nothing.",
         ),
-        State::Declined { by, at } => {
-            (format!("Declined by {} at {}", named(by), time(*at)), "Nothing more is done. Ask the security team if you disagree.")
-        }
+        State::Declined { by, at } => (
+            format!("Declined by {} at {}", named(by), time(*at)),
+            "Nothing more is done. Ask the security team if you disagree.",
+        ),
         State::Expired { at } => (
             format!("Expired at {}", time(*at)),
             "Nobody decided in time, and nothing more is done. Call the security team.",
@@ -91,7 +120,11 @@ mod tests {
             (State::Reported, "Received"),
             (State::Waiting { until: at }, "Waiting for approval, until 2026-11-29 01:00:00 UTC"),
             (State::Approved { by: by.clone(), at }, "Approved by Mal &lt;b&gt;?? at 2026-11-29 01:00:00 UTC"),
-            (State::Contained { by: by.clone(), at }, "Contained at 2026-11-29 01:00:00 UTC, approved by Mal &lt;b&gt;??"),
+            (
+                State::Contained { by: by.clone(), at },
+                "Contained at 2026-11-29 01:00:00 UTC, approved by Mal &lt;b&gt;??",
+            ),
+            (State::SuspectsOpen { by: by.clone(), at }, "The security team still looks"),
             (State::NotContained { by: by.clone(), at }, "Not contained at"),
             (State::Declined { by, at }, "Declined by Mal"),
             (State::Expired { at }, "Expired at 2026-11-29 01:00:00 UTC"),
@@ -100,7 +133,7 @@ mod tests {
             let is_good = matches!(state, State::Contained { .. });
             let page = shown(state);
             assert!(page.contains(says), "{page}");
-            assert_eq!(page.contains("no longer works"), is_good);
+            assert_eq!(page.contains("that was seen to hold"), is_good);
         }
     }
 }

@@ -112,7 +112,15 @@ mod tests {
         let later = token.replacen("1795", "2795", 1);
         let other = Key::new(&Secret::new("ffeeddccbbaa99887766554433221100".to_owned())).unwrap();
         assert_eq!(read_page(&other, "report", &token, at(1)), Page::Forged);
-        for bad in ["", ".", "..", &later, &token[..token.len() - 1], &format!("{token}.x"), &device(&key(), "report", &[1; 16], at(0))] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            &later,
+            &token[..token.len() - 1],
+            &format!("{token}.x"),
+            &device(&key(), "report", &[1; 16], at(0)),
+        ] {
             assert_eq!(read_page(&key(), "report", bad, at(1)), Page::Forged, "{bad}");
         }
         assert_ne!(token, page(&key(), "report", &[2; 16], at(0)));

@@ -77,7 +77,8 @@ impl Approvers {
 }
 
 fn is_user(text: &str) -> bool {
-    let is_rest = |it: &str| (2..=30).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let is_rest =
+        |it: &str| (2..=30).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     text.strip_prefix(['U', 'W']).is_some_and(is_rest)
 }
 

@@ -37,7 +37,9 @@ impl SigningSecrets {
     /// Whether one of the secrets signed exactly these bytes, at most five minutes ago. The body is not looked at
     /// in any other way.
     pub fn have_signed(&self, request: &Request, now: DateTime) -> bool {
-        let Some(sent) = request.header("x-slack-request-timestamp").filter(|it| is_timestamp(it)) else { return false };
+        let Some(sent) = request.header("x-slack-request-timestamp").filter(|it| is_timestamp(it)) else {
+            return false;
+        };
         let is_recent = sent.parse::<i64>().is_ok_and(|it| (now.secs() - it).abs() <= TOLERANCE_SECONDS);
         let Some(claimed) = request.header("x-slack-signature").and_then(claimed) else { return false };
         // Every secret is tried, so that the time tells nothing of which it was.
@@ -101,7 +103,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_body_that_arrives_as_text_holds_too() {
-        let mut text = event("POST", "/", &[("x-slack-request-timestamp", "1531420618"), ("x-slack-signature", SIGNATURE)], b"");
+        let mut text =
+            event("POST", "/", &[("x-slack-request-timestamp", "1531420618"), ("x-slack-signature", SIGNATURE)], b"");
         (text.is_base64_encoded, text.body) = (false, Some(BODY.to_owned()));
         let request = Request::read(text, 1 << 20).unwrap();
         assert!(secrets(SECRET).unwrap().have_signed(&request, DateTime::from_secs(SENT)));
@@ -117,7 +120,19 @@ pub(super) mod tests {
     /// Each is signed for exactly what it says, so that only its form can refuse it.
     #[test]
     fn a_timestamp_is_digits_and_nothing_else() {
-        for at in ["+1531420618", " 1531420618", "1531420618 ", "-1531420618", "0x5b47", "1531420618.0", "", "1531420618,1531420618", "0001531420618", "1e9", "１５３"] {
+        for at in [
+            "+1531420618",
+            " 1531420618",
+            "1531420618 ",
+            "-1531420618",
+            "0x5b47",
+            "1531420618.0",
+            "",
+            "1531420618,1531420618",
+            "0001531420618",
+            "1e9",
+            "１５３",
+        ] {
             assert!(!is_timestamp(at), "{at}");
             if at.is_ascii() {
                 assert!(!holds(at, &sign(SECRET, at, BODY.as_bytes()), BODY.as_bytes(), SENT), "{at}");
@@ -130,8 +145,14 @@ pub(super) mod tests {
     fn a_signature_has_one_form() {
         let digits = &SIGNATURE[3..];
         for signature in [
-            String::new(), digits.to_owned(), format!("v1={digits}"), format!("v0={}", digits.to_uppercase()),
-            format!("v0={digits}00"), format!("v0={}", &digits[..62]), format!("{SIGNATURE},{SIGNATURE}"), "v0=".to_owned(),
+            String::new(),
+            digits.to_owned(),
+            format!("v1={digits}"),
+            format!("v0={}", digits.to_uppercase()),
+            format!("v0={digits}00"),
+            format!("v0={}", &digits[..62]),
+            format!("{SIGNATURE},{SIGNATURE}"),
+            "v0=".to_owned(),
         ] {
             assert!(!holds(&SENT.to_string(), &signature, BODY.as_bytes(), SENT), "{signature}");
         }
@@ -160,7 +181,16 @@ pub(super) mod tests {
 
     #[test]
     fn an_empty_secret_is_refused() {
-        for bad in ["", " ", ",", &format!("{SECRET},"), &format!(",{SECRET}"), "changeme", &format!("{SECRET},{SECRET},{SECRET}"), "with space inside!"] {
+        for bad in [
+            "",
+            " ",
+            ",",
+            &format!("{SECRET},"),
+            &format!(",{SECRET}"),
+            "changeme",
+            &format!("{SECRET},{SECRET},{SECRET}"),
+            "with space inside!",
+        ] {
             assert_eq!(secrets(bad).err(), Some(NoSigningSecret), "{bad}");
         }
     }
@@ -192,7 +222,8 @@ pub(super) mod tests {
                     _ => {
                         let (n, digit) = (3 + chance.below(64) as usize, chance.below(16));
                         let digit = char::from_digit(digit, 16).unwrap().to_string();
-                        let other = if signature[n..=n] == digit { if digit == "0" { "1" } else { "0" } } else { &digit };
+                        let other =
+                            if signature[n..=n] == digit { if digit == "0" { "1" } else { "0" } } else { &digit };
                         signature.replace_range(n..=n, other);
                     }
                 }

@@ -49,7 +49,7 @@ test: debug ## 16 min: every test, in parallel
 	cargo test --locked --workspace
 	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests
 
-check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides
+check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides or faces the internet
 	cargo fmt --check
 	cargo clippy --locked -p domain -p front --all-targets -- -D warnings
 	cargo test --locked -p domain -p front

@@ -29,6 +29,11 @@ impl Above {
     }
 }
 
+/// A browser cuts what is pasted without a word, and half a secret is not recognised as one: the fields take more
+/// than is right, and the mistake is told.
+const LONGEST: usize = 200;
+const LONGEST_TEXT: usize = 2000;
+
 const TITLE: &str = "Report a stolen credential";
 
 pub(super) fn render(typed: &Typed, accounts: &[Account], token: &str, above: Above) -> Response {
@@ -45,14 +50,14 @@ pub(super) fn render(typed: &Typed, accounts: &[Account], token: &str, above: Ab
             }
             fieldset {
                 legend { "Whose credential?" }
-                (input(typed, Field::User, "Without the path. Leave it empty if you don’t know it.", "64", None))
-                (input(typed, Field::AccessKey, "It begins with AKIA. Never give the secret key, here or below.", "20", None))
-                (input(typed, Field::Role, "All of its sessions up to now are revoked. Leave it empty for a user.", "64", None))
+                (input(typed, Field::User, "Without the path. Leave it empty if you don’t know it.", None))
+                (input(typed, Field::AccessKey, "It begins with AKIA. Never give the secret key, here or below.", None))
+                (input(typed, Field::Role, "All of its sessions up to now are revoked. Leave it empty for a user.", None))
             }
             label class="head" for="text" { (Field::Text.label()) }
             p class="hint" id="text-hint" { "Where it was, since when, who saw it. At most " (MAX_TEXT) " characters." }
             (wrong(typed, Field::Text))
-            textarea id="text" name="text" rows="6" maxlength=(MAX_TEXT) required aria-describedby=(described(typed, Field::Text))
+            textarea id="text" name="text" rows="6" maxlength=(LONGEST_TEXT) required aria-describedby=(described(typed, Field::Text))
                 aria-invalid=[invalid(typed, Field::Text)] { "\n" (typed.get(Field::Text)) }
             button type="submit" { "Report" }
         }
@@ -85,7 +90,7 @@ fn summary(typed: &Typed, above: Above) -> Markup {
 fn account(typed: &Typed, accounts: &[Account]) -> Markup {
     const HINT: &str = "12 digits, with the zeros at the beginning.";
     if accounts.is_empty() {
-        return input(typed, Field::Account, HINT, "12", Some("numeric"));
+        return input(typed, Field::Account, HINT, Some("numeric"));
     }
     let field = Field::Account;
     html! {
@@ -98,17 +103,17 @@ fn account(typed: &Typed, accounts: &[Account]) -> Markup {
                 option value=(account.id) selected[typed.get(field) == account.id.as_str()] { (account.name) " (" (account.id) ")" }
             }
         }
-        (input(typed, Field::OtherAccount, HINT, "12", Some("numeric")))
+        (input(typed, Field::OtherAccount, HINT, Some("numeric")))
     }
 }
 
-fn input(typed: &Typed, field: Field, hint: &str, longest: &str, mode: Option<&str>) -> Markup {
+fn input(typed: &Typed, field: Field, hint: &str, mode: Option<&str>) -> Markup {
     let name = field.name();
     html! {
         label for=(name) { (field.label()) }
         p class="hint" id={ (name) "-hint" } { (hint) }
         (wrong(typed, field))
-        input type="text" id=(name) name=(name) value=(typed.get(field)) maxlength=(longest) inputmode=[mode]
+        input type="text" id=(name) name=(name) value=(typed.get(field)) maxlength=(LONGEST) inputmode=[mode]
             autocapitalize="none" autocomplete="off" spellcheck="false" aria-describedby=(described(typed, field))
             aria-invalid=[invalid(typed, field)];
     }

@@ -5,7 +5,7 @@ use domain::text;
 
 use super::Account;
 use super::lockout::Network;
-use super::pasted::without_secrets;
+use super::pasted::{Likely, without_secrets};
 use crate::fields::Fields;
 
 /// How long the account of what happened may be, in characters.
@@ -84,7 +84,8 @@ impl Typed {
         for field in Field::ALL {
             // As a browser counts: a line break is one character.
             let text = fields.get(field.name()).replace("\r\n", "\n").trim().to_owned();
-            let clean = without_secrets(&text);
+            let is_name = matches!(field, Field::User | Field::Role);
+            let clean = without_secrets(&text, if is_name { Likely::Name } else { Likely::Text });
             if clean.is_some() {
                 typed.mistakes.push((field, PASTED.to_owned()));
             }

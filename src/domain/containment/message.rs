@@ -199,7 +199,12 @@ impl View<'_> {
         match self.verdict() {
             Verdict::NotContained | Verdict::Unverified | Verdict::SuspectsOpen => 1,
             _ if !self.progress.reversals.is_empty() => 1,
-            Verdict::Contained | Verdict::Refused | Verdict::Observed | Verdict::InProgress | Verdict::Deferred => {
+            Verdict::Contained
+            | Verdict::Refused
+            | Verdict::Observed
+            | Verdict::InProgress
+            | Verdict::Deferred
+            | Verdict::Waiting => {
                 match self.finding.severity {
                     it if it >= Severity::CRITICAL => 1,
                     it if it >= Severity::HIGH => 2,

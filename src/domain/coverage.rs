@@ -102,9 +102,8 @@ pub struct Approval {
     pub request: RequestId,
     pub unique_id: UniqueId,
     pub kinds: BTreeSet<Kind>,
-    /// Nobody has decided: only what is a reversible deny is done, until somebody has.
-    #[serde(default)]
-    pub is_strike: bool,
+    /// Who approved, in words that are safe to show.
+    pub by: String,
 }
 
 impl Approval {
@@ -132,7 +131,7 @@ mod tests {
             request: parsed("abcdefghijklmnopqrstuvwxyz"),
             unique_id: parsed("AIDACKCEVSQ6C2EXAMPLE"),
             kinds: kinds(Threat::UnusedUser, IdentityKind::User, Extras::default()),
-            is_strike: false,
+            by: "Dana".to_owned(),
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Question {
     pub needed: i64,
     /// Milliseconds since 1970.
     pub expires_at: i64,
+    /// How to answer it by `aws lambda invoke`.
+    pub commands: Vec<String>,
     /// What would be affected, one fact a line.
     pub affected: Vec<String>,
     /// The identity is denied everything while it waits.
@@ -26,11 +28,11 @@ impl Question {
     pub fn expires(&self) -> String {
         DateTime::from_millis(self.expires_at).to_string()
     }
+}
 
-    /// How to answer it by `aws lambda invoke`.
-    pub fn commands(&self, function: &str) -> [String; 2] {
-        ["approve", "decline"].map(|word| command(word, &self.request, function))
-    }
+/// To approve, and to decline.
+pub fn commands(request: &RequestId, function: &str) -> Vec<String> {
+    ["approve", "decline"].map(|word| command(word, request, function)).to_vec()
 }
 
 /// In both of AWS's CLIs: a payload on the command line is Base64 in the second and text in the first.

@@ -30,6 +30,7 @@ pub(super) fn request(id: &RequestId, item: &Item) -> Option<Request> {
         joined: string(item, "joined").and_then(|it| RequestId::parse(&it).ok()),
         told_at: time("told_at"),
         ended_at: time("ended_at"),
+        attempts: int(item, "attempts"),
         state_tokens: strings(item, "state_tokens"),
         channel: string(item, "channel"),
         message_ts: string(item, "message_ts"),

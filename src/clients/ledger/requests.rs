@@ -26,6 +26,7 @@ pub(super) const BUCKET: &str = "request";
 const UNTOLD_MILLIS: i64 = 60_000;
 /// How long a request is kept that has ended.
 const KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+const LIST: &str = "asked#list";
 /// Findings about the same identity that are kept with a request.
 const MOST_OTHERS: usize = 20;
 
@@ -50,8 +51,8 @@ impl Ledger {
     }
 
     /// Stores what is asked, once: whatever a retry saw, people were shown the first. What is told in a list is due
-    /// at once, for the list.
-    pub async fn ask(&self, id: &RequestId, asked: &Asked) -> Result<(), Failure> {
+    /// at once, for the list. `false`: it was there.
+    pub async fn ask(&self, id: &RequestId, asked: &Asked) -> Result<bool, Failure> {
         let list = |it: &[String]| AttributeValue::L(it.iter().map(text).collect());
         let kinds: Vec<_> = asked.kinds.iter().filter_map(|it| serde_json::to_string(it).ok()).collect();
         let (finding, target) = (&asked.finding, &asked.target);
@@ -94,8 +95,8 @@ impl Ledger {
             .expression_attribute_values(":bucket", text(BUCKET))
             .expression_attribute_values(":due_at", number(due_at));
         match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
             Err(error) => Err(failure(&error)),
         }
     }
@@ -257,15 +258,56 @@ impl Ledger {
         }
     }
 
-    /// Gives it back, to be looked at again at `at`; where it was decided meanwhile, when that says.
-    pub async fn leave_request(&self, id: &RequestId, at: i64) -> Result<(), Failure> {
+    /// Gives it back, to be looked at again at `at`.
+    pub async fn leave_request(&self, id: &RequestId, at: Option<i64>) -> Result<(), Failure> {
+        let mut expression = "REMOVE holder, lease_until".to_owned();
+        let mut request = self.update(&Self::request_item(id));
+        if let Some(at) = at {
+            expression = format!("SET due_at = :at {expression} ADD attempts :one");
+            request = request
+                .expression_attribute_values(":at", number(at))
+                .expression_attribute_values(":one", number(1));
+        }
+        let request = request
+            .update_expression(expression)
+            .condition_expression("holder = :me")
+            .expression_attribute_values(":me", text(&self.owner));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// Whether the list of those that are not asked singly may be sent now.
+    pub async fn take_list(&self, every_millis: i64) -> Result<bool, Failure> {
+        let now = millis_now();
+        let request = self
+            .update(LIST)
+            .update_expression("SET told_at = :now")
+            .condition_expression("attribute_not_exists(told_at) OR told_at < :before")
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":before", number(now - every_millis));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// It could not be sent.
+    pub async fn give_list_back(&self) -> Result<(), Failure> {
+        let sent = self.update(LIST).update_expression("REMOVE told_at").send().await;
+        sent.map(|_| ()).map_err(|it| failure(&it))
+    }
+
+    /// It is looked at again at `at`, by whoever comes then.
+    pub async fn put_request_off(&self, id: &RequestId, at: i64) -> Result<(), Failure> {
         let request = self
             .update(&Self::request_item(id))
-            .update_expression("SET due_at = :at REMOVE holder, lease_until ADD attempts :one")
-            .condition_expression("holder = :me")
-            .expression_attribute_values(":at", number(at))
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":me", text(&self.owner));
+            .update_expression("SET due_at = :at")
+            .condition_expression("attribute_exists(due_bucket) AND attribute_not_exists(decision)")
+            .expression_attribute_values(":at", number(at));
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
@@ -275,6 +317,9 @@ impl Ledger {
 
     /// It is over. Its place among those that are asked singly is free, and its identity is nobody's any more.
     pub async fn end_request(&self, it: &Request, end: &End<'_>) -> Result<(), Failure> {
+        if let Some(reported) = &it.reported {
+            self.close_report(&it.id, reported).await?;
+        }
         if let Some(asked) = &it.asked {
             self.aim_no_more(&it.id, &asked.finding.account, &asked.target.id).await?;
             let free = self.update(&singly(&asked.finding)).update_expression("DELETE requests :id");

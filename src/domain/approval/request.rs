@@ -13,6 +13,8 @@ use crate::finding::{Finding, Threat};
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AccessKeyId, AccountId, Parse, PrincipalName, RequestId, UniqueId};
 use crate::outcome::Deed;
+use crate::question::{Question, commands};
+use crate::text;
 
 /// The attributes that the form writes and reads of a request: its role needs no other (`dynamodb:Attributes`).
 /// `state` is not among them, so that no report can pass for something that was asked or decided.
@@ -149,17 +151,28 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// As it is told. `function`: whom to send commands to.
+    pub fn question(&self, request: &RequestId, function: &str) -> Question {
+        Question {
+            request: request.clone(),
+            requester: self.requester.clone(),
+            needed: self.needed,
+            expires_at: self.expires_at,
+            commands: commands(request, function),
+            affected: self.affected.clone(),
+            is_struck: self.struck.is_some(),
+            is_beyond: self.is_beyond,
+        }
+    }
+
     pub fn threat(&self) -> Threat {
         self.finding.threat
     }
 
-    pub fn approval(&self, request: &RequestId) -> Approval {
-        Approval {
-            request: request.clone(),
-            unique_id: self.target.id.clone(),
-            kinds: self.kinds.clone(),
-            is_strike: false,
-        }
+    /// `by`: who approved, in words.
+    pub fn approval(&self, request: &RequestId, by: &str) -> Approval {
+        let (unique_id, kinds) = (self.target.id.clone(), self.kinds.clone());
+        Approval { request: request.clone(), unique_id, kinds, by: text::line(by, 600) }
     }
 
     /// Whether what is kept still is what was hashed when it was asked.
@@ -198,6 +211,8 @@ pub struct Request {
     /// When people were told that it waits.
     pub told_at: Option<i64>,
     pub ended_at: Option<i64>,
+    /// How often it was looked at and left for later.
+    pub attempts: i64,
     /// SHA-256, in hex, of each link to its state page.
     pub state_tokens: Vec<String>,
     /// Where the card is in Slack.
@@ -328,6 +343,7 @@ mod tests {
             joined: None,
             told_at: None,
             ended_at: None,
+            attempts: 0,
             state_tokens: Vec::new(),
             channel: None,
             message_ts: None,

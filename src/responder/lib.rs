@@ -13,6 +13,7 @@
 //!
 //! This crate orders: what decides is in `domain`, what talks to AWS in `clients`. One file a trip.
 
+mod approvals;
 mod contain;
 pub mod drill;
 mod due;

@@ -130,7 +130,7 @@ enum Telling {
 impl Teller<'_> {
     async fn one(&self, told: &Told) -> Outcome {
         let is_told = match told {
-            Told::Finding(it) => self.settings.mode_of(it.finding.threat.playbook()) == Mode::Enforce,
+            Told::Finding(it) => self.settings.mode_of(it.finding.threat.playbook()) != Mode::Observe,
             // Which playbook's it is can't be read.
             Told::Unreadable(_) => self.settings.responds_to_any(),
         };

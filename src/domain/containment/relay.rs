@@ -31,6 +31,9 @@ pub struct Relay {
     /// The request under which people are asked, where there is one already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asking: Option<RequestId>,
+    /// Who reported it, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
     /// What was undone last.
     pub reversals: Vec<String>,
     /// How often something was undone before that.
@@ -47,6 +50,7 @@ impl Relay {
             is_apart: false,
             approval: None,
             asking: None,
+            requester: None,
             reversals: Vec::new(),
             undone_before: 0,
         }
@@ -56,8 +60,8 @@ impl Relay {
         Self { approval: Some(approval), ..self }
     }
 
-    pub fn asking(self, request: RequestId) -> Self {
-        Self { asking: Some(request), ..self }
+    pub fn asking(self, request: RequestId, requester: Option<String>) -> Self {
+        Self { asking: Some(request), requester, ..self }
     }
 
     /// For a group that did not go with this one's lead. Two that turn out to be one identity must not pass for one

@@ -156,13 +156,16 @@ def test_a_second_finding_joins_and_a_graver_one_asks_anew(world):
     responder = deploy(world)
     hygiene = world.responder(part="hygiene")
     user = User(world)
-    unused = ask(world, hygiene, user, UNUSED)
-    [again] = hygiene.invoke(world.event(UNUSED, user))["reports"]
+    event = world.event(UNUSED, user)
+    world.finding(event)
+    [first] = hygiene.invoke(event)["reports"]
+    unused = first["request"]
+    [again] = hygiene.invoke(event)["reports"]
     assert (again["verdict"], again["request"]) == ("Waiting", unused) and len(world.alerts()) == 1
     graver = ask(world, responder, user)
     assert graver != unused and len(world.alerts()) == 1
     # What is asked already answers the lesser one too.
-    [lesser] = hygiene.invoke(world.event(UNUSED, user))["reports"]
+    [lesser] = hygiene.invoke(event)["reports"]
     assert lesser["request"] == graver and world.alerts() == []
 
 
@@ -359,3 +362,115 @@ def test_a_restore_takes_back_what_was_approved(world):
     assert restored["verdict"] == "Restored" and not user.is_denied()
     [report] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
     assert report["verdict"] == "Refused" and "restored" in report["reason"]
+
+
+def struck(world, **parameters):
+    """A user that is denied everything while people are asked."""
+    responder = deploy(world, StrikeWhileWaiting="true", **parameters)
+    user = User(world)
+    return responder, user, ask(world, responder, user)
+
+
+def test_strike_while_waiting_denies_at_once_and_takes_nothing_for_good(world):
+    responder, user, request = struck(world)
+    assert not user.key_works() and user.is_denied()
+    assert set(user.state()["keys"].values()) == {"Active"}
+    [alert] = world.alerts()
+    assert "it is denied everything" in alert["Message"] and user.keys[0]["AccessKeyId"] in alert["Message"]
+    assert command(responder, "approve", request)["reports"][0]["verdict"] == "Contained"
+    assert set(user.state()["keys"].values()) == {"Inactive"} and word(world, request) == "done"
+
+
+def test_a_decline_lifts_what_was_struck_and_nothing_else_does(world):
+    responder, user, request = struck(world)
+    before = user.keys
+    restorer = world.responder(part="restorer")
+    lift = {"command": "lift-declined"}
+    restorer.invoke(lift)
+    assert user.is_denied()
+    command(responder, "decline", request)
+    assert user.is_denied()  # The responder can lift nothing.
+    restorer.invoke(lift)
+    assert not user.is_denied() and user.key_works() and user.keys == before
+    subjects = [it["Subject"] for it in world.alerts()]
+    assert any("DECLINED" in it for it in subjects) and any("restored" in it.lower() for it in subjects)
+    assert "lifted" in item(world, request) and restorer.invoke(lift).get("errorType") is None
+
+
+def test_what_was_struck_stays_when_nobody_decides(world):
+    responder, user, request = struck(world, response_plan=True)
+    table = Table(world)
+    incidents = len(world.incidents())
+    world.alerts()
+    table.change(item(world, request), "SET expires_at = :past, due_at = :past", past={"N": "1"})
+    responder.invoke(DUE)
+    world.responder(part="restorer").invoke({"command": "lift-declined"})
+    [alert] = world.alerts()
+    assert "EXPIRED" in alert["Subject"] and "STAYS denied everything" in alert["Message"]
+    assert user.is_denied() and word(world, request) == "expired"
+    assert incidents == 1 and len(world.incidents()) >= 1
+
+
+def report(world, request="b" * 26, **fields):
+    """A report as the form's function keeps it."""
+    reported = {"account": world.member, "text": "I pushed my key", "by": "dana", "network": "192.0.2.0/24", "at": int(time.time() * 1000), **fields}
+    table = Table(world)
+    item = {"id": {"S": f"request#{request}"}, "reported": {"S": json.dumps(reported)}, "due_bucket": {"S": "request"}, "due_at": {"N": "0"}, "state_tokens": {"SS": ["0" * 64]}}
+    table.client.put_item(TableName=table.name, Item=item)
+    return request
+
+
+def test_a_report_always_waits_for_a_person(world):
+    world.deploy(Mode="enforce", StrikeWhileWaiting="true")
+    responder, user = world.responder(), User(world)
+    request = report(world, user="alice", access_key=user.keys[0]["AccessKeyId"])
+    [answer] = responder.invoke(wake_up(world, request))["reports"]
+    assert (answer["verdict"], answer["source"], answer["request"]) == ("Waiting", "report", request)
+    assert user.key_works() and iam_writes(world) == []
+    [alert] = world.alerts()
+    assert "I pushed my key" in alert["Message"] and "Asked by: dana" in alert["Message"]
+    assert "OwnRequest" in command(responder, "approve", request, by="Dana")["errorMessage"]
+    assert command(responder, "approve", request, by="Eve")["reports"][0]["verdict"] == "Contained"
+    assert not user.key_works() and word(world, request) == "done"
+
+
+def test_a_report_whose_key_is_anothers_is_told_and_not_guessed(world):
+    responder = deploy(world)
+    alice, bob = User(world), User(world, name="bob", groups=())
+    request = report(world, user="bob", access_key=alice.keys[0]["AccessKeyId"])
+    responder.invoke(DUE)
+    [alert] = world.alerts()
+    assert "does not belong to user `bob`" in alert["Message"] and "dana" in alert["Message"]
+    assert word(world, request) == "failed" and "plan_hash" not in item(world, request)
+    assert alice.key_works() and bob.key_works()
+
+
+def test_a_report_joins_what_is_asked_already(world):
+    responder = deploy(world)
+    user = User(world)
+    asked = ask(world, responder, user)
+    request = report(world, access_key=user.keys[0]["AccessKeyId"])
+    responder.invoke(wake_up(world, request))
+    assert item(world, request)["joined"]["S"] == asked and len(world.alerts()) == 1
+    assert "Joined" in command(responder, "approve", request)["errorMessage"]
+
+
+def test_no_report_passes_for_something_that_was_approved(world):
+    """What the form's role may write is no state, no finding and no decision."""
+    responder = deploy(world)
+    user = User(world)
+    request = report(world, user="alice")
+    table = Table(world)
+    table.change(item(world, request), "SET decision = :approve", approve={"S": "approve"})
+    [answer] = responder.invoke(DUE)["reports"]
+    assert answer["verdict"] == "Waiting" and user.key_works()
+
+
+def test_a_report_in_observe_mode_is_told(world):
+    world.deploy(Mode="observe")
+    user = User(world)
+    request = report(world, user="alice")
+    world.responder().invoke(wake_up(world, request))
+    [alert] = world.alerts()
+    assert "I pushed my key" in alert["Message"] and "observe" in alert["Message"]
+    assert word(world, request) == "done" and user.key_works() and iam_writes(world) == []

@@ -21,6 +21,8 @@ pub enum Command {
     Digest,
     /// Answer a request for approval.
     Decide(Decide),
+    /// Lift the deny of what was declined, where one was set while people were asked: a schedule asks every minute.
+    LiftDeclined,
     /// List the requests that are open.
     Requests,
     /// Look at a request: somebody decided, or reported. Nothing of it is believed but the ID.

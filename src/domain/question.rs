@@ -16,6 +16,8 @@ pub struct Question {
     pub expires_at: i64,
     /// How to answer it by `aws lambda invoke`.
     pub commands: Vec<String>,
+    /// What would be done, one change a line.
+    pub plan: Vec<String>,
     /// What would be affected, one fact a line.
     pub affected: Vec<String>,
     /// The identity is denied everything while it waits.

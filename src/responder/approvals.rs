@@ -30,6 +30,7 @@ use crate::contain::now_millis;
 use crate::contain::turns::Turns;
 use crate::invocation::Call;
 
+mod expiry;
 mod report;
 mod show;
 
@@ -202,6 +203,12 @@ impl Desk<'_> {
             }
             (State::Expired, Some(asked), ..) => {
                 let alert = words::expired(id, asked, &self.settings.function_name);
+                if asked.struck.is_some()
+                    && let Err(failure) = self.repeat_incident(asked, id).await
+                {
+                    self.ledger.leave_request(id, Some(now_millis() + PAUSE)).await?;
+                    return Err(failure);
+                }
                 self.end(&request, &alert, State::Expired, "Expired", "nobody decided").await
             }
             _ => self.ledger.leave_request(id, Some(now_millis() + PAUSE)).await.map(|()| Looked::default()),

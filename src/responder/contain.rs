@@ -15,7 +15,7 @@ use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::matter;
 use domain::containment::relay::Relay;
 use domain::containment::report::{Report, Timings, millis};
-use domain::finding::Finding;
+use domain::finding::{Finding, Source};
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
 use domain::settings::{Mode, Responder};
@@ -86,6 +86,11 @@ async fn contain_one(
         unreachable!("a test holds that every threat has a playbook")
     };
     let mode = if relay.approval.is_some() { Mode::Enforce } else { settings.mode_for(finding) };
+    let asks = mode == Mode::Approve;
+    // What only a person reported is not acted upon before somebody has answered.
+    let strikes = asks && settings.approvals.strike_while_waiting && finding.source != Source::Report;
+    let holding = playbooks::holding::select(finding.threat).filter(|_| strikes);
+    let playbook = holding.unwrap_or(playbook);
     let calls = CallLog::default();
     let budget = call.budget();
     // The last read and its verdict come before the time-out.
@@ -99,7 +104,8 @@ async fn contain_one(
         home: &home,
         ledger: &ledger,
         playbook,
-        mode,
+        mode: if holding.is_some() { Mode::Enforce } else { mode },
+        asks,
         finding,
         relay,
         now,
@@ -117,7 +123,7 @@ async fn contain_one(
             () = attempt.run(&mut running, &turn) => {}
             () = turn.lend() => {}
         }
-        if mode == Mode::Approve {
+        if asks {
             attempt.ask(&mut running).await;
         }
     };
@@ -176,7 +182,10 @@ struct Attempt<'a> {
     home: &'a Home,
     ledger: &'a Ledger,
     playbook: &'a Playbook,
+    /// What is done now: where people are asked, nothing, or the reversible deny.
     mode: Mode,
+    /// People are asked.
+    asks: bool,
     finding: &'a Finding,
     relay: &'a Relay,
     now: DateTime,

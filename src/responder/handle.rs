@@ -19,6 +19,7 @@ use crate::contain::turns::Turns;
 use crate::drill::{self, drill};
 use crate::due;
 use crate::invocation::{Call, Context, Error};
+use crate::lift;
 use crate::restore::restore;
 use crate::status::status;
 use crate::suspects;
@@ -90,6 +91,9 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         (Command::Restore(command), Settings::Restorer(settings)) => {
             let (report, failed) = restore(&context.aws, settings, command, call).await;
             finished(Response { restore: Some(report), ..Response::default() }, failed)
+        }
+        (Command::LiftDeclined, Settings::Restorer(settings)) => {
+            finished(Response::default(), lift::lift_declined(&context.aws, settings, call).await)
         }
         (Command::Drill { if_older_than_days }, Settings::Driller(settings)) => {
             let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;

@@ -19,6 +19,7 @@ pub mod drill;
 mod due;
 mod handle;
 mod invocation;
+mod lift;
 pub mod metrics;
 mod note;
 mod notify;

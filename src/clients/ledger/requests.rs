@@ -26,6 +26,8 @@ pub(super) const BUCKET: &str = "request";
 const UNTOLD_MILLIS: i64 = 60_000;
 /// How long a request is kept that has ended.
 const KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+/// Declined, and denied everything until the restoring function has lifted that.
+const LIFT: &str = "lift";
 const LIST: &str = "asked#list";
 /// Findings about the same identity that are kept with a request.
 const MOST_OTHERS: usize = 20;
@@ -235,6 +237,31 @@ impl Ledger {
         Ok(ids(found.map_err(|it| failure(&it))?.items.unwrap_or_default()))
     }
 
+    /// What is declined and still denied everything, the oldest first.
+    pub async fn requests_to_lift(&self, most: i32) -> Result<Vec<RequestId>, Failure> {
+        let request = self.query(LIFT, most).key_condition_expression("due_bucket = :bucket AND due_at <= :now");
+        let found = request.expression_attribute_values(":now", number(millis_now())).send().await;
+        Ok(ids(found.map_err(|it| failure(&it))?.items.unwrap_or_default()))
+    }
+
+    /// It was lifted, or why it can't be; `at`: when it is tried again.
+    pub async fn note_lifted(&self, id: &RequestId, verdict: &str, at: Option<i64>) -> Result<(), Failure> {
+        let request = self.update(&Self::request_item(id)).expression_attribute_values(":lift", text(LIFT));
+        let request = match at {
+            Some(at) => {
+                request.update_expression("SET due_at = :at").expression_attribute_values(":at", number(at))
+            }
+            None => request
+                .update_expression("SET lifted = :verdict REMOVE due_bucket, due_at")
+                .expression_attribute_values(":verdict", text(verdict)),
+        };
+        match request.condition_expression("due_bucket = :lift").send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
     /// Takes it until `until`, so that nobody else looks at it, and gives it as it is then. `None`: another has it,
     /// or it is over.
     pub async fn take_request(&self, id: &RequestId, until: SystemTime) -> Result<Option<Request>, Failure> {
@@ -326,12 +353,20 @@ impl Ledger {
             let freed = free.expression_attribute_values(":id", set(it.id.as_str())).send().await;
             freed.map_err(|it| failure(&it))?;
         }
-        let request = self
-            .update(&Self::request_item(&it.id))
-            .update_expression(
-                "SET #state = :state, verdict = :verdict, ended_reason = :reason, ended_at = :now, \
-                 expires = :expires REMOVE due_bucket, due_at, holder, lease_until",
-            )
+        let is_struck = it.asked.as_ref().is_some_and(|it| it.struck.is_some());
+        let mut expression = "SET #state = :state, verdict = :verdict, ended_reason = :reason, ended_at = :now, \
+                              expires = :expires"
+            .to_owned();
+        let mut request = self.update(&Self::request_item(&it.id));
+        if end.state == State::Declined && is_struck {
+            // The restoring function lifts what was done meanwhile.
+            expression.push_str(", due_bucket = :lift, due_at = :now REMOVE holder, lease_until");
+            request = request.expression_attribute_values(":lift", text(LIFT));
+        } else {
+            expression.push_str(" REMOVE due_bucket, due_at, holder, lease_until");
+        }
+        let request = request
+            .update_expression(expression)
             .condition_expression("holder = :me")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":state", text(end.state.word()))

@@ -12,7 +12,6 @@ use crate::coverage::{Approval, Kind};
 use crate::finding::{Finding, Threat};
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AccessKeyId, AccountId, Parse, PrincipalName, RequestId, UniqueId};
-use crate::outcome::Deed;
 use crate::question::{Question, commands};
 use crate::text;
 
@@ -159,6 +158,7 @@ impl Asked {
             needed: self.needed,
             expires_at: self.expires_at,
             commands: commands(request, function),
+            plan: self.plan.clone(),
             affected: self.affected.clone(),
             is_struck: self.struck.is_some(),
             is_beyond: self.is_beyond,
@@ -274,9 +274,9 @@ pub fn plan_hash(
     hex::encode(hash.finalize())
 }
 
-/// A plan in words, without the marks that every response leaves.
+/// A plan in words, as `observe` mode reports it.
 pub fn plan_words<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Vec<String> {
-    changes.into_iter().map(|it| format!("{it} [{} {}]", it.name(), it.target())).collect()
+    changes.into_iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]

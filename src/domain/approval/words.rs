@@ -64,6 +64,15 @@ pub fn declined(id: &RequestId, asked: &Asked, by: &str, at: i64) -> Alert {
     alert(asked, "Declined", "DECLINED", lines)
 }
 
+/// Declined, and the deny could not be lifted by itself.
+pub fn not_lifted(id: &RequestId, asked: &Asked, why: &str) -> Alert {
+    let mut lines = about(id, asked);
+    lines.push("Declined, and it is STILL denied everything".to_owned());
+    lines.push(format!("Not lifted: {}", text::line(why, 1_000)));
+    lines.push("What to do: look at each difference, then send `restore` to the restoring function".to_owned());
+    alert(asked, "NotRestored", "DECLINED, STILL DENIED", lines)
+}
+
 /// Nobody decided in time.
 pub fn expired(id: &RequestId, asked: &Asked, function: &str) -> Alert {
     let mut lines = about(id, asked);

@@ -12,6 +12,7 @@ use crate::change::Undo;
 use crate::finding::{Finding, Principal, Severity};
 use crate::identity::Identity;
 use crate::ids::Arn;
+use crate::outcome::Outcome;
 use crate::question::Question;
 use crate::text;
 use crate::verdict::Verdict;
@@ -158,9 +159,12 @@ impl View<'_> {
             lines.push(String::new());
             lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));
         }
-        let done = [progress.changes.summary(), progress.notices.summary()].concat();
-        let title = if progress.question.is_some() { "What would be done once it is approved" } else { "What was done" };
-        section(&mut lines, title, done.into_iter().map(|it| it.words));
+        let mut done = [progress.changes.summary(), progress.notices.summary()].concat();
+        if let Some(question) = &progress.question {
+            section(&mut lines, "What would be done once it is approved", question.plan.iter().cloned());
+            done.retain(|it| it.outcome != Outcome::Planned.word());
+        }
+        section(&mut lines, "What was done", done.into_iter().map(|it| it.words));
         section(&mut lines, "Undone by somebody, and put back", counted(&progress.reversals).into_iter());
         section(&mut lines, "Still open", progress.open.iter().cloned());
         let leads = progress.leads.iter().take(MOST_LEADS).cloned();

@@ -25,6 +25,9 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
     match (root.get("command").required()?, settings) {
         ("contain", Settings::Responder(_)) => contain(root, home),
         ("restore", Settings::Restorer(_)) => restore(root, home),
+        ("lift-declined", Settings::Restorer(_)) => {
+            only(root, &["command"]).map(|()| Judged::Command(Command::LiftDeclined))
+        }
         ("drill", Settings::Driller(_)) => drill(root),
         ("digest", Settings::Responder(_)) => {
             only(root, &["command"])?;

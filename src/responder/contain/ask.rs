@@ -12,12 +12,12 @@ use domain::approval::affected;
 use domain::approval::decision::{BY_COMMAND, Decider, Decision};
 use domain::approval::request::{Asked, Request, State, Target, plan_hash, plan_words, request_id};
 use domain::change::Change;
+use domain::containment::playbooks::{self, Case};
 use domain::coverage::{Kind, kinds};
 use domain::finding::Source;
-use domain::identity::Identity;
+use domain::identity::{Identity, Observed};
 use domain::ids::RequestId;
 use domain::outcome::Failure;
-use domain::settings::Mode;
 use domain::text;
 use domain::verdict::Verdict;
 
@@ -42,7 +42,7 @@ enum Asking {
 impl Attempt<'_> {
     /// Of an earlier restore, which a finding that was known then is no news to.
     pub(super) async fn remember(&self, running: &mut Running) {
-        if self.mode != Mode::Approve {
+        if !self.asks {
             return;
         }
         match self.ledger.remembered(self.finding).await {
@@ -67,36 +67,45 @@ impl Attempt<'_> {
         let progress = &running.progress;
         // What was reported is told with it.
         running.is_quiet |= self.finding.source == Source::Report && progress.verdict == Some(Verdict::Refused);
-        let (Some(Verdict::Observed), Some(identity), Some(observed), Some(member)) =
-            (progress.verdict, progress.identity.clone(), progress.snapshot.clone(), running.member.clone())
+        let (Some(identity), Some(observed), Some(member)) =
+            (progress.identity.clone(), progress.snapshot.clone(), running.member.clone())
         else {
             return;
         };
-        let changes: Vec<_> = progress.changes.all().into_iter().map(|it| it.deed).collect();
+        let is_struck = match progress.verdict() {
+            Verdict::Observed => false,
+            Verdict::Contained | Verdict::SuspectsOpen | Verdict::NotContained | Verdict::Unverified => true,
+            Verdict::Refused | Verdict::InProgress | Verdict::Deferred | Verdict::Waiting => return,
+        };
+        let changes = self.planned(&identity, &observed);
         if !changes.iter().any(|it| Kind::of(it).is_some()) {
-            running.is_quiet = true;
+            running.is_quiet = !is_struck;
+            if is_struck {
+                return;
+            }
             let reason = "everything that would be asked for is in place: nobody was asked";
             return running.progress.conclude(Verdict::Observed, reason);
         }
         let usage = usage::read(&member.read, &identity, &observed).await;
         let affected = affected::lines(&identity, &observed, &usage);
-        let asked = self.asked(running, &identity, &changes, affected);
+        let mut asked = self.asked(running, &identity, &changes, affected);
+        asked.struck = running.progress.response.clone().filter(|_| is_struck);
         let Some(id) = self.request_id(&asked) else { return };
         match self.store(&id, asked).await {
             Ok(Asking::New(id, asked)) => {
                 running.is_quiet = asked.is_beyond;
-                let reason = if asked.is_beyond {
+                let reason = if is_struck {
+                    "it waits for approval, and is denied everything meanwhile"
+                } else if asked.is_beyond {
                     "it waits for approval, and is told in a list: more are open than are asked singly"
                 } else {
                     "nothing was changed: it waits for approval"
                 };
-                running.progress.question = Some(asked.question(&id, &self.settings.function_name));
-                running.progress.conclude(Verdict::Waiting, reason);
+                self.waits(&id, &asked, reason, running);
             }
             Ok(Asking::Open { id, asked, is_told }) => {
                 running.is_quiet = is_told || asked.is_beyond;
-                running.progress.question = Some(asked.question(&id, &self.settings.function_name));
-                running.progress.conclude(Verdict::Waiting, "the same waits for approval already");
+                self.waits(&id, &asked, "the same waits for approval already", running);
             }
             Err(failure) => {
                 let reason = format!("nothing was changed, and nobody could be asked: {failure}");
@@ -104,6 +113,23 @@ impl Attempt<'_> {
                 running.progress.conclude(Verdict::NotContained, reason);
             }
         }
+    }
+
+    /// Where the deny that is to hold meanwhile does not, that is the verdict.
+    fn waits(&self, id: &RequestId, asked: &Asked, reason: &str, running: &mut Running) {
+        let progress = &mut running.progress;
+        progress.question = Some(asked.question(id, &self.settings.function_name));
+        match progress.verdict() {
+            Verdict::NotContained | Verdict::Unverified => running.is_quiet = false,
+            _ => progress.conclude(Verdict::Waiting, reason),
+        }
+    }
+
+    /// What is asked for is the whole playbook, over the state before any of it.
+    fn planned(&self, identity: &Identity, before: &Observed) -> Vec<Change> {
+        let Some(playbook) = playbooks::select(self.finding.threat) else { return Vec::new() };
+        let case = Case { finding: self.finding, identity, now: self.now, options: self.settings.options };
+        (playbook.plan)(&case, before).changes
     }
 
     fn asked(

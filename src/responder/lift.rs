@@ -76,7 +76,7 @@ async fn lift(
         }
         // A person has to look at it.
         Verdict::Refused | Verdict::Drifted => {
-            let alert = words::not_lifted(id, asked, &report.reason);
+            let alert = words::not_lifted(id, asked, &report.reason, &report.drift);
             if let Some(topic) = &settings.common.alert_topic_arn
                 && let Outcome::Failed(failure) =
                     alert::publish(&home.sns, topic, &alert.subject, &alert.text, &alert.attributes).await

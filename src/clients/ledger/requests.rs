@@ -71,6 +71,8 @@ impl Ledger {
             expression.push_str(", struck = :struck");
             request = request.expression_attribute_values(":struck", text(struck));
         }
+        // What stood there before it was asked decides nothing.
+        expression.push_str(" REMOVE decision, decided_by, decided_at, approvers, votes");
         let request = request
             .update_expression(expression)
             .condition_expression("attribute_not_exists(#state)")

@@ -65,10 +65,11 @@ pub fn declined(id: &RequestId, asked: &Asked, by: &str, at: i64) -> Alert {
 }
 
 /// Declined, and the deny could not be lifted by itself.
-pub fn not_lifted(id: &RequestId, asked: &Asked, why: &str) -> Alert {
+pub fn not_lifted(id: &RequestId, asked: &Asked, why: &str, drift: &[String]) -> Alert {
     let mut lines = about(id, asked);
     lines.push("Declined, and it is STILL denied everything".to_owned());
     lines.push(format!("Not lifted: {}", text::line(why, 1_000)));
+    lines.extend(drift.iter().take(20).map(|it| format!("- {}", text::line(it, 300))));
     lines.push("What to do: look at each difference, then send `restore` to the restoring function".to_owned());
     alert(asked, "NotRestored", "DECLINED, STILL DENIED", lines)
 }

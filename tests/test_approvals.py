@@ -397,6 +397,17 @@ def test_a_decline_lifts_what_was_struck_and_nothing_else_does(world):
     assert "lifted" in item(world, request) and restorer.invoke(lift).get("errorType") is None
 
 
+def test_a_decline_takes_back_no_more_than_what_was_struck(world):
+    responder, user, request = struck(world)
+    contain = {"command": "contain", "account": world.member, "user": "alice", "reason": "sure"}
+    assert responder.invoke(contain)["reports"][0]["verdict"] == "Contained"
+    command(responder, "decline", request)
+    world.alerts()
+    world.responder(part="restorer").invoke({"command": "lift-declined"})
+    [alert] = world.alerts()
+    assert user.is_denied() and "STILL DENIED" in alert["Subject"]
+
+
 def test_what_was_struck_stays_when_nobody_decides(world):
     responder, user, request = struck(world, response_plan=True)
     table = Table(world)

@@ -151,10 +151,7 @@ fn is_to_be_listed(it: &Request) -> bool {
 impl Desk<'_> {
     async fn decide(&self, command: &Decide, decision: Decision) -> Result<Decided, Failure> {
         let refused = |code: &str, message: String| Failure { code: code.to_owned(), message, retryable: false };
-        let Some(request) = self.ledger.request(&command.request).await? else {
-            let message = format!("there is no request {}: the command `requests` lists those that wait", command.request);
-            return Err(refused("NotFound", message));
-        };
+        let Some(request) = self.ledger.request(&command.request).await? else { return Ok(Decided::NotFound) };
         if let Some(other) = &request.joined {
             let message = format!("request {} is part of {other}: decide that one", command.request);
             return Err(refused("Joined", message));

@@ -64,6 +64,12 @@ async fn lift(
         return ledger.note_lifted(id, "not declined", None).await;
     };
     let Some(response) = &asked.struck else { return ledger.note_lifted(id, "nothing to lift", None).await };
+    let kept = ledger.kept_by_id(&asked.finding.account, &asked.target.id).await?;
+    if kept.responses.iter().any(|it| it.id == *response && !it.only_denies()) {
+        // Somebody contained it since: a decline takes back no more than what was done while people were asked.
+        give_up(home, settings, id, asked, "more than the deny was done since, under the same response", &[]).await?;
+        return ledger.note_lifted(id, "Refused", None).await;
+    }
     let command = command(asked, ruling, response, id);
     let (report, _) = restore(aws, settings, &command, call).await;
     match report.verdict {
@@ -74,17 +80,27 @@ async fn lift(
             ledger.note_lifted(id, "", Some(now_millis() + PAUSE)).await?;
             Err(Failure { code: "NotLifted".to_owned(), message: report.reason, retryable: true })
         }
-        // A person has to look at it.
         Verdict::Refused | Verdict::Drifted => {
-            let alert = words::not_lifted(id, asked, &report.reason, &report.drift);
-            if let Some(topic) = &settings.common.alert_topic_arn
-                && let Outcome::Failed(failure) =
-                    alert::publish(&home.sns, topic, &alert.subject, &alert.text, &alert.attributes).await
-            {
-                return Err(failure);
-            }
+            give_up(home, settings, id, asked, &report.reason, &report.drift).await?;
             ledger.note_lifted(id, &format!("{:?}", report.verdict), None).await
         }
+    }
+}
+
+/// A person has to look at it.
+async fn give_up(
+    home: &Home,
+    settings: &Restorer,
+    id: &RequestId,
+    asked: &Asked,
+    why: &str,
+    drift: &[String],
+) -> Result<(), Failure> {
+    let it = words::not_lifted(id, asked, why, drift);
+    let Some(topic) = &settings.common.alert_topic_arn else { return Ok(()) };
+    match alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await {
+        Outcome::Failed(failure) => Err(failure),
+        _ => Ok(()),
     }
 }
 

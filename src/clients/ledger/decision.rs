@@ -1,7 +1,7 @@
 //! The decision about a request: one conditional write, by whoever decides. It needs `dynamodb:UpdateItem` on
 //! `request#…` and nothing else, so that Slack's function has no more than that.
 //!
-//! INVARIANT: the first decision wins, and every other one is told who made it. `tests/test_decisions.py` holds it.
+//! INVARIANT: the first decision wins, and every other one is told who made it. `tests/test_approvals.py` holds it.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -137,6 +137,9 @@ fn refusal(seen: &Item, plan_hash: &str, decision: Decision, by: &Decider) -> Op
     if let Some(decision) = string(seen, "decision") {
         let by = string(seen, "decided_by").unwrap_or_default();
         return Some(Decided::Before { decision, by, at: int(seen, "decided_at") });
+    }
+    if seen.is_empty() {
+        return Some(Decided::NotFound);
     }
     let has_approved = strings(seen, "approvers").contains(&by.id);
     match state {

@@ -103,8 +103,9 @@ pub enum Decided {
     Expired,
     /// What is asked is not what was shown.
     OtherPlan,
-    /// There is no such request, or it does not wait for anybody (yet).
+    /// It does not wait for anybody (yet).
     NotWaiting,
+    NotFound,
 }
 
 #[cfg(test)]

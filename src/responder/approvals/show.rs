@@ -34,6 +34,9 @@ pub(super) fn decided(id: &RequestId, decision: Decision, decided: &Decided) -> 
         }
         Decided::Expired => ("expired".to_owned(), json!({"reason": "nobody decided in time: nothing was changed"})),
         Decided::OtherPlan => ("other-plan".to_owned(), json!({"reason": "what is asked is not what was shown"})),
+        Decided::NotFound => {
+            ("not-found".to_owned(), json!({"reason": "there is no such request: the command `requests` lists them"}))
+        }
         Decided::NotWaiting => ("not-waiting".to_owned(), json!({"reason": "it waits for nobody"})),
     };
     let mut answer = json!({"request": id, "outcome": what});

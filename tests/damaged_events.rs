@@ -140,7 +140,9 @@ struct Case<'a> {
 fn each_damage(mut check: impl FnMut(&Case)) -> usize {
     let settings = settings("responder", &[]);
     let mut count = 0;
-    for (sample, event) in files("events").into_iter().filter(|(_, it)| it.get("detail").is_some()) {
+    // A wake-up names nobody, and is found without it where it is lost.
+    let is_about_somebody = |it: &Value| it.get("detail").is_some() && it["source"] != "iam-responder.front";
+    for (sample, event) in files("events").into_iter().filter(|(_, it)| is_about_somebody(it)) {
         let before = decode(&event, &settings);
         assert!(!all(&before).is_empty(), "{sample}");
         let mut found = Vec::new();

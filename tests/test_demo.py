@@ -17,7 +17,9 @@ from .harness.processes import ROOT
 from .harness.world import random_account
 
 EVENTS = ROOT / "events"
-SAMPLES = sorted([*EVENTS.glob("*.json"), *EVENTS.glob("*/*.json")])
+# Of a request that nobody asked there is nothing to show, and no account to show it in.
+ABOUT_REQUESTS = ("command-approve", "command-decline", "command-requests", "front-request")
+SAMPLES = sorted(it for it in [*EVENTS.glob("*.json"), *EVENTS.glob("*/*.json")] if it.stem not in ABOUT_REQUESTS)
 
 
 def demo(*arguments, module="tests.demo", **environment):

@@ -101,14 +101,18 @@ ANSWERS = {
     "security-hub-two-findings": ["Contained", "Contained"],
     "cloudtrail-create-user": ["Contained"],
     "drill": ["Contained"],
+    "command-approve": "decision",
+    "command-decline": "decision",
+    "command-requests": {"reports": [], "ignored": [], "requests": []},
     "command-status-user": "status",
+    "front-request": {"reports": [], "ignored": []},
     "command-restore-user": "restore",
 }
 
 
 def what(answer):
     """The verdicts of an answer, or the one thing that it is about."""
-    about = [name for name in ("errorType", "status", "restore", "told") if answer.get(name)]
+    about = [name for name in ("errorType", "status", "restore", "told", "decision", "requests") if answer.get(name) not in (None, [])]
     return [report["verdict"] for report in answer.get("reports", [])] or (about or [answer])[0]
 
 

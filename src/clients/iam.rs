@@ -9,6 +9,7 @@ pub mod drill_user;
 pub mod observe;
 pub mod recently_created;
 pub mod resolve;
+pub mod usage;
 
 pub use client::{IamDrill, IamRead, IamWrite};
 pub(crate) use client::{both, for_drills};

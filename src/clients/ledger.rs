@@ -11,6 +11,8 @@
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.
 //! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
+//! - `request#…`: what people are asked, what they decided, and what is reported with the form; `asked#…`: which
+//!   of them is open about an identity, and which are asked singly. In the index `due` as well.
 //! - `refused#…`: a refusal that people were told of.
 //! - `drill#last`: when the last drill passed.
 //!
@@ -30,12 +32,16 @@ use sha2::{Digest, Sha256};
 use crate::errors::failure;
 
 mod breaker;
+pub mod decision;
 pub mod digest;
 mod due;
 mod identity;
 mod lease;
 mod records;
 mod refusals;
+pub mod reports;
+mod request_item;
+mod requests;
 mod snapshots;
 mod suspects;
 
@@ -43,6 +49,7 @@ pub use breaker::Reservation;
 pub use due::{Due, Kind, Listed};
 pub use identity::{Ending, Hold, IdentityLease};
 pub use lease::{Acquired, Lease, Memory};
+pub use requests::{Aimed, End};
 pub use snapshots::Opened;
 
 /// Every action on the table.

@@ -1,7 +1,7 @@
 //! What a person asks for with `aws lambda invoke`, beside a containment.
 
 use crate::finding::Principal;
-use crate::ids::{AccountId, Partition};
+use crate::ids::{AccountId, Partition, RequestId};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -19,6 +19,23 @@ pub enum Command {
     Drill { if_older_than_days: f64 },
     /// Send the digests that are due.
     Digest,
+    /// Answer a request for approval.
+    Decide(Decide),
+    /// Lift the deny of what was declined, where one was set while people were asked: a schedule asks every minute.
+    LiftDeclined,
+    /// List the requests that are open.
+    Requests,
+    /// Look at a request: somebody decided, or reported. Nothing of it is believed but the ID.
+    WakeUp(RequestId),
+}
+
+/// A person answers. Who that is, is only stated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decide {
+    pub request: RequestId,
+    pub is_approval: bool,
+    pub by: String,
+    pub reason: String,
 }
 
 /// An identity as a person names it.

@@ -20,6 +20,26 @@ pub enum Source {
     Simulation,
     Drill,
     Command,
+    /// Somebody reported it with the form.
+    Report,
+}
+
+impl Source {
+    /// As a report writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::GuardDuty => "guard-duty",
+            Self::SecurityHub => "security-hub",
+            Self::SecurityHubCustomAction => "security-hub-custom-action",
+            Self::SecurityHubV2 => "security-hub-v2",
+            Self::CloudTrail => "cloud-trail",
+            Self::Health => "health",
+            Self::Simulation => "simulation",
+            Self::Drill => "drill",
+            Self::Command => "command",
+            Self::Report => "report",
+        }
+    }
 }
 
 /// Why we act. Each threat has exactly one playbook.

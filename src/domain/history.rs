@@ -98,6 +98,14 @@ impl Response {
         }
     }
 
+    /// It meant to do nothing but deny, or revoke, and to leave its mark: what is done while people are asked.
+    pub fn only_denies(&self) -> bool {
+        const DENIES: &[&str] =
+            &["AttachDenyAll", "SetDenyAllBoundary", "RevokeSessions", "AttachDenyAllToRole", "Tag"];
+        let name = |it: &String| it.split_once(' ').map_or_else(|| it.clone(), |(name, _)| name.to_owned());
+        self.planned.iter().all(|it| DENIES.contains(&name(it).as_str()))
+    }
+
     /// It wants the identity to be denied everything, or a role's sessions to stay revoked.
     pub fn is_quarantine(&self) -> bool {
         self.mark == QUARANTINED

@@ -104,6 +104,14 @@ impl Partition {
 }
 
 validated!(
+    /// Names a request for approval: 130 bits as 26 characters of Base32, so that it fits into a link, a command
+    /// and a button. It is no secret: whoever decides is asked who they are.
+    RequestId,
+    "a request's ID (26 of a-z and 2-7)",
+    |s| s.len() == 26 && s.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
+);
+
+validated!(
     /// A region code such as `eu-central-1`.
     Region,
     "an AWS region code",

@@ -2,13 +2,15 @@
 //! done to what people are told. Pure: no SDK, no network, no clock, no environment, no file, no log;
 //! time comes in as an argument.
 //!
-//! The folders (`settings`, `sources`, `containment`, `restoration`) never import each other, only the
+//! The folders (`settings`, `sources`, `containment`, `approval`, `restoration`) never import each other, only the
 //! files beside this one.
 
 pub mod administrator;
+pub mod approval;
 pub mod change;
 pub mod command;
 pub mod containment;
+pub mod coverage;
 pub mod finding;
 #[cfg(test)]
 mod fixtures;
@@ -19,6 +21,7 @@ pub mod notice;
 pub mod outcome;
 pub mod payload;
 pub mod policy_document;
+pub mod question;
 pub mod restoration;
 pub mod round_trips;
 pub mod session_policy;

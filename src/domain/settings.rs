@@ -14,7 +14,7 @@ mod restorer;
 mod values;
 
 pub use driller::Driller;
-pub use responder::{Eligibility, Notices, Options, Responder};
+pub use responder::{Approvals, Eligibility, Notices, Options, Responder};
 pub use restorer::Restorer;
 pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 

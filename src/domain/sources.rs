@@ -26,6 +26,7 @@ mod command;
 mod controls;
 pub mod drill;
 mod eligibility;
+pub mod front;
 mod guardduty;
 pub mod guardduty_types;
 mod health;
@@ -106,6 +107,7 @@ type Shape = fn(&Node, &Responder) -> Vec<Result<Judged, DecodeError>>;
 const SHAPES: &[(&str, &str, Shape)] = &[
     ("aws.guardduty", "GuardDuty Finding", guardduty::decode),
     ("custom.guardduty.simulation", "GuardDuty Finding", guardduty::decode_simulation),
+    (front::SOURCE, front::DETAIL_TYPE, front::decode),
     (drill::SOURCE, drill::DETAIL_TYPE, drill::decode),
     ("aws.securityhub", "Security Hub Findings - Imported", security_hub::decode_imported),
     ("aws.securityhub", "Security Hub Findings - Custom Action", security_hub::decode_custom_action),

@@ -21,10 +21,12 @@ pub enum Verdict {
     InProgress,
     /// The circuit breaker is open: kept, and left for a person.
     Deferred,
+    /// `approve` mode: people were asked.
+    Waiting,
 }
 
 impl Verdict {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Contained,
         Self::SuspectsOpen,
         Self::NotContained,
@@ -33,6 +35,7 @@ impl Verdict {
         Self::Observed,
         Self::InProgress,
         Self::Deferred,
+        Self::Waiting,
     ];
 
     pub fn words(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Verdict {
             Self::Observed => "observed, nothing was changed",
             Self::InProgress => "already being contained",
             Self::Deferred => "DEFERRED, too many containments this hour",
+            Self::Waiting => "WAITING FOR APPROVAL",
         }
     }
 
@@ -59,6 +63,7 @@ impl Verdict {
             Self::Observed => "Observed",
             Self::InProgress => "InProgress",
             Self::Deferred => "Deferred",
+            Self::Waiting => "Waiting",
         }
     }
 

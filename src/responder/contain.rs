@@ -15,7 +15,7 @@ use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::matter;
 use domain::containment::relay::Relay;
 use domain::containment::report::{Report, Timings, millis};
-use domain::finding::Finding;
+use domain::finding::{Finding, Source};
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
 use domain::settings::{Mode, Responder};
@@ -26,6 +26,7 @@ use crate::invocation::Call;
 use crate::metrics;
 use crate::notify::Scene;
 
+mod ask;
 mod beside;
 mod closing;
 mod entry;
@@ -84,7 +85,12 @@ async fn contain_one(
     let Some(playbook) = playbooks::select(finding.threat) else {
         unreachable!("a test holds that every threat has a playbook")
     };
-    let mode = settings.mode_of(playbook.id);
+    let mode = if relay.approval.is_some() { Mode::Enforce } else { settings.mode_for(finding) };
+    let asks = mode == Mode::Approve;
+    // What only a person reported is not acted upon before somebody has answered.
+    let strikes = asks && settings.approvals.strike_while_waiting && finding.source != Source::Report;
+    let holding = playbooks::holding::select(finding.threat).filter(|_| strikes);
+    let playbook = holding.unwrap_or(playbook);
     let calls = CallLog::default();
     let budget = call.budget();
     // The last read and its verdict come before the time-out.
@@ -98,7 +104,8 @@ async fn contain_one(
         home: &home,
         ledger: &ledger,
         playbook,
-        mode,
+        mode: if holding.is_some() { Mode::Enforce } else { mode },
+        asks,
         finding,
         relay,
         now,
@@ -108,12 +115,16 @@ async fn contain_one(
     let mut running = Running { others: relay.group.others.clone(), apart: Some(apart), ..Running::default() };
     running.progress.reversals.clone_from(&relay.reversals);
     running.progress.undone_before = relay.undone_before;
+    running.progress.approved = relay.approval.as_ref().map(|it| format!("{} (request {})", it.by, it.request));
     let run = async {
         let turn = turns.next().await;
         tokio::select! {
             biased;
             () = attempt.run(&mut running, &turn) => {}
             () = turn.lend() => {}
+        }
+        if asks {
+            attempt.ask(&mut running).await;
         }
     };
     if tokio::time::timeout(budget, run).await.is_err() {
@@ -134,7 +145,9 @@ async fn contain_one(
     let left = call.left();
     let identity_lease = identity_lease.into_inner();
     let is_listed = is_beside || relay.is_continued();
-    let ending = Closing { ledger: &ledger, scene: &scene, mode, others: &others, lease, identity_lease, is_listed };
+    let is_approved = relay.approval.is_some();
+    let ending =
+        Closing { ledger: &ledger, scene: &scene, mode, others: &others, lease, identity_lease, is_listed, is_approved };
     if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
@@ -169,7 +182,10 @@ struct Attempt<'a> {
     home: &'a Home,
     ledger: &'a Ledger,
     playbook: &'a Playbook,
+    /// What is done now: where people are asked, nothing, or the reversible deny.
     mode: Mode,
+    /// People are asked.
+    asks: bool,
     finding: &'a Finding,
     relay: &'a Relay,
     now: DateTime,
@@ -202,7 +218,7 @@ impl Attempt<'_> {
 
     async fn go_on(&self, lease: oneshot::Receiver<Leased>, running: &mut Running, turn: &Turn<'_>) {
         let scope = match self.mode {
-            Mode::Observe => Scope::Observe,
+            Mode::Observe | Mode::Approve => Scope::Observe,
             Mode::Enforce => Scope::of(&self.finding.principal),
         };
         let (session, acquired) = tokio::join!(self.assume(&scope), lease);
@@ -218,7 +234,10 @@ impl Attempt<'_> {
                 }
                 None => Some(self.ledger),
             },
-            Ok(None) => None,
+            Ok(None) => {
+                self.remember(running).await;
+                None
+            }
             Err(failure) => {
                 running.progress.ledger_failed.push(format!("acquiring the lease: {failure}"));
                 None
@@ -235,6 +254,10 @@ impl Attempt<'_> {
         };
         if !place.is_admitted && !self.is_known(ledger, &resolved.identity).await {
             return self.defer(running).await;
+        }
+        if !self.is_covered(&resolved, running) {
+            self.set_apart(std::mem::take(&mut running.others), running, turn);
+            return self.ledger.give_back(&mut place).await;
         }
         self.part(&resolved, running, turn);
         let identity = resolved.identity.clone();
@@ -340,7 +363,8 @@ impl Attempt<'_> {
             progress.conclude(Verdict::Refused, reason);
             return None;
         }
-        let restored = memory.restored.as_ref();
+        // Who approved knew that it was restored.
+        let restored = memory.restored.as_ref().filter(|_| self.relay.approval.is_none());
         if let Some(reason) = guard::refuse_restored(restored, self.finding, &resolved.identity, self.now) {
             *is_quiet = true;
             progress.conclude(Verdict::Refused, reason);

@@ -24,6 +24,7 @@ use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use crate::approvals;
 use crate::contain::contain;
 use crate::contain::now_millis;
 use crate::contain::turns::Turns;
@@ -60,6 +61,7 @@ pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> (Ve
         Ok(listed) => run.at_their_time(listed, &mut reports, &mut failed).await,
         Err(failure) => failed.push(format!("listing what is due: {failure}")),
     }
+    approvals::due(aws, settings, call, &mut reports, &mut failed).await;
     match ledger.deferred(MOST_DEFERRED).await {
         Ok(listed) => run.in_their_turn(listed, &mut reports, &mut failed).await,
         Err(failure) => failed.push(format!("listing what is deferred: {failure}")),
@@ -143,8 +145,13 @@ impl Run<'_> {
             self.ledger.take_due(listed, self.call.deadline).await?
         };
         let Some(due) = due else { return Ok(None) };
-        if self.settings.mode_of(due.finding.threat.playbook()) == Mode::Observe {
-            return self.put_off(listed).await.map(|()| None);
+        match self.settings.mode_for(&due.finding) {
+            Mode::Observe => return self.put_off(listed).await.map(|()| None),
+            // Its request is due, and carries it out anew.
+            Mode::Approve if listed.is_lease() => {
+                return self.ledger.forget_lease(&listed.id).await.map(|()| None);
+            }
+            Mode::Approve | Mode::Enforce => {}
         }
         if due.kind == Kind::Deferred && now_millis() - due.since > DEFERRED_MILLIS {
             self.give_up(&due.finding, "it waited for 24 h, and there was never room").await?;

@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Instrument;
 
+use crate::approvals;
 use crate::contain::contain;
 use crate::contain::turns::Turns;
 use crate::drill::{self, drill};
 use crate::due;
 use crate::invocation::{Call, Context, Error};
+use crate::lift;
 use crate::restore::restore;
 use crate::status::status;
 use crate::suspects;
@@ -43,6 +45,12 @@ pub struct Response {
     /// Only in the answer to the command `close-suspect`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Value>,
+    /// Only in the answer to the commands `approve` and `decline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Value>,
+    /// Only in the answer to the command `requests`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Value>,
     /// Only in the answer to the command `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
@@ -84,6 +92,9 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
             let (report, failed) = restore(&context.aws, settings, command, call).await;
             finished(Response { restore: Some(report), ..Response::default() }, failed)
         }
+        (Command::LiftDeclined, Settings::Restorer(settings)) => {
+            finished(Response::default(), lift::lift_declined(&context.aws, settings, call).await)
+        }
         (Command::Drill { if_older_than_days }, Settings::Driller(settings)) => {
             let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;
             finished(Response { drill: Some(report), ..Response::default() }, failed)
@@ -104,6 +115,22 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         }
         (Command::Digest, Settings::Responder(settings)) => {
             finished(Response::default(), tell::send_due_digests(&context.aws, settings, call).await)
+        }
+        (Command::Decide(command), Settings::Responder(settings)) => {
+            let decided = approvals::decide(&context.aws, settings, command, call).await;
+            let decision = decided.decision.map_err(|it| Error::Incomplete(vec![it.to_string()]))?;
+            let response = Response { decision: Some(decision), reports: decided.reports, ..Response::default() };
+            finished(response, decided.failed)
+        }
+        (Command::Requests, Settings::Responder(settings)) => {
+            match approvals::list(&context.aws, settings, call).await {
+                Ok(requests) => Ok(Response { requests: Some(requests), ..Response::default() }),
+                Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
+            }
+        }
+        (Command::WakeUp(request), Settings::Responder(settings)) => {
+            let (reports, failed) = approvals::wake_up(&context.aws, settings, call, request).await;
+            finished(Response { reports, ..Response::default() }, failed)
         }
         (Command::Status(subject), Settings::Responder(_) | Settings::Restorer(_)) => {
             match status(&context.aws, settings, subject, call).await {

@@ -13,11 +13,13 @@
 //!
 //! This crate orders: what decides is in `domain`, what talks to AWS in `clients`. One file a trip.
 
+mod approvals;
 mod contain;
 pub mod drill;
 mod due;
 mod handle;
 mod invocation;
+mod lift;
 pub mod metrics;
 mod note;
 mod notify;

@@ -38,7 +38,7 @@ pub fn of_response(report: &Report, failures: usize) -> Option<Value> {
         Verdict::NotContained | Verdict::Unverified => "NotContained",
         Verdict::Refused => "Refused",
         Verdict::Deferred => "Deferred",
-        Verdict::Observed | Verdict::InProgress => return None,
+        Verdict::Observed | Verdict::InProgress | Verdict::Waiting => return None,
     };
     let times = &report.timings_ms;
     let values = [

@@ -320,7 +320,9 @@ impl Attempt<'_> {
             Verdict::NothingToDo => progress.is_untold,
             _ => false,
         };
-        if let (true, Mode::Enforce, Some(topic)) = (is_news, progress.mode, &self.settings.common.alert_topic_arn) {
+        if let (true, Mode::Approve | Mode::Enforce, Some(topic)) =
+            (is_news, progress.mode, &self.settings.common.alert_topic_arn)
+        {
             let (subject, message) = (progress.headline(self.command), progress.message(self.command));
             let attributes = [
                 ("playbook", "restore".to_owned()),

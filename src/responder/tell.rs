@@ -130,9 +130,9 @@ enum Telling {
 impl Teller<'_> {
     async fn one(&self, told: &Told) -> Outcome {
         let is_told = match told {
-            Told::Finding(it) => self.settings.mode_of(it.finding.threat.playbook()) == Mode::Enforce,
+            Told::Finding(it) => self.settings.mode_of(it.finding.threat.playbook()) != Mode::Observe,
             // Which playbook's it is can't be read.
-            Told::Unreadable(_) => self.settings.enforces_any(),
+            Told::Unreadable(_) => self.settings.responds_to_any(),
         };
         // `observe` mode writes nothing and tells nobody: its reports are what people look at.
         if !is_told {

@@ -19,7 +19,9 @@ fn the_restore_role_may_do_what_the_code_does_and_nothing_else() {
     assert_eq!(allowed(resource("member", "SecurityRestoreRole")), needed);
     let ledger = clients::ledger::PERMISSIONS.iter().copied();
     let own = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish"];
-    assert_eq!(allowed(resource("template", "RestorerRole")), ledger.chain(own).collect());
+    // It lists what was declined, where people are asked while the deny holds.
+    let listed = clients::ledger::DUE_PERMISSIONS.iter().copied();
+    assert_eq!(allowed(resource("template", "RestorerRole")), ledger.chain(listed).chain(own).collect());
 }
 
 /// What gives permissions is bound to the mark of a containment, wherever IAM lets it be.

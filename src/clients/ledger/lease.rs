@@ -102,6 +102,12 @@ impl Ledger {
         self.take(request, Holder::Restore.word(), until, millis_now(), "").await
     }
 
+    /// What earlier responses and restores left for a principal, without the lease.
+    pub async fn remembered(&self, finding: &Finding) -> Result<Memory, Failure> {
+        let item = self.item(&Self::lock_id(&finding.account, &principal(finding))).await?;
+        Ok(memory(&item, &mark(finding), millis_now()))
+    }
+
     async fn take(
         &self,
         request: UpdateItemFluentBuilder,

@@ -3,7 +3,7 @@
 use domain::containment::admission::KNOWN_MILLIS;
 use domain::history::{Kept, Past, Restoration};
 use domain::identity::Identity;
-use domain::ids::{AccountId, Arn};
+use domain::ids::{AccountId, Arn, UniqueId};
 use domain::outcome::Failure;
 use domain::verdict::Verdict;
 use serde_json::Value;
@@ -29,6 +29,11 @@ impl Ledger {
 
     pub async fn kept(&self, identity: &Identity) -> Result<Kept, Failure> {
         Ok(kept(&self.item(&Self::record_of(identity)).await?))
+    }
+
+    /// The same by the unique ID alone.
+    pub async fn kept_by_id(&self, account: &AccountId, unique_id: &UniqueId) -> Result<Kept, Failure> {
+        Ok(kept(&self.item(&Self::record_id(account, unique_id.as_str())).await?))
     }
 
     /// The ID of the record that a principal's lease led to, for one that IAM does not know any more.

@@ -12,6 +12,8 @@ use crate::change::Undo;
 use crate::finding::{Finding, Principal, Severity};
 use crate::identity::Identity;
 use crate::ids::Arn;
+use crate::outcome::Outcome;
+use crate::question::Question;
 use crate::text;
 use crate::verdict::Verdict;
 
@@ -146,12 +148,22 @@ impl View<'_> {
         if let Some(reason) = &progress.reason {
             lines.push(format!("Verdict: {} - {}", self.verdict().words(), text::line(reason, 2_000)));
         }
+        if let Some(approved) = &progress.approved {
+            lines.push(format!("Approved: {}", text::line(approved, 700)));
+        }
+        if let Some(question) = &progress.question {
+            self.ask(question, &mut lines);
+        }
         let times = progress.times_undone();
         if times > 0 {
             lines.push(String::new());
             lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));
         }
-        let done = [progress.changes.summary(), progress.notices.summary()].concat();
+        let mut done = [progress.changes.summary(), progress.notices.summary()].concat();
+        if let Some(question) = &progress.question {
+            section(&mut lines, "What would be done once it is approved", question.plan.iter().cloned());
+            done.retain(|it| it.outcome != Outcome::Planned.word());
+        }
         section(&mut lines, "What was done", done.into_iter().map(|it| it.words));
         section(&mut lines, "Undone by somebody, and put back", counted(&progress.reversals).into_iter());
         section(&mut lines, "Still open", progress.open.iter().cloned());
@@ -162,6 +174,23 @@ impl View<'_> {
         section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo());
         section(&mut lines, "Where to look", self.links());
         text::cut(&lines.join("\n"), 100_000)
+    }
+
+    fn ask(&self, question: &Question, lines: &mut Vec<String>) {
+        lines.push(format!("Request: {}", question.request));
+        lines.push(format!("Asked by: {}", text::line(&question.requester, 200)));
+        lines.push(format!("Expires: {}", question.expires()));
+        if question.needed > 1 {
+            lines.push(format!("Takes: {} different approvers", question.needed));
+        }
+        lines.push(match question.is_struck {
+            true => "Meanwhile: it is denied everything, and stays so unless somebody declines".to_owned(),
+            false => "Meanwhile: nothing is changed".to_owned(),
+        });
+        section(lines, "What would be affected", question.affected.iter().cloned());
+        lines.push(String::new());
+        lines.push("To approve, and to decline:".to_owned());
+        lines.extend(question.commands.iter().cloned());
     }
 
     fn undo(&self) -> impl Iterator<Item = String> {
@@ -199,7 +228,12 @@ impl View<'_> {
         match self.verdict() {
             Verdict::NotContained | Verdict::Unverified | Verdict::SuspectsOpen => 1,
             _ if !self.progress.reversals.is_empty() => 1,
-            Verdict::Contained | Verdict::Refused | Verdict::Observed | Verdict::InProgress | Verdict::Deferred => {
+            Verdict::Contained
+            | Verdict::Refused
+            | Verdict::Observed
+            | Verdict::InProgress
+            | Verdict::Deferred
+            | Verdict::Waiting => {
                 match self.finding.severity {
                     it if it >= Severity::CRITICAL => 1,
                     it if it >= Severity::HIGH => 2,

@@ -13,6 +13,7 @@ use crate::suspects::Suspect;
 use crate::text;
 
 mod compromised_credential;
+pub mod holding;
 mod overprivileged_user;
 pub mod root_access_key;
 mod unauthorized_user;
@@ -171,6 +172,24 @@ pub(crate) mod tests {
             assert_eq!(playbooks, [threat.playbook()]);
         }
         assert_eq!(ALL.len(), Threat::ALL.len());
+    }
+
+    /// An approval covers what its playbook does, and nothing of a graver one.
+    #[test]
+    fn every_change_of_a_playbook_is_of_a_kind_that_its_approval_covers() {
+        use crate::coverage::{Kind, kinds};
+        use crate::fixtures::{finding, identity, observed};
+        let credential = Credential { kind: crate::identity::CredentialKind::SshKey, id: "APKA".to_owned(), active: true };
+        let state = Observed { credentials: Ok(vec![credential]), login: Ok(true), ..observed() };
+        for options in [false, true].map(|it| Options { remove_login_profile: it, quarantine_roles: it }) {
+            for (playbook, kind) in ALL.iter().flat_map(|it| [(it, IdentityKind::User), (it, IdentityKind::Role)]) {
+                let (finding, identity) = (finding(playbook.threat), identity(kind));
+                let case = Case { options, ..case(&finding, &identity) };
+                let changes = [(playbook.strike)(&case, &state), (playbook.plan)(&case, &state).changes].concat();
+                let done: std::collections::BTreeSet<_> = changes.iter().filter_map(Kind::of).collect();
+                assert_eq!(done, kinds(playbook.threat, kind, options.into()), "{} {kind:?}", playbook.id);
+            }
+        }
     }
 
     pub(crate) fn case<'a>(finding: &'a Finding, identity: &'a Identity) -> Case<'a> {

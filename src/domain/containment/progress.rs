@@ -9,6 +9,7 @@ use crate::history::Past;
 use crate::identity::{Identity, IdentityKind, Observed};
 use crate::notice::Notice;
 use crate::outcome::{Done, Log, Outcome};
+use crate::question::Question;
 use crate::suspects::Suspect;
 use crate::verdict::Verdict;
 
@@ -38,6 +39,12 @@ pub struct Progress {
     pub leads: Vec<String>,
     /// What still lets the identity act.
     pub open: Vec<String>,
+    /// What people are asked.
+    pub question: Option<Question>,
+    /// Who approved it, and under which request.
+    pub approved: Option<String>,
+    /// The approval does not cover what the finding leads to now.
+    pub is_uncovered: bool,
     pub verdict: Option<Verdict>,
     pub reason: Option<String>,
     /// The response in the ledger that this one is, or goes on with.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::grouping::Group;
+use crate::coverage::Approval;
+use crate::ids::RequestId;
 
 /// Lambda stops a function that has invoked itself some sixteen times in a chain.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
@@ -23,6 +25,15 @@ pub struct Relay {
     /// It was set apart from findings that looked like ones about the same identity: nobody else's answer is its.
     #[serde(default)]
     pub is_apart: bool,
+    /// People approved it: it is carried out, whatever the mode is, and under nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// The request under which people are asked, where there is one already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asking: Option<RequestId>,
+    /// Who reported it, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
     /// What was undone last.
     pub reversals: Vec<String>,
     /// How often something was undone before that.
@@ -32,7 +43,25 @@ pub struct Relay {
 
 impl Relay {
     pub fn new(group: Group, holder: String) -> Self {
-        Self { group, holder, number: 0, is_apart: false, reversals: Vec::new(), undone_before: 0 }
+        Self {
+            group,
+            holder,
+            number: 0,
+            is_apart: false,
+            approval: None,
+            asking: None,
+            requester: None,
+            reversals: Vec::new(),
+            undone_before: 0,
+        }
+    }
+
+    pub fn under(self, approval: Approval) -> Self {
+        Self { approval: Some(approval), ..self }
+    }
+
+    pub fn asking(self, request: RequestId, requester: Option<String>) -> Self {
+        Self { asking: Some(request), requester, ..self }
     }
 
     /// For a group that did not go with this one's lead. Two that turn out to be one identity must not pass for one

@@ -30,6 +30,11 @@ pub struct Report {
     pub access_key: Option<String>,
     pub verdict: Verdict,
     pub reason: String,
+    /// The request under which people are asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    #[serde(skip)]
+    pub is_uncovered: bool,
     pub actions: Vec<Summary>,
     /// What somebody undid, each time it was seen: an attacker is fighting back.
     pub reversals: Vec<String>,
@@ -85,6 +90,8 @@ impl Report {
             access_key: finding.access_key.as_ref().map(ToString::to_string),
             verdict: progress.verdict(),
             reason: progress.reason.clone().unwrap_or_default(),
+            request: progress.question.as_ref().map(|it| it.request.to_string()),
+            is_uncovered: progress.is_uncovered,
             actions: [progress.changes.summary(), progress.notices.summary()].concat(),
             reversals: counted(&progress.reversals),
             times_undone: progress.times_undone(),

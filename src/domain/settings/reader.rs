@@ -190,10 +190,26 @@ pub(super) fn finding_response(text: &str) -> Result<FindingResponse, String> {
     Ok(FindingResponse { of: of.to_owned(), answer, from: severity(from)? })
 }
 
+/// A day at most: what waited for longer is looked at anew.
+pub(super) fn minutes(text: &str) -> Result<u64, String> {
+    let number = text.parse::<u64>().ok().filter(|it| (1..=1_440).contains(it));
+    number.ok_or_else(|| "expected a number of minutes from 1 to 1440".to_owned())
+}
+
+/// `overprivileged-user=2`: a playbook, and how many different approvers it takes.
+pub(super) fn approvals(text: &str) -> Result<(&'static str, i64), String> {
+    let (id, number) = text.split_once('=').ok_or("expected `<playbook>=<number>`")?;
+    let number = number.parse::<i64>().ok().filter(|it| (1..=5).contains(it));
+    Ok((playbook(id)?, number.ok_or("expected a number of approvers from 1 to 5")?))
+}
+
 pub(super) fn playbook_mode(text: &str) -> Result<(&'static str, Mode), String> {
     let (id, mode) = text.split_once('=').ok_or("expected `<playbook>=<mode>`")?;
+    Ok((playbook(id)?, mode.parse()?))
+}
+
+fn playbook(id: &str) -> Result<&'static str, String> {
     let known = Threat::ALL.map(Threat::playbook);
     let playbook = known.into_iter().find(|it| *it == id);
-    let playbook = playbook.ok_or_else(|| format!("expected one of the playbooks {}", known.join(", ")))?;
-    Ok((playbook, mode.parse()?))
+    playbook.ok_or_else(|| format!("expected one of the playbooks {}", known.join(", ")))
 }

@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::reader::{
-    Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role,
-    seconds, severity,
+    Reader, approvals, arn, document, finding_response, flag, generator, limits, minutes, parsed, playbook_mode,
+    product, remediation_role, seconds, severity,
 };
 use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
-use crate::finding::Threat;
+use crate::coverage::Extras;
+use crate::finding::{Finding, Source, Threat};
 use crate::ids::AccountId;
 
 #[derive(Debug, Clone)]
@@ -29,8 +30,34 @@ pub struct Responder {
     /// Distinct principals that may be contained automatically in an hour: in one account, in all.
     pub max_containments: (u32, u32),
     pub notices: Notices,
+    pub approvals: Approvals,
     /// Whom to send commands to.
     pub function_name: String,
+}
+
+/// How people are asked, where the mode is `approve`.
+#[derive(Debug, Clone)]
+pub struct Approvals {
+    /// How long a request can be decided.
+    pub lasts: Duration,
+    /// How many different approvers a playbook takes; one where it is not named.
+    pub required: BTreeMap<&'static str, i64>,
+    /// The reversible deny goes in at once, and stays unless somebody declines.
+    pub strike_while_waiting: bool,
+}
+
+impl Approvals {
+    fn read(read: &mut Reader) -> Self {
+        Self {
+            lasts: Duration::from_secs(60 * read.optional("APPROVAL_MINUTES", minutes).unwrap_or(60)),
+            required: read.list("APPROVALS_REQUIRED", approvals).into_iter().collect(),
+            strike_while_waiting: read.optional("STRIKE_WHILE_WAITING", flag).unwrap_or(false),
+        }
+    }
+
+    pub fn required_for(&self, playbook: &str) -> i64 {
+        self.required.get(playbook).copied().unwrap_or(1)
+    }
 }
 
 /// Which events count.
@@ -53,6 +80,12 @@ pub struct Eligibility {
 pub struct Options {
     pub remove_login_profile: bool,
     pub quarantine_roles: bool,
+}
+
+impl From<Options> for Extras {
+    fn from(it: Options) -> Self {
+        Self { deletes_passwords: it.remove_login_profile, denies_roles: it.quarantine_roles }
+    }
 }
 
 /// Whom and what else to tell; the topic of the alerts is every function's.
@@ -89,6 +122,7 @@ impl Responder {
                 quarantine_roles: read.optional("QUARANTINE_ROLES", flag).unwrap_or(false),
             },
             max_containments: read.optional("MAX_CONTAINMENTS_PER_HOUR", limits).unwrap_or((5, 20)),
+            approvals: Approvals::read(read),
             // Lambda sets it; elsewhere it is the README's. The function for what can wait takes no commands, and
             // is called after the one that does.
             function_name: read
@@ -110,9 +144,22 @@ impl Responder {
         (self.function_name != NOWHERE).then(|| format!("{}{part}", self.function_name))
     }
 
-    /// Whether anything is contained, so that people are told.
-    pub fn enforces_any(&self) -> bool {
-        Threat::ALL.iter().any(|it| self.mode_of(it.playbook()) == Mode::Enforce)
+    /// Whether anything is contained or asked, so that people are told.
+    pub fn responds_to_any(&self) -> bool {
+        Threat::ALL.iter().any(|it| self.mode_of(it.playbook()) != Mode::Observe)
+    }
+
+    /// What is done about a finding. A report from the form is never carried out unasked. A person's `contain` is
+    /// both the question and its answer, where one approver is enough: who may send it may approve as well. A
+    /// drill is held about users that are made for it.
+    pub fn mode_for(&self, finding: &Finding) -> Mode {
+        let playbook = finding.threat.playbook();
+        match (self.mode_of(playbook), finding.source) {
+            (Mode::Enforce, Source::Report) => Mode::Approve,
+            (Mode::Approve, Source::Drill) => Mode::Enforce,
+            (Mode::Approve, Source::Command) if self.approvals.required_for(playbook) <= 1 => Mode::Enforce,
+            (mode, _) => mode,
+        }
     }
 
     pub fn mode_of(&self, playbook: &str) -> Mode {

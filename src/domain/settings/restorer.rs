@@ -30,7 +30,7 @@ impl Restorer {
     /// contains must be able to give back; where all contain, one that now observes has contained before.
     pub fn mode_of(&self, playbook: &str) -> Mode {
         match self.playbook_modes.get(playbook) {
-            Some(Mode::Enforce) => Mode::Enforce,
+            Some(mode @ (Mode::Approve | Mode::Enforce)) => *mode,
             _ => self.mode,
         }
     }

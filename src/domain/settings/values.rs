@@ -13,6 +13,8 @@ use crate::told::Answer;
 pub enum Mode {
     /// Reads and reports what it would do.
     Observe,
+    /// Asks people, and contains what they approve.
+    Approve,
     /// Contains.
     Enforce,
 }
@@ -24,8 +26,8 @@ impl FromStr for Mode {
         match text {
             "observe" => Ok(Self::Observe),
             "enforce" => Ok(Self::Enforce),
-            "approve" => Err("`approve` is not available yet: choose `observe` or `enforce`".to_owned()),
-            _ => Err("expected `observe` or `enforce`".to_owned()),
+            "approve" => Ok(Self::Approve),
+            _ => Err("expected `observe`, `approve` or `enforce`".to_owned()),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::identity::name_or_id;
 use super::node::Node;
 use super::{DecodeError, Judged};
-use crate::command::{CloseSuspect, Command, DropDeferred, Restore, Subject};
+use crate::command::{CloseSuspect, Command, Decide, DropDeferred, Restore, Subject};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccessKeyId, AccountId, Partition, Region};
 use crate::settings::Settings;
@@ -25,6 +25,9 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
     match (root.get("command").required()?, settings) {
         ("contain", Settings::Responder(_)) => contain(root, home),
         ("restore", Settings::Restorer(_)) => restore(root, home),
+        ("lift-declined", Settings::Restorer(_)) => {
+            only(root, &["command"]).map(|()| Judged::Command(Command::LiftDeclined))
+        }
         ("drill", Settings::Driller(_)) => drill(root),
         ("digest", Settings::Responder(_)) => {
             only(root, &["command"])?;
@@ -37,8 +40,12 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
         ("due", Settings::Responder(_)) => only(root, &["command"]).map(|()| Judged::Command(Command::Due)),
         ("close-suspect", Settings::Responder(_)) => close_suspect(root, home),
         ("drop-deferred", Settings::Responder(_)) => drop_deferred(root),
+        ("approve", Settings::Responder(_)) => decide(root, true),
+        ("decline", Settings::Responder(_)) => decide(root, false),
+        ("requests", Settings::Responder(_)) => only(root, &["command"]).map(|()| Judged::Command(Command::Requests)),
         (_, Settings::Responder(_)) => Err(root.get("command").malformed(
-            "`contain`, `status`, `due`, `close-suspect` or `drop-deferred`: `restore` is for the function that restores",
+            "`contain`, `approve`, `decline`, `requests`, `status`, `due`, `close-suspect` or `drop-deferred`: `restore` \
+             is for the function that restores",
         )),
         (_, Settings::Restorer(_)) => Err(root.get("command").malformed("`restore` or `status`")),
         (_, Settings::Driller(_)) => Err(root.get("command").malformed("`drill`")),
@@ -88,6 +95,16 @@ fn close_suspect(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
     Ok(Judged::Command(Command::CloseSuspect(CloseSuspect {
         subject: subject(root, home)?,
         suspect: root.get("suspect").required()?.to_owned(),
+        by: root.get("by").required()?.to_owned(),
+        reason: root.get("reason").required()?.to_owned(),
+    })))
+}
+
+fn decide(root: &Node, is_approval: bool) -> Result<Judged, DecodeError> {
+    only(root, &["command", "request", "by", "reason"])?;
+    Ok(Judged::Command(Command::Decide(Decide {
+        request: root.get("request").require()?,
+        is_approval,
         by: root.get("by").required()?.to_owned(),
         reason: root.get("reason").required()?.to_owned(),
     })))

@@ -31,6 +31,8 @@ pub(super) struct Closing<'a> {
     pub(super) others: &'a [Finding],
     /// It is on the list of what is due, as long as it goes on without the lease on the name.
     pub(super) is_listed: bool,
+    /// It is carried out under an approval: the request is due until people were told how it ended.
+    pub(super) is_approved: bool,
     pub(super) lease: Option<Lease>,
     pub(super) identity_lease: Option<IdentityLease>,
 }
@@ -205,7 +207,21 @@ impl Closing<'_> {
         if self.mode == Mode::Observe || is_quiet || finding.source == Source::Drill {
             return Ok(());
         }
+        if self.is_approved {
+            return Ok(());
+        }
         match (progress.verdict(), is_told) {
+            // The request is due until people were told of it.
+            (Verdict::Waiting, false) => Ok(()),
+            (Verdict::Waiting, true) => {
+                if let Some(question) = &progress.question {
+                    self.ledger.note_asked(&question.request).await?;
+                }
+                match (progress.incident(), &progress.identity) {
+                    (Some(incident), Some(identity)) => self.ledger.note_incident(identity, &incident).await,
+                    _ => Ok(()),
+                }
+            }
             // It is due as long as it is deferred, and told then.
             (Verdict::Deferred, false) => Ok(()),
             (Verdict::Deferred, true) => {

@@ -18,10 +18,10 @@ use super::progress::Running;
 const GRACE_MILLIS: i64 = 5_000;
 
 impl Attempt<'_> {
-    /// `observe` mode writes nothing, the ledger included.
+    /// `observe` mode writes nothing, the ledger included; `approve` mode takes the lease when it is carried out.
     pub(super) async fn acquire(&self) -> Result<Option<Acquired>, Failure> {
         match self.mode {
-            Mode::Observe => Ok(None),
+            Mode::Observe | Mode::Approve => Ok(None),
             Mode::Enforce => self.ledger.acquire(self.finding, self.lease_until).await.map(Some),
         }
     }
@@ -57,6 +57,10 @@ impl Attempt<'_> {
     /// Without the lease on the name, nothing would miss this response if it was killed: it is due until it ends.
     /// What a killed holder left on the lease is due as well.
     pub(super) fn to_list(&self, acquired: &Acquired) -> Option<(Finding, i64)> {
+        // The request is due as long as it is not carried out.
+        if self.relay.approval.is_some() {
+            return None;
+        }
         match acquired {
             Acquired::Lease(won) => Some((won.abandoned(self.finding)?.clone(), now_millis())),
             Acquired::Busy { held, .. } if self.beside(held) == Beside::Strike => {
@@ -81,6 +85,9 @@ impl Attempt<'_> {
             Beside::Join | Beside::Strike => format!("already being contained by invocation {who}"),
         };
         running.progress.conclude(Verdict::InProgress, reason);
+        if self.relay.approval.is_some() {
+            return;
+        }
         let others = std::mem::take(&mut running.others);
         for finding in std::iter::once(self.finding).chain(&others) {
             if let Err(failure) = self.wait(finding, held, beside, identity).await {
@@ -116,7 +123,8 @@ impl Attempt<'_> {
     /// A place in the hour's budget, where one is needed. `ledger`: absent where it is out of reach; then
     /// what adds is done all the same.
     pub(super) async fn reserve(&self, ledger: Option<&Ledger>, memory: &Memory) -> Reservation {
-        let is_begun = self.relay.is_continued();
+        // A person's word goes through.
+        let is_begun = self.relay.is_continued() || self.relay.approval.is_some();
         let Some(ledger) = ledger.filter(|_| !is_begun && admission::is_counted(self.finding.source, memory.is_known))
         else {
             return Reservation::uncounted(true);

@@ -70,7 +70,7 @@ impl Engine<'_> {
     /// Gives back who has the identity, when it is another's and the finding is too.
     pub(super) async fn run(&self, mode: Mode, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
         match mode {
-            Mode::Observe => {
+            Mode::Observe | Mode::Approve => {
                 self.foresee(&resolved.identity, progress).await;
                 None
             }

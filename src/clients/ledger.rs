@@ -13,6 +13,7 @@
 //! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
 //! - `refused#…`: a refusal that people were told of.
 //! - `drill#last`: when the last drill passed.
+//! - `slack#…`: the thread of a target in Slack, and what Slack is still to get for it.
 //!
 //! No secret is ever in it.
 
@@ -36,6 +37,7 @@ mod identity;
 mod lease;
 mod records;
 mod refusals;
+pub mod slack;
 mod snapshots;
 mod suspects;
 

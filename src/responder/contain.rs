@@ -130,7 +130,8 @@ async fn contain_one(
     running.progress.throttled(patience.waits());
 
     let Running { mut progress, member, lease, identity_lease, is_quiet, others, is_beside, .. } = running;
-    let scene = Scene { settings, home: &home, member: member.as_ref(), playbook, finding, now };
+    let scene =
+        Scene { settings, home: &home, member: member.as_ref(), playbook, finding, now, request_id: &call.request_id };
     let left = call.left();
     let identity_lease = identity_lease.into_inner();
     let is_listed = is_beside || relay.is_continued();

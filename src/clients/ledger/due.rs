@@ -140,7 +140,7 @@ impl Ledger {
         Ok(listed(found.map_err(|it| failure(&it))?.items.unwrap_or_default()))
     }
 
-    fn query(&self, bucket: &str, most: i32) -> QueryFluentBuilder {
+    pub(super) fn query(&self, bucket: &str, most: i32) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.table).index_name(INDEX).limit(most);
         query.expression_attribute_values(":bucket", text(bucket))
     }

@@ -5,7 +5,6 @@
 //! parses, and in the escaped fallback. `tests/test_slack.py` holds it.
 //! <https://docs.slack.dev/messaging/formatting-message-text>
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 mod alert;
@@ -17,7 +16,7 @@ mod thread;
 pub use alert::{Alert, alert};
 pub use answer::{Accepted, Refused, Trouble, read};
 pub use request::{Decided, Decision, Request, Waiting, list, request};
-pub use thread::thread;
+pub use thread::{thread, thread_of};
 
 /// A whole message, as JSON. Slack refuses blocks of more than about 13,200 characters altogether.
 /// <https://docs.slack.dev/reference/methods/chat.postMessage>
@@ -28,7 +27,7 @@ pub(crate) const ENVELOPE: usize = 400;
 
 /// A rendered message. The text is what a notification shows and a screen reader reads, and what is sent alone when
 /// Slack does not take the blocks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub text: String,
     pub blocks: Vec<Value>,

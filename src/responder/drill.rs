@@ -226,7 +226,7 @@ async fn tell(home: &Home, settings: &Driller, report: &Report, call: &Call) -> 
     };
     let posted = async {
         let poster = Poster::new(home, &settings.common, None)?;
-        Some(poster.post_apart(IN_SLACK, slack::rendered(subject, &message, &call.request_id)).await)
+        Some(poster.post_apart(IN_SLACK, slack::told(subject, &message, &call.request_id)).await)
     };
     let (published, posted) = tokio::join!(published, posted);
     let failure = |outcome| match outcome {

@@ -233,16 +233,9 @@ impl Run<'_> {
         let posted = async {
             let poster = Poster::new(self.home, common, self.settings.slack_token_parameter.as_deref())?;
             let thread = domain::slack::thread(&finding.account, None, finding);
-            let rendered = slack::rendered(&words.subject, &words.text, &self.call.request_id);
-            Some(
-                poster
-                    .post(
-                        &thread,
-                        rendered,
-                        News { words: &format!("Dropped {}", Ledger::due_id(finding)), can_be_old: true },
-                    )
-                    .await,
-            )
+            let alert = slack::told(&words.subject, &words.text, &self.call.request_id);
+            let news = format!("Dropped {}", Ledger::due_id(finding));
+            Some(poster.post(&thread, alert, News { words: &news, can_be_old: true }).await)
         };
         let (published, posted) = tokio::join!(published, posted);
         for outcome in published.into_iter().chain(posted) {

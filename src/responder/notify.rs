@@ -110,9 +110,9 @@ impl Scene<'_> {
             return Outcome::Skipped { reason: "SLACK_CHANNEL is not set".to_owned() };
         };
         let thread = domain::slack::thread(&self.finding.account, progress.identity.as_ref(), self.finding);
-        let rendered = slack::rendered(&message.subject, &message.text, self.request_id);
+        let alert = slack::told(&message.subject, &message.text, self.request_id);
         let news = progress.news();
-        poster.post(&thread, rendered, News { words: &news, can_be_old: progress.can_be_old() }).await
+        poster.post(&thread, alert, News { words: &news, can_be_old: progress.can_be_old() }).await
     }
 
     /// Only once the identity is contained: a runbook that makes new keys must not serve an attacker.

@@ -353,9 +353,9 @@ impl Attempt<'_> {
         let identity = progress.identity.clone();
         let posted = async {
             let (poster, identity) = (Poster::new(self.home, common, None)?, identity.as_ref()?);
-            let thread = format!("{}#{}", self.command.subject.account, identity.id);
-            let rendered = slack::rendered(&subject, &message, self.request_id);
-            let outcome = poster.post(&thread, rendered, News { words: "restore", can_be_old: false }).await;
+            let thread = domain::slack::thread_of(&self.command.subject.account, identity);
+            let alert = slack::told(&subject, &message, self.request_id);
+            let outcome = poster.post(&thread, alert, News { words: "restore", can_be_old: false }).await;
             Some((Notice::PostToSlack { channel: common.slack_channel.clone()? }, outcome))
         };
         let (published, posted) = tokio::join!(published, posted);

@@ -10,11 +10,11 @@ use clients::accounts::Home;
 use clients::ledger::Ledger;
 use clients::ledger::digest::Taken;
 use clients::ledger::slack::{Kept, News, Thread, Waiting};
-use clients::notices::alert;
+use clients::notices::alert as topic;
 use clients::slack::Slack;
 use domain::outcome::{Failure, Outcome};
 use domain::settings::Common;
-use domain::slack::{self, Accepted, Message, Place, Refused, Trouble};
+use domain::slack::{self, Accepted, Place, Refused, Trouble};
 
 use crate::contain::now_millis;
 
@@ -62,19 +62,19 @@ impl<'a> Poster<'a> {
     }
 
     /// Posts a message in a thread, behind what waits there.
-    pub(crate) async fn post(&self, thread: &str, message: Message, news: News<'_>) -> Outcome {
-        self.keep(thread, self.waiting(message), news).await
+    pub(crate) async fn post(&self, thread: &str, alert: slack::Alert, news: News<'_>) -> Outcome {
+        self.keep(thread, self.waiting(alert), news).await
     }
 
     /// Posts a message that stands in the channel by itself.
-    pub(crate) async fn post_apart(&self, queue: &str, message: Message) -> Outcome {
+    pub(crate) async fn post_apart(&self, queue: &str, alert: slack::Alert) -> Outcome {
         let news = News { words: "-", can_be_old: false };
-        self.keep(queue, Waiting { is_apart: true, ..self.waiting(message) }, news).await
+        self.keep(queue, Waiting { is_apart: true, ..self.waiting(alert) }, news).await
     }
 
-    fn waiting(&self, message: Message) -> Waiting {
+    fn waiting(&self, alert: slack::Alert) -> Waiting {
         let id = format!("{:016x}", fastrand::u64(..));
-        Waiting { id, at: now_millis(), message, card: None, is_apart: false }
+        Waiting { id, at: now_millis(), alert, card: None, is_apart: false }
     }
 
     async fn keep(&self, thread: &str, it: Waiting, news: News<'_>) -> Outcome {
@@ -108,7 +108,8 @@ impl<'a> Poster<'a> {
             Outcome::Failed(Failure { message: format!("keeping it for Slack: {}", failure.message), ..failure })
         };
         let Some(sender) = self.sender.as_ref().filter(|it| !it.is_resting()) else { return failed(failure) };
-        let sent = tokio::time::timeout(AT_ONCE, sender.send(self.channel, Place::Channel, &it.message)).await;
+        let message = slack::alert(&it.alert);
+        let sent = tokio::time::timeout(AT_ONCE, sender.send(self.channel, Place::Channel, &message)).await;
         match sent {
             Ok(Ok(_)) => Outcome::Applied { detail: "without its thread: the ledger could not be reached".to_owned() },
             _ => failed(failure),
@@ -161,16 +162,16 @@ impl<'a> Poster<'a> {
     /// The first that waits; at last how many there was no room for.
     fn next(&self, taken: &Thread) -> Option<Waiting> {
         let counted = || {
-            let text = format!("And {} more messages about it: look at the alerts of the topic", taken.left_out);
-            let message = Message { text, blocks: Vec::new() };
-            (taken.left_out > 0).then(|| Waiting { id: COUNTED.to_owned(), ..self.waiting(message) })
+            let subject = format!("And {} more messages about it", taken.left_out);
+            let alert = slack::Alert::new(&subject, "", "Look at the alerts of the topic");
+            (taken.left_out > 0).then(|| Waiting { id: COUNTED.to_owned(), ..self.waiting(alert) })
         };
         taken.waiting.first().cloned().or_else(counted)
     }
 
     /// As new where what it is to replace, or the thread, is gone; as plain text where the blocks are not taken.
     async fn send(&self, sender: &Slack, taken: &mut Thread, it: &Waiting) -> Result<Accepted, Refused> {
-        let mut message = it.message.clone();
+        let mut message = slack::alert(&it.alert);
         // Of another channel nothing is known here.
         if taken.channel.as_deref() != Some(self.channel) {
             (taken.ts, taken.cards) = (None, std::collections::HashMap::new());
@@ -218,7 +219,7 @@ impl<'a> Poster<'a> {
     async fn alarm(&self, refused: &Refused) {
         let what = "Slack does not take the alerts";
         tracing::error!(code = refused.code, channel = self.channel, "{what}: {}", refused.code);
-        let Some(topic) = &self.common.alert_topic_arn else { return };
+        let Some(arn) = &self.common.alert_topic_arn else { return };
         let matter = format!("slack|{}|{}", self.channel, refused.code);
         match self.ledger.take_to_tell(&matter, AGAIN).await {
             Ok(Taken::Ours) => {}
@@ -235,7 +236,7 @@ impl<'a> Poster<'a> {
         );
         let attributes = [("severity", "HIGH".to_owned()), ("verdict", "Slack".to_owned())];
         let subject = format!("{what}: {}", refused.code);
-        let sent = alert::publish(&self.home.sns, topic, &subject, &text, &attributes).await;
+        let sent = topic::publish(&self.home.sns, arn, &subject, &text, &attributes).await;
         let noted = match &sent {
             Outcome::Failed(failure) => {
                 tracing::error!("people could not be told that {what}: {failure}");
@@ -285,7 +286,7 @@ fn later(why: &str) -> Outcome {
 }
 
 /// An alert, as the topic gets it.
-pub(crate) fn rendered(subject: &str, text: &str, request_id: &str) -> Message {
+pub(crate) fn told(subject: &str, text: &str, request_id: &str) -> slack::Alert {
     let rest = format!("The whole of it: the alerts of the topic, or the log of invocation {request_id}");
-    slack::alert(&slack::Alert { subject, text, rest: &rest })
+    slack::Alert::new(subject, text, &rest)
 }

@@ -198,14 +198,14 @@ impl Teller<'_> {
         };
         let posted = async {
             let poster = Poster::new(self.home, common, self.settings.slack_token_parameter.as_deref())?;
-            let rendered = slack::rendered(&it.subject, &it.text, self.request_id);
+            let alert = slack::told(&it.subject, &it.text, self.request_id);
             Some(match stand {
                 Stand::Thread { thread, matter } => {
                     // The same is told again after a day.
                     let words = format!("{matter}|{}", now_millis() / 86_400_000);
-                    poster.post(thread, rendered, News { words: &words, can_be_old: true }).await
+                    poster.post(thread, alert, News { words: &words, can_be_old: true }).await
                 }
-                Stand::Apart(queue) => poster.post_apart(queue, rendered).await,
+                Stand::Apart(queue) => poster.post_apart(queue, alert).await,
             })
         };
         match tokio::join!(published, posted) {

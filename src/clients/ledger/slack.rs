@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::outcome::Failure;
-use domain::slack::{Accepted, Message};
+use domain::slack::{Accepted, Alert};
 use serde::{Deserialize, Serialize};
 
 use super::due::GRACE_MILLIS;
@@ -32,7 +32,7 @@ pub struct Waiting {
     pub id: String,
     /// In milliseconds since 1970.
     pub at: i64,
-    pub message: Message,
+    pub alert: Alert,
     /// What bears the same name replaces what was posted under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
@@ -77,6 +77,7 @@ pub struct Thread {
 }
 
 impl Ledger {
+    /// The ID of a target's thread begins with `target#`: a role that may say something there can touch no other.
     fn slack_id(thread: &str) -> String {
         format!("slack#{thread}")
     }
@@ -246,7 +247,7 @@ fn waiting(json: &str) -> Waiting {
     serde_json::from_str(json).unwrap_or_else(|_| Waiting {
         id: String::new(),
         at: 0,
-        message: Message { text: "A message that could not be read: look at the log".to_owned(), blocks: Vec::new() },
+        alert: Alert::new("A message that could not be read", "", "Look at the alerts of the topic"),
         card: None,
         is_apart: false,
     })

@@ -1,20 +1,42 @@
 //! An alert, as every other sink gets it, laid out for Slack.
 
+use serde::{Deserialize, Serialize};
+
 use super::Message;
 use super::blocks::{Body, context, fallback, header, message, size};
+use crate::text;
 
-/// A finished alert. Its text has one fact a line, titles that end in a colon after an empty line, and items that
-/// begin with a dash: no line of it is begun by somebody else's text.
-#[derive(Debug, Clone, Copy)]
-pub struct Alert<'a> {
-    pub subject: &'a str,
-    pub text: &'a str,
+/// More of an alert's text than a message shows, and so little that many can wait in one item of the ledger.
+const LONGEST_TEXT: usize = 8_000;
+
+/// A finished alert, as it waits for Slack: its text and no blocks, so that whoever could write there could say
+/// something and make no button. Its text has one fact a line, titles that end in a colon after an empty line, and
+/// items that begin with a dash: no line of it is begun by somebody else's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    subject: String,
+    text: String,
+    /// How many lines were left out already.
+    more: usize,
     /// Where the whole of it is.
-    pub rest: &'a str,
+    rest: String,
+}
+
+impl Alert {
+    pub fn new(subject: &str, text: &str, rest: &str) -> Self {
+        let mut kept = String::new();
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next_if(|it| kept.len() + it.len() < LONGEST_TEXT) {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        let more = lines.filter(|it| !it.is_empty()).count();
+        Self { subject: text::cut(subject, 300), text: kept, more, rest: text::cut(rest, 300) }
+    }
 }
 
 pub fn alert(alert: &Alert) -> Message {
-    let (head, foot) = (header(alert.subject), context(alert.rest));
+    let (head, foot) = (header(&alert.subject), context(&alert.rest));
     let mut body = Body::new(size(&head) + size(&foot) + 60);
     let mut is_after_gap = false;
     for (number, line) in alert.text.lines().enumerate() {
@@ -31,8 +53,9 @@ pub fn alert(alert: &Alert) -> Message {
         is_after_gap = line.is_empty();
     }
     let first = alert.text.lines().filter(|it| !it.is_empty()).take(12);
-    let lines: Vec<_> = std::iter::once(alert.subject).chain(first).collect();
-    message(fallback(&lines), vec![head, body.block(alert.rest), foot])
+    let lines: Vec<_> = std::iter::once(alert.subject.as_str()).chain(first).collect();
+    body.leave_out(alert.more);
+    message(fallback(&lines), vec![head, body.block(&alert.rest), foot])
 }
 
 #[cfg(test)]
@@ -43,7 +66,7 @@ mod tests {
     use crate::slack::{MOST_BYTES, Place};
 
     fn rendered(subject: &str, text: &str) -> Message {
-        alert(&Alert { subject, text, rest: "the log of invocation 01234567-89ab-cdef-0123-456789abcdef" })
+        alert(&Alert::new(subject, text, "the log of invocation 01234567-89ab-cdef-0123-456789abcdef"))
     }
 
     #[test]

@@ -81,6 +81,11 @@ impl Body {
         self.elements.push(element);
     }
 
+    /// So many lines more than were added are left out.
+    pub(super) fn leave_out(&mut self, lines: usize) {
+        self.left_out += lines;
+    }
+
     /// The block, with where to find what was left out.
     pub(super) fn block(mut self, rest: &str) -> Value {
         if self.left_out > 0 {

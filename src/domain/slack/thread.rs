@@ -4,6 +4,11 @@ use crate::finding::{Finding, Principal};
 use crate::identity::Identity;
 use crate::ids::AccountId;
 
+/// The thread of an identity that was looked up.
+pub fn thread_of(account: &AccountId, identity: &Identity) -> String {
+    format!("target#{account}#{}", identity.id)
+}
+
 /// The thread of a target: the account and the unique ID, or what a finding calls it as long as nobody has looked.
 /// A name may be another's by the next time, so that it is never the thread of an ID.
 pub fn thread(account: &AccountId, identity: Option<&Identity>, finding: &Finding) -> String {
@@ -15,7 +20,7 @@ pub fn thread(account: &AccountId, identity: Option<&Identity>, finding: &Findin
             (principal, _) => principal.target_key(),
         },
     };
-    format!("{account}#{target}")
+    format!("target#{account}#{target}")
 }
 
 #[cfg(test)]
@@ -30,11 +35,11 @@ mod tests {
         let (mut finding, alice) = (finding(Threat::CompromisedCredential), identity(IdentityKind::User));
         let account = finding.account.clone();
         let of_alice = thread(&account, Some(&alice), &finding);
-        assert_eq!(of_alice, "111122223333#AIDACKCEVSQ6C2EXAMPLE");
+        assert_eq!(of_alice, "target#111122223333#AIDACKCEVSQ6C2EXAMPLE");
         assert_ne!(thread(&account, None, &finding), of_alice);
         finding.principal = Principal::User { name: Some(parsed("bob")), id: Some(alice.id.clone()) };
         assert_eq!(thread(&account, None, &finding), of_alice);
         finding.principal = Principal::KeyOwner;
-        assert_eq!(thread(&account, None, &finding), "111122223333#key/AKIAIOSFODNN7EXAMPLE");
+        assert_eq!(thread(&account, None, &finding), "target#111122223333#key/AKIAIOSFODNN7EXAMPLE");
     }
 }

@@ -61,7 +61,7 @@ fn an_alert_is_within_slacks_limits_whatever_stands_in_it() {
         for count in [0, 1, 200] {
             let items: Vec<_> = (0..count).map(|it| format!("- detach {it} {text}")).collect();
             let body = format!("[HIGH] {text}\n\nSaid: {text}\n\nWhat was done:\n{}\n\necho '{text}'", items.join("\n"));
-            check(&alert(&Alert { subject: &text, text: &body, rest: &text }), &format!("{count} of {text:.40}"));
+            check(&alert(&Alert::new(&text, &body, &text)), &format!("{count} of {text:.40}"));
         }
     }
 }

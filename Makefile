@@ -41,6 +41,7 @@ sam: .venv/built ## 5 min: build the function for `sam local` on this machine, A
 
 test: debug ## 16 min: every test, in parallel
 	cargo test --locked --workspace
+	cargo test --locked --manifest-path tests/blockkit/Cargo.toml --target-dir target/blockkit
 	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests
 
 check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides

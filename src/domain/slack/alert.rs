@@ -42,6 +42,8 @@ pub fn alert(alert: &Alert) -> Message {
     for (number, line) in alert.text.lines().enumerate() {
         match line {
             "" => {}
+            // The header has it.
+            line if number == 0 && line == alert.subject => {}
             line if number == 0 => body.bold(line),
             line if is_after_gap && line.ends_with(':') => body.bold(line),
             line if line.starts_with("echo '") => body.command(line),
@@ -52,7 +54,7 @@ pub fn alert(alert: &Alert) -> Message {
         }
         is_after_gap = line.is_empty();
     }
-    let first = alert.text.lines().filter(|it| !it.is_empty()).take(12);
+    let first = alert.text.lines().filter(|it| !it.is_empty() && *it != alert.subject).take(12);
     let lines: Vec<_> = std::iter::once(alert.subject.as_str()).chain(first).collect();
     body.leave_out(alert.more);
     message(fallback(&lines), vec![head, body.block(&alert.rest), foot])

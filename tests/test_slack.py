@@ -85,6 +85,19 @@ def test_what_slack_does_not_take_now_it_gets_later(world, slack, trouble):
     assert "waiting" not in table.item("slack#") and world.alerts() == []
 
 
+def test_a_channel_that_takes_one_message_a_second_gets_all_of_them(world, slack):
+    """In one run of the schedule."""
+    users = [User(world, name=name, groups=()) for name in ("alice", "bob", "carol")]
+    responder = world.responder()
+    slack.fault(times=1, error="internal_error")
+    for user in users:
+        contained(world, responder, about(world, EXFILTRATION, user) if user.name != "alice" else world.event(EXFILTRATION, user))
+    slack.fault(times=2, retry_after=1)
+    slack.due(Table(world))
+    responder.invoke(DUE)
+    assert len(slack.threads()) == 3
+
+
 @pytest.mark.seconds(5)
 def test_slack_that_hangs_holds_up_nothing_of_a_containment(world, slack):
     user, responder = User(world), world.responder()

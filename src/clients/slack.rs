@@ -184,3 +184,22 @@ fn unread(failure: &Failure) -> Refused {
 fn refused(code: &str, trouble: Trouble) -> Refused {
     Refused { code: code.to_owned(), trouble }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::{Aws, Home};
+    use crate::round_trips::CallLog;
+
+    async fn base(endpoint_url: Option<&str>) -> String {
+        let home = Home::new(&Aws::load(Some("http://127.0.0.1:1")).await, &CallLog::default());
+        home.slack("/a/token", endpoint_url).base
+    }
+
+    /// The token is a parameter of the AWS that it is read from: where that is simulated, so is the token.
+    #[tokio::test]
+    async fn the_token_goes_to_slack_or_to_where_it_came_from() {
+        assert_eq!(base(None).await, "https://slack.com/api/");
+        assert_eq!(base(Some("http://127.0.0.1:5001/")).await, "http://127.0.0.1:5001/_slack/api/");
+    }
+}

@@ -29,6 +29,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) finding: &'a Finding,
     pub(crate) now: DateTime,
     pub(crate) request_id: &'a str,
+    /// There is time for the ledger, and none for Slack.
+    pub(crate) is_hurried: bool,
 }
 
 /// Rotation and incident at the same time; then the alert, which tells of them. Returns what is left to do
@@ -105,7 +107,7 @@ impl Scene<'_> {
     }
 
     async fn post(&self, progress: &Progress, message: &Message) -> Outcome {
-        let parameter = self.settings.slack_token_parameter.as_deref();
+        let parameter = self.settings.slack_token_parameter.as_deref().filter(|_| !self.is_hurried);
         let Some(poster) = Poster::new(self.home, &self.settings.common, parameter) else {
             return Outcome::Skipped { reason: "SLACK_CHANNEL is not set".to_owned() };
         };

@@ -28,7 +28,9 @@ const LONGEST_PAUSE: i64 = 5 * 60_000;
 const GIVEN_UP: i64 = 24 * 3_600_000;
 /// People are told again of the same trouble after a day.
 const AGAIN: Duration = Duration::from_secs(24 * 3_600);
-/// How many threads one run takes.
+/// What Slack may ask to wait for within a run, in seconds.
+const SHORT_WAIT: u64 = 5;
+/// How many threads are listed at a time.
 const MOST: i32 = 100;
 
 /// Where alerts go in Slack.
@@ -249,32 +251,44 @@ impl<'a> Poster<'a> {
         }
     }
 
-    /// Sends what waits and is due, thread by thread, until Slack is in trouble: what is wrong with the ledger.
+    /// Sends what waits and is due, the oldest thread first, until Slack is in trouble: what is wrong with the ledger.
     pub(crate) async fn deliver_due(&self, within: Duration) -> Vec<String> {
         let Some(sender) = &self.sender else { return Vec::new() };
-        let (mut failed, mut hung) = (Vec::new(), 0);
+        let mut failed = Vec::new();
         let all = async {
-            let due = match self.ledger.due_for_slack(MOST).await {
-                Ok(it) => it,
-                Err(failure) => return failed.push(format!("listing what Slack is to get: {failure}")),
-            };
-            for thread in due {
-                match self.deliver(sender, &thread).await {
-                    Ok(Delivery { trouble: None, .. }) => {}
-                    // The next thread would fare no better.
-                    Ok(Delivery { trouble: Some(it), .. }) => {
-                        hung += 1;
-                        if hung > 1 || !matches!(it.trouble, Trouble::Later { after: None }) {
-                            return;
-                        }
-                    }
-                    Err(failure) => failed.push(format!("sending what Slack is to get: {failure}")),
-                }
+            while let Some(pause) = self.deliver_some(sender, &mut failed).await {
+                tokio::time::sleep(pause).await;
             }
         };
         // What is left is due in a minute.
         let _ = tokio::time::timeout(within, all).await;
         failed
+    }
+
+    /// How long Slack asks to wait before the rest; `None`: nothing is left, or not to be tried now.
+    async fn deliver_some(&self, sender: &Slack, failed: &mut Vec<String>) -> Option<Duration> {
+        let due = match self.ledger.due_for_slack(MOST).await {
+            Ok(it) => it,
+            Err(failure) => {
+                failed.push(format!("listing what Slack is to get: {failure}"));
+                return None;
+            }
+        };
+        let mut hung = 0;
+        for thread in due {
+            match self.deliver(sender, &thread).await.map(|it| it.trouble.map(|it| it.trouble)) {
+                Ok(None) => {}
+                // One message a second is what a channel takes.
+                Ok(Some(Trouble::Later { after: Some(seconds) })) if seconds <= SHORT_WAIT => {
+                    return Some(Duration::from_secs(seconds));
+                }
+                Ok(Some(Trouble::Later { after: None })) if hung == 0 => hung += 1,
+                // The next thread would fare no better.
+                Ok(Some(_)) => return None,
+                Err(failure) => failed.push(format!("sending what Slack is to get: {failure}")),
+            }
+        }
+        None
     }
 }
 

@@ -38,7 +38,6 @@ mod strike;
 pub(crate) mod turns;
 
 use closing::Closing;
-pub(crate) use entry::now_millis;
 use progress::Running;
 use strike::Engine;
 use turns::{Turn, Turns};

@@ -26,9 +26,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::contain::contain;
-use crate::contain::now_millis;
 use crate::contain::turns::Turns;
 use crate::invocation::Call;
+use crate::invocation::now_millis;
 use crate::slack::{self, Poster};
 
 /// How many are taken up side by side, and in one run: the next run comes in a minute.

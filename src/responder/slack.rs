@@ -16,7 +16,7 @@ use domain::outcome::{Failure, Outcome};
 use domain::settings::Common;
 use domain::slack::{self, Accepted, Place, Refused, Trouble};
 
-use crate::contain::now_millis;
+use crate::invocation::now_millis;
 
 /// What sending at once may take, whatever has to be asked for it.
 const AT_ONCE: Duration = Duration::from_secs(6);

@@ -15,8 +15,8 @@ use domain::text;
 use domain::told::{self, Alert, Digest, Told, ToldFinding, Unreadable, Urgency};
 use serde::Serialize;
 
-use crate::contain::now_millis;
 use crate::invocation::Call;
+use crate::invocation::now_millis;
 use crate::slack::{self, Poster};
 
 /// Of one finding or event, what became of telling it.

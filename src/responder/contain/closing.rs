@@ -15,7 +15,7 @@ use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::entry::now_millis;
+use crate::invocation::now_millis;
 use crate::notify::{Scene, keep, notify, send_all};
 
 /// How many of those that waited are answered at the same time.

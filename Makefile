@@ -47,6 +47,7 @@ browser: ## 1 min: install Chromium for the tests of the pages, on Debian or Ubu
 
 test: debug ## 16 min: every test, in parallel
 	cargo test --locked --workspace
+	cargo test --locked --manifest-path tests/blockkit/Cargo.toml --target-dir target/blockkit
 	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests
 
 check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides or faces the internet

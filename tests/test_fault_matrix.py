@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from .harness.slack import Slack
 from .harness.victims import Role, User
 from .harness.world import POLICIES
 
@@ -53,6 +54,8 @@ REQUIRED = {
     # suspect is open, nobody knows.
     "ledger": dict.fromkeys(LASTING, ("Unverified", "error")),
     "notice": dict.fromkeys(LASTING, ("Contained", "error")),
+    # Slack gets it later.
+    "slack": dict.fromkeys(LASTING, GOOD),
 }
 
 # Each call, where it is made, and its kind.
@@ -80,6 +83,7 @@ CALLS = [
     ("user", "ssm-incidents:StartIncident", "notice"),
     ("user", "securityhub:BatchUpdateFindings", "notice"),
     ("user", "sns:Publish", "notice"),
+    ("slack", "ssm:GetParameter", "slack"),
     ("role", "iam:GetRole", "resolve"),
     ("role", "iam:GetRolePolicy", "revocation"),
     ("role", "iam:ListRolePolicies", "read"),
@@ -120,7 +124,8 @@ def stage(world, where):
         name = "guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws"
         denied = lambda: [it for it in world.iam.list_attached_role_policies(RoleName="app")["AttachedPolicies"] if it["PolicyName"] == "AWSDenyAll"]  # noqa: E731
         return world.event(name, role=role), lambda: "AWSRevokeOlderSessions" in role.state()["inline"] or denied()
-    world.deploy(response_plan=True, rotation=True, TrustedProducts="product/aws/*,product/*/default")
+    slack = Slack(world).parameters if where == "slack" else {}
+    world.deploy(response_plan=True, rotation=True, TrustedProducts="product/aws/*,product/*/default", **slack)
     more = ["ReadOnlyAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonVPCFullAccess", "AmazonSQSFullAccess"]
     stuffed = [*POLICIES, *more, "AmazonSNSFullAccess", "AmazonRDSFullAccess"]
     user = User(world, policies=stuffed if where == "stuffed" else POLICIES)

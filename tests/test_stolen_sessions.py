@@ -274,8 +274,8 @@ def test_a_stolen_role_of_the_driller_can_write_nothing_that_a_restore_gives_bac
 
 
 @pytest.mark.parametrize(("function", "reads", "writes"), [
-    ("iam-responder-driller", ["drill#last", "record#{account}#X"], ["drill#last"]),
-    ("iam-responder-restorer", ["lock#1#x", "record#1#x"], ["due#x", "lock#1#x", "record#1#x"]),
+    ("iam-responder-driller", ["drill#last", "record#{account}#X"], ["drill#last", "slack#drill"]),
+    ("iam-responder-restorer", ["lock#1#x", "record#1#x"], ["due#x", "lock#1#x", "record#1#x", "slack#target#1#X"]),
 ])
 def test_a_function_reaches_only_the_items_of_the_ledger_that_it_needs(world, function, reads, writes):
     """Not in the responder's own roles: what they keep is all of it."""
@@ -283,6 +283,7 @@ def test_a_function_reaches_only_the_items_of_the_ledger_that_it_needs(world, fu
     dynamodb, table = of_function(world, function, "dynamodb"), Table(world).name
     reads = [it.format(account=world.member) for it in reads]
     every = ["breaker#x", "due#x", "drill#last", "lock#1#x", "record#1#x", f"record#{world.member}#X"]
+    every += ["slack#digest", "slack#drill", "slack#target#1#X"]
     key = {it: {"TableName": table, "Key": {"id": {"S": it}}} for it in every}
     may = {"lock#", "record#"} if function.endswith("restorer") else set()
     is_of = lambda it, these: it in these or any(it.startswith(prefix) for prefix in may)

@@ -22,6 +22,7 @@ use crate::iam::{self, IamDrill, IamRead, IamWrite, drill_user};
 use crate::patience::Patience;
 use crate::round_trips::CallLog;
 use crate::sessions::{self, Kept};
+use crate::slack::{self, Slack};
 
 /// What every client shares: credentials, region, connections, retries, timeouts; and sessions of other accounts.
 #[derive(Debug, Clone)]
@@ -30,6 +31,7 @@ pub struct Aws {
     connections: Connections,
     endpoints: Endpoints,
     kept: Kept,
+    slack: slack::Kept,
 }
 
 impl Aws {
@@ -41,7 +43,7 @@ impl Aws {
         let region = sdk.region().and_then(|it| domain::ids::Region::parse(it.as_ref()).ok());
         let endpoints = Endpoints::of(region.as_ref(), endpoint_url).await;
         connections.open(&endpoints).await;
-        Self { sdk, connections, endpoints, kept: Kept::default() }
+        Self { sdk, connections, endpoints, kept: Kept::default(), slack: slack::Kept::default() }
     }
 
     /// Runs what responds to one event, on connections that can be trusted.
@@ -93,7 +95,9 @@ pub struct Home {
     pub ssm: aws_sdk_ssm::Client,
     pub incidents: aws_sdk_ssmincidents::Client,
     sdk: SdkConfig,
+    connections: Connections,
     kept: Kept,
+    slack: slack::Kept,
     calls: CallLog,
     patience: Patience,
 }
@@ -110,7 +114,7 @@ pub struct Member {
 }
 
 impl Home {
-    pub fn new(Aws { sdk, kept, .. }: &Aws, calls: &CallLog) -> Self {
+    pub fn new(Aws { sdk, connections, kept, slack, .. }: &Aws, calls: &CallLog) -> Self {
         // A ledger that does not answer must not hold up the strike.
         let ledger_timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))
@@ -137,7 +141,9 @@ impl Home {
                 aws_sdk_ssmincidents::config::Builder::from(sdk).interceptor(calls.clone()).build(),
             ),
             sdk: sdk.clone(),
+            connections: connections.clone(),
             kept: kept.clone(),
+            slack: slack.clone(),
             calls: calls.clone(),
             patience: Patience::default(),
         }
@@ -152,6 +158,11 @@ impl Home {
     pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
         let config = aws_sdk_lambda::config::Builder::from(&self.sdk).interceptor(self.calls.clone());
         aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
+    /// Slack, with the token of that parameter.
+    pub fn slack(&self, parameter: &str, endpoint_url: Option<&str>) -> Slack {
+        Slack::new(&self.connections, &self.ssm, parameter, endpoint_url, &self.slack)
     }
 
     /// Only a drill sends events.

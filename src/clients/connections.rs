@@ -55,6 +55,11 @@ impl Connections {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For what is no service of AWS's.
+    pub(crate) fn current(&self) -> SharedHttpConnector {
+        self.state().current.clone()
+    }
+
     /// Leaves connections behind that were idle for too long. True when there are none now.
     pub(crate) fn renew(&self) -> bool {
         let mut state = self.state();

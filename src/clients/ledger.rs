@@ -15,6 +15,7 @@
 //!   of them is open about an identity, and which are asked singly. In the index `due` as well.
 //! - `refused#…`: a refusal that people were told of.
 //! - `drill#last`: when the last drill passed.
+//! - `slack#…`: the thread of a target in Slack, and what Slack is still to get for it.
 //!
 //! No secret is ever in it.
 
@@ -42,6 +43,7 @@ mod refusals;
 pub mod reports;
 mod request_item;
 mod requests;
+pub mod slack;
 mod snapshots;
 mod suspects;
 

@@ -12,3 +12,4 @@ pub mod patience;
 pub mod relay;
 pub mod round_trips;
 pub mod sessions;
+pub mod slack;

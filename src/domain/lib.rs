@@ -2,7 +2,7 @@
 //! done to what people are told. Pure: no SDK, no network, no clock, no environment, no file, no log;
 //! time comes in as an argument.
 //!
-//! The folders (`settings`, `sources`, `containment`, `approval`, `restoration`) never import each other, only the
+//! The folders (`settings`, `sources`, `containment`, `approval`, `restoration`, `slack`) never import each other, only the
 //! files beside this one.
 
 pub mod administrator;
@@ -26,6 +26,7 @@ pub mod restoration;
 pub mod round_trips;
 pub mod session_policy;
 pub mod settings;
+pub mod slack;
 pub mod sources;
 pub mod suspects;
 pub mod text;

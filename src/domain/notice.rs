@@ -15,11 +15,22 @@ pub const UPDATED_BY: &str = "iam-responder";
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
-    StartRotation { document: String, user: PrincipalName },
-    StartIncident { response_plan: String },
+    StartRotation {
+        document: String,
+        user: PrincipalName,
+    },
+    StartIncident {
+        response_plan: String,
+    },
     OpenOpsItem,
     UpdateFinding(HubReference),
-    PublishAlert { topic: String },
+    PublishAlert {
+        topic: String,
+    },
+    /// The alert, in the thread of whom it is about.
+    PostToSlack {
+        channel: String,
+    },
 }
 
 /// What becomes of a Security Hub finding's workflow status.
@@ -57,6 +68,8 @@ impl Notice {
             Self::OpenOpsItem => "ssm:CreateOpsItem",
             Self::UpdateFinding(_) => "securityhub:BatchUpdateFindings",
             Self::PublishAlert { .. } => "sns:Publish",
+            // The token's; Slack itself knows nothing of IAM.
+            Self::PostToSlack { .. } => "ssm:GetParameter",
         }
     }
 }
@@ -69,6 +82,7 @@ impl Deed for Notice {
             Self::OpenOpsItem => "OpenOpsItem",
             Self::UpdateFinding(_) => "UpdateFinding",
             Self::PublishAlert { .. } => "PublishAlert",
+            Self::PostToSlack { .. } => "PostToSlack",
         }
     }
 
@@ -79,6 +93,7 @@ impl Deed for Notice {
             Self::OpenOpsItem => "ops-center".to_owned(),
             Self::UpdateFinding(finding) => finding.id.clone(),
             Self::PublishAlert { topic } => topic.clone(),
+            Self::PostToSlack { channel } => channel.clone(),
         }
     }
 
@@ -95,6 +110,7 @@ impl fmt::Display for Notice {
             Self::OpenOpsItem => write!(f, "open an OpsItem in OpsCenter"),
             Self::UpdateFinding(finding) => write!(f, "update finding {} in Security Hub", finding.id),
             Self::PublishAlert { topic } => write!(f, "publish an alert to {topic}"),
+            Self::PostToSlack { channel } => write!(f, "post the alert to Slack's channel {channel}"),
         }
     }
 }

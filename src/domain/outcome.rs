@@ -23,6 +23,10 @@ pub enum Outcome {
     Skipped {
         reason: String,
     },
+    /// It is kept in the ledger, and done by the schedule.
+    Later {
+        reason: String,
+    },
     Failed(Failure),
 }
 
@@ -70,6 +74,7 @@ impl Outcome {
             Self::Applied { .. } => "applied",
             Self::AlreadyDone { .. } => "already-done",
             Self::Skipped { .. } => "skipped",
+            Self::Later { .. } => "later",
             Self::Failed(_) => "failed",
         }
     }
@@ -78,7 +83,7 @@ impl Outcome {
         match self {
             Self::Planned => String::new(),
             Self::Applied { detail } | Self::AlreadyDone { detail } => detail.clone(),
-            Self::Skipped { reason } => reason.clone(),
+            Self::Skipped { reason } | Self::Later { reason } => reason.clone(),
             Self::Failed(failure) => failure.to_string(),
         }
     }

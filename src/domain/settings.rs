@@ -18,7 +18,7 @@ pub use responder::{Approvals, Eligibility, Notices, Options, Responder};
 pub use restorer::Restorer;
 pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 
-use reader::{Reader, arn, external_id, nowhere, parsed, table, url};
+use reader::{Reader, arn, external_id, nowhere, parsed, slack_channel, table, url};
 
 /// What this function of the template needs.
 #[derive(Debug, Clone)]
@@ -66,7 +66,9 @@ pub struct Common {
     /// The role that this function takes in an account.
     pub member_role_name: String,
     pub alert_topic_arn: Option<String>,
-    /// A simulated AWS. The SDK has a variable of its own for it, and panics when that is empty, which
+    /// Where alerts go in Slack.
+    pub slack_channel: Option<String>,
+    /// A simulated AWS, with Slack beside it. The SDK has a variable of its own for it, and panics when that is empty, which
     /// is how a template leaves one out.
     pub endpoint_url: Option<String>,
 }
@@ -79,8 +81,14 @@ impl Common {
             ledger_table: read.required("LEDGER_TABLE", table).unwrap_or_default(),
             member_role_name,
             alert_topic_arn: read.optional("ALERT_TOPIC_ARN", |it| arn(it, "sns")),
+            slack_channel: read.optional("SLACK_CHANNEL", slack_channel),
             endpoint_url: read.optional("ENDPOINT_URL", url),
         }
+    }
+
+    /// Whether alerts go anywhere.
+    pub fn has_alerts(&self) -> bool {
+        self.alert_topic_arn.is_some() || self.slack_channel.is_some()
     }
 
     pub fn member_role_arn(&self, account: &AccountId, partition: &Partition) -> String {
@@ -237,6 +245,26 @@ pub(crate) mod tests {
         assert!(!error.to_string().contains("s3cret"), "{error}");
         let config = config(&[("EXTERNAL_ID", "s3cret")]).unwrap();
         assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn slack_is_a_channels_id_and_the_name_of_a_parameter() {
+        let good = [("SLACK_CHANNEL", "C0123456789"), ("SLACK_TOKEN_PARAMETER", "/iam-responder/slack-token")];
+        let config = config(&good).unwrap();
+        assert_eq!(config.common.slack_channel.as_deref(), Some("C0123456789"));
+        assert_eq!(config.slack_token_parameter.as_deref(), Some("/iam-responder/slack-token"));
+        for bad in [
+            [("SLACK_CHANNEL", "#alerts"), good[1]],
+            [("SLACK_CHANNEL", "C0123456789&x"), good[1]],
+            [good[0], ("SLACK_TOKEN_PARAMETER", "xoxb-s3cret")],
+            [good[0], ("SLACK_TOKEN_PARAMETER", "")],
+            [good[0], ("SLACK_TOKEN_PARAMETER", "/a/../b/")],
+        ] {
+            let error = super::tests::config(&bad).unwrap_err().to_string();
+            assert!(error.contains("SLACK_") && !error.contains("s3cret"), "{error}");
+        }
+        // Only one function has the token.
+        assert!(settings(&[good[0], ("PART", "hygiene")]).is_ok());
     }
 
     #[test]

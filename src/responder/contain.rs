@@ -39,13 +39,15 @@ mod strike;
 pub(crate) mod turns;
 
 use closing::Closing;
-pub(crate) use entry::now_millis;
 use progress::Running;
 use strike::Engine;
 use turns::{Turn, Turns};
 
 /// How long before the last read nothing that is throttled is tried once more.
 const LAST_TRY: Duration = Duration::from_secs(2);
+
+/// What there has to be left for Slack to be asked before the ledger is closed.
+const UNHURRIED: Duration = Duration::from_secs(20);
 
 /// Responds to findings that look like ones about one identity: a report for each, the lead's first, and what has
 /// to be tried again. Those that turn out not to go with the lead are responded to by themselves, beside it.
@@ -141,8 +143,17 @@ async fn contain_one(
     running.progress.throttled(patience.waits());
 
     let Running { mut progress, member, lease, identity_lease, is_quiet, others, is_beside, .. } = running;
-    let scene = Scene { settings, home: &home, member: member.as_ref(), playbook, finding, now };
     let left = call.left();
+    let scene = Scene {
+        settings,
+        home: &home,
+        member: member.as_ref(),
+        playbook,
+        finding,
+        now,
+        request_id: &call.request_id,
+        is_hurried: left < UNHURRIED,
+    };
     let identity_lease = identity_lease.into_inner();
     let is_listed = is_beside || relay.is_continued();
     let is_approved = relay.approval.is_some();

@@ -23,6 +23,7 @@ use serde_json::json;
 
 use crate::invocation::Call;
 use crate::metrics;
+use crate::slack::{self, Poster};
 
 /// How long a new key takes to work, and how long containment may take to be seen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,6 +48,9 @@ pub struct Report {
     pub key_stopped_after_ms: Option<u64>,
     pub days_since_passed: Option<f64>,
 }
+
+/// Where its failures wait for Slack.
+const IN_SLACK: &str = "drill";
 
 struct Drill<'a> {
     home: &'a Home,
@@ -89,7 +93,7 @@ pub(crate) async fn drill(
                 report.verdict = Some(Verdict::Failed);
                 report.reason.clone_from(&reason);
                 failed.push(format!("the drill failed: {reason}"));
-                failed.extend(tell(&home, settings, &report).await);
+                failed.extend(tell(&home, settings, &report, call).await);
             }
         }
     }
@@ -208,16 +212,26 @@ async fn wait_until_it_is_refused(own: &AsHolder, name: &str, began: Instant) ->
     Err(format!("the key was not seen to be refused for good within {} s of the event", PATIENCE.as_secs()))
 }
 
-async fn tell(home: &Home, settings: &Driller, report: &Report) -> Option<String> {
-    let topic = settings.common.alert_topic_arn.as_ref()?;
+async fn tell(home: &Home, settings: &Driller, report: &Report, call: &Call) -> Vec<String> {
+    let subject = "iam-responder: DRILL FAILED";
     let message = format!(
         "The responder did not do what it is there for: {}.\n\nUser: {}\nSee docs/operations.md, `DrillAlarm`.",
         report.reason,
         report.user.as_deref().unwrap_or("none was made")
     );
     let attributes = [("playbook", "drill".to_owned()), ("verdict", "Failed".to_owned())];
-    match alert::publish(&home.sns, topic, "iam-responder: DRILL FAILED", &message, &attributes).await {
-        Outcome::Failed(failure) => Some(format!("publishing the alert: {failure}")),
+    let published = async {
+        let topic = settings.common.alert_topic_arn.as_ref()?;
+        Some(alert::publish(&home.sns, topic, subject, &message, &attributes).await)
+    };
+    let posted = async {
+        let poster = Poster::new(home, &settings.common, None)?;
+        Some(poster.post_apart(IN_SLACK, slack::told(subject, &message, &call.request_id)).await)
+    };
+    let (published, posted) = tokio::join!(published, posted);
+    let failure = |outcome| match outcome {
+        Outcome::Failed(failure) => Some(format!("telling that the drill failed: {failure}")),
         _ => None,
-    }
+    };
+    published.into_iter().chain(posted).filter_map(failure).collect()
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clients::accounts::{Aws, Home};
+use clients::ledger::slack::News;
 use clients::ledger::{Due, Kind, Ledger, Listed};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
@@ -26,9 +27,10 @@ use futures_util::stream;
 
 use crate::approvals;
 use crate::contain::contain;
-use crate::contain::now_millis;
 use crate::contain::turns::Turns;
 use crate::invocation::Call;
+use crate::invocation::now_millis;
+use crate::slack::{self, Poster};
 
 /// How many are taken up side by side, and in one run: the next run comes in a minute.
 const PARALLEL: usize = 8;
@@ -37,6 +39,8 @@ const MOST: i32 = 50;
 const MOST_DEFERRED: i32 = 500;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: i64 = 30 * 60_000;
+/// How long a run sends what Slack is to get: the next one goes on.
+const FOR_SLACK: Duration = Duration::from_secs(45);
 /// What one attempt needs at the least.
 const ENOUGH: Duration = Duration::from_secs(30);
 
@@ -55,18 +59,35 @@ pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> (Ve
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let run = Run { aws, home: &home, ledger: &ledger, settings, call };
-    let mut reports = Vec::new();
-    let mut failed = Vec::new();
-    match ledger.due_now(MOST).await {
-        Ok(listed) => run.at_their_time(listed, &mut reports, &mut failed).await,
-        Err(failure) => failed.push(format!("listing what is due: {failure}")),
-    }
-    approvals::due(aws, settings, call, &mut reports, &mut failed).await;
-    match ledger.deferred(MOST_DEFERRED).await {
-        Ok(listed) => run.in_their_turn(listed, &mut reports, &mut failed).await,
-        Err(failure) => failed.push(format!("listing what is deferred: {failure}")),
-    }
+    let poster = Poster::new(&home, &settings.common, settings.slack_token_parameter.as_deref());
+    let for_slack = async {
+        match &poster {
+            Some(poster) => poster.deliver_due(call.left().mul_f64(0.5).min(FOR_SLACK)).await,
+            None => Vec::new(),
+        }
+    };
+    // Beside each other: neither waits for the other.
+    let ((reports, mut failed), unsent) = tokio::join!(run.all(&ledger), for_slack);
+    failed.extend(unsent);
     (reports, failed)
+}
+
+impl Run<'_> {
+    async fn all(&self, ledger: &Ledger) -> (Vec<Report>, Vec<String>) {
+        let run = self;
+        let mut reports = Vec::new();
+        let mut failed = Vec::new();
+        match ledger.due_now(MOST).await {
+            Ok(listed) => run.at_their_time(listed, &mut reports, &mut failed).await,
+            Err(failure) => failed.push(format!("listing what is due: {failure}")),
+        }
+        approvals::due(run.aws, run.settings, run.call, &mut reports, &mut failed).await;
+        match ledger.deferred(MOST_DEFERRED).await {
+            Ok(listed) => run.in_their_turn(listed, &mut reports, &mut failed).await,
+            Err(failure) => failed.push(format!("listing what is deferred: {failure}")),
+        }
+        (reports, failed)
+    }
 }
 
 /// Gives deferred findings up, with a word to people about each: how many, and what failed.
@@ -211,8 +232,20 @@ impl Run<'_> {
     async fn give_up(&self, finding: &Finding, why: &str) -> Result<(), Failure> {
         let words = message::dropped(finding, why);
         tracing::error!(finding = finding.id, "{}", words.subject);
-        if let Some(topic) = &self.settings.common.alert_topic_arn {
-            let outcome = alert::publish(&self.home.sns, topic, &words.subject, &words.text, &words.attributes).await;
+        let common = &self.settings.common;
+        let published = async {
+            let topic = common.alert_topic_arn.as_ref()?;
+            Some(alert::publish(&self.home.sns, topic, &words.subject, &words.text, &words.attributes).await)
+        };
+        let posted = async {
+            let poster = Poster::new(self.home, common, self.settings.slack_token_parameter.as_deref())?;
+            let thread = domain::slack::thread(&finding.account, None, finding);
+            let alert = slack::told(&words.subject, &words.text, &self.call.request_id);
+            let news = format!("Dropped {}", Ledger::due_id(finding));
+            Some(poster.post(&thread, alert, News { words: &news, can_be_old: true }).await)
+        };
+        let (published, posted) = tokio::join!(published, posted);
+        for outcome in published.into_iter().chain(posted) {
             if let Outcome::Failed(failure) = outcome {
                 self.ledger.put_back(&Ledger::due_id(finding), None).await?;
                 return Err(failure);

@@ -1,7 +1,7 @@
 //! What every trip works with: what lives as long as the process, what Lambda says of one invocation,
 //! and why an invocation must not count as done.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clients::accounts::Aws;
 use domain::settings::{Settings, SettingsError};
@@ -57,6 +57,16 @@ impl Call {
         let left = self.left();
         left.checked_sub(RESERVE).unwrap_or(left / 2)
     }
+}
+
+/// In milliseconds since 1970, as the ledger counts.
+pub(crate) fn now_millis() -> i64 {
+    millis(SystemTime::now())
+}
+
+pub(crate) fn millis(it: SystemTime) -> i64 {
+    let it = it.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(it.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Kept back from Lambda's time for the notices and the report.

@@ -24,6 +24,7 @@ pub mod metrics;
 mod note;
 mod notify;
 mod restore;
+mod slack;
 mod status;
 mod suspects;
 mod tell;

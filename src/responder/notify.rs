@@ -5,6 +5,7 @@
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Home, Member};
+use clients::ledger::slack::News;
 use clients::notices::{alert, incident, rotation, security_hub};
 use domain::containment::playbooks::Playbook;
 use domain::containment::progress::Progress;
@@ -17,6 +18,7 @@ use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 
 use crate::note::note;
+use crate::slack::{self, Poster};
 
 /// What telling works with.
 pub(crate) struct Scene<'a> {
@@ -26,6 +28,9 @@ pub(crate) struct Scene<'a> {
     pub(crate) playbook: &'a Playbook,
     pub(crate) finding: &'a Finding,
     pub(crate) now: DateTime,
+    pub(crate) request_id: &'a str,
+    /// There is time for the ledger, and none for Slack.
+    pub(crate) is_hurried: bool,
 }
 
 /// Rotation and incident at the same time; then the alert, which tells of them. Returns what is left to do
@@ -52,14 +57,13 @@ pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progres
     let (updates, notices): (Vec<_>, Vec<_>) =
         notices.into_iter().partition(|it| matches!(it, Notice::UpdateFinding(_)));
     let (alerts, others): (Vec<_>, Vec<_>) =
-        notices.into_iter().partition(|it| matches!(it, Notice::PublishAlert { .. }));
+        notices.into_iter().partition(|it| matches!(it, Notice::PublishAlert { .. } | Notice::PostToSlack { .. }));
     let message = scene.render(progress);
     let outcomes = futures_util::future::join_all(others.iter().map(|it| scene.send(progress, &message, it))).await;
     keep(progress, others, outcomes);
-    for notice in alerts {
-        let outcome = scene.send(progress, &scene.render(progress), &notice).await;
-        keep(progress, vec![notice], vec![outcome]);
-    }
+    let message = scene.render(progress);
+    let outcomes = futures_util::future::join_all(alerts.iter().map(|it| scene.send(progress, &message, it))).await;
+    keep(progress, alerts, outcomes);
     updates
 }
 
@@ -98,7 +102,19 @@ impl Scene<'_> {
             Notice::PublishAlert { topic } => {
                 alert::publish(&self.home.sns, topic, &message.subject, &message.text, &message.attributes).await
             }
+            Notice::PostToSlack { .. } => self.post(progress, message).await,
         }
+    }
+
+    async fn post(&self, progress: &Progress, message: &Message) -> Outcome {
+        let parameter = self.settings.slack_token_parameter.as_deref().filter(|_| !self.is_hurried);
+        let Some(poster) = Poster::new(self.home, &self.settings.common, parameter) else {
+            return Outcome::Skipped { reason: "SLACK_CHANNEL is not set".to_owned() };
+        };
+        let thread = domain::slack::thread(&self.finding.account, progress.identity.as_ref(), self.finding);
+        let alert = slack::told(&message.subject, &message.text, self.request_id);
+        let news = progress.news();
+        poster.post(&thread, alert, News { words: &news, can_be_old: progress.can_be_old() }).await
     }
 
     /// Only once the identity is contained: a runbook that makes new keys must not serve an attacker.

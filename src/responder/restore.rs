@@ -13,6 +13,7 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
+use clients::ledger::slack::News;
 use clients::ledger::{IdentityLease, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
@@ -32,6 +33,7 @@ use domain::text;
 
 use crate::invocation::{Call, RESERVE};
 use crate::note::note;
+use crate::slack::{self, Poster};
 
 mod leases;
 mod leftover;
@@ -53,6 +55,7 @@ struct Attempt<'a> {
     command: &'a Restore,
     now: DateTime,
     lease_until: SystemTime,
+    request_id: &'a str,
 }
 
 /// Restores, tells, and releases the lease: the report, and what has to be tried again.
@@ -62,7 +65,8 @@ pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, c
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let budget = call.budget();
     let now = SystemTime::now().into();
-    let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until: call.deadline };
+    let (lease_until, request_id) = (call.deadline, call.request_id.as_str());
+    let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until, request_id };
     let mut progress = Progress::of(settings.mode);
     let mut leases = None;
     if tokio::time::timeout(budget, attempt.run(&mut progress, &mut leases)).await.is_err() {
@@ -320,31 +324,53 @@ impl Attempt<'_> {
             Verdict::NothingToDo => progress.is_untold,
             _ => false,
         };
-        if let (true, Mode::Approve | Mode::Enforce, Some(topic)) =
-            (is_news, progress.mode, &self.settings.common.alert_topic_arn)
-        {
-            let (subject, message) = (progress.headline(self.command), progress.message(self.command));
-            let attributes = [
-                ("playbook", "restore".to_owned()),
-                ("account", self.command.subject.account.to_string()),
-                ("verdict", format!("{:?}", progress.verdict())),
-            ];
-            let outcome = alert::publish(&self.home.sns, topic, &subject, &message, &attributes).await;
-            match (&outcome, &progress.identity) {
-                (Outcome::Failed(failure), _) => progress.failed.push(format!("publishing the alert: {failure}")),
-                (_, Some(identity)) if progress.verdict() != Verdict::NotRestored => {
-                    if let Err(failure) = self.ledger.note_restored_told(identity).await {
-                        progress.failed.push(format!("keeping that people were told: {failure}"));
-                    }
-                }
-                _ => {}
-            }
-            note(&progress.notices, Notice::PublishAlert { topic: topic.clone() }, outcome);
+        if is_news && matches!(progress.mode, Mode::Approve | Mode::Enforce) && self.settings.common.has_alerts() {
+            self.tell(progress).await;
         }
         let Some(leases) = leases else { return };
         let is_restored = progress.verdict() == Verdict::Restored;
         for failure in leases.release(self.ledger, is_restored).await {
             progress.failed.push(format!("releasing the lease: {failure}"));
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// By the topic and in Slack at the same time.
+    async fn tell(&self, progress: &mut Progress) {
+        let (subject, message) = (progress.headline(self.command), progress.message(self.command));
+        let attributes = [
+            ("playbook", "restore".to_owned()),
+            ("account", self.command.subject.account.to_string()),
+            ("verdict", format!("{:?}", progress.verdict())),
+        ];
+        let common = &self.settings.common;
+        let published = async {
+            let topic = common.alert_topic_arn.clone()?;
+            let outcome = alert::publish(&self.home.sns, &topic, &subject, &message, &attributes).await;
+            Some((Notice::PublishAlert { topic }, outcome))
+        };
+        let identity = progress.identity.clone();
+        let posted = async {
+            let (poster, identity) = (Poster::new(self.home, common, None)?, identity.as_ref()?);
+            let thread = domain::slack::thread_of(&self.command.subject.account, identity);
+            let alert = slack::told(&subject, &message, self.request_id);
+            let outcome = poster.post(&thread, alert, News { words: "restore", can_be_old: false }).await;
+            Some((Notice::PostToSlack { channel: common.slack_channel.clone()? }, outcome))
+        };
+        let (published, posted) = tokio::join!(published, posted);
+        let mut is_told = true;
+        for (notice, outcome) in published.into_iter().chain(posted) {
+            if let Outcome::Failed(failure) = &outcome {
+                is_told = false;
+                progress.failed.push(format!("{notice}: {failure}"));
+            }
+            note(&progress.notices, notice, outcome);
+        }
+        if let Some(identity) = identity.filter(|_| is_told && progress.verdict() != Verdict::NotRestored)
+            && let Err(failure) = self.ledger.note_restored_told(&identity).await
+        {
+            progress.failed.push(format!("keeping that people were told: {failure}"));
         }
     }
 }

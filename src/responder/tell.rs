@@ -6,6 +6,7 @@ use std::time::Duration;
 use clients::accounts::{Aws, Home};
 use clients::ledger::Ledger;
 use clients::ledger::digest::{self, Taken};
+use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::outcome::{Failure, Outcome};
@@ -15,6 +16,8 @@ use domain::told::{self, Alert, Digest, Told, ToldFinding, Unreadable, Urgency};
 use serde::Serialize;
 
 use crate::invocation::Call;
+use crate::invocation::now_millis;
+use crate::slack::{self, Poster};
 
 /// Of one finding or event, what became of telling it.
 #[derive(Debug, Serialize)]
@@ -56,6 +59,7 @@ pub(crate) async fn tell(aws: &Aws, settings: &Responder, told: &[Told], call: &
             &settings.common.ledger_table,
             &format!("{}/told/{number}", call.request_id),
         ),
+        request_id: &call.request_id,
     };
     let tellers: Vec<Teller> = (0..told.len()).map(teller).collect();
     let all: Vec<_> = told.iter().zip(&tellers).collect();
@@ -89,33 +93,33 @@ pub(crate) async fn tell(aws: &Aws, settings: &Responder, told: &[Told], call: &
 
 /// Sends the digests that are due, if there is something in them.
 pub(crate) async fn send_due_digests(aws: &Aws, settings: &Responder, call: &Call) -> Vec<String> {
-    let Some(topic) = &settings.common.alert_topic_arn else { return Vec::new() };
+    if !settings.common.has_alerts() {
+        return Vec::new();
+    }
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let teller = Teller { settings, home: &home, ledger, request_id: &call.request_id };
     let mut failed = Vec::new();
     for which in Digest::ALL {
-        if let Err(failure) = send_digest(&home, &ledger, topic, which).await {
+        if let Err(failure) = teller.send_digest(which).await {
             failed.push(format!("the {} digest: {failure}", which.word()));
         }
     }
     failed
 }
 
-/// Sent before it is cleared: of a crash in between comes a second one, and never none.
-async fn send_digest(home: &Home, ledger: &Ledger, topic: &str, which: Digest) -> Result<(), Failure> {
-    let Some(pending) = ledger.take_digest(which).await? else { return Ok(()) };
-    if let Some(it) = told::digest(which, &pending.lines, pending.more)
-        && let Outcome::Failed(failure) = alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await
-    {
-        return Err(failure);
-    }
-    ledger.clear_digest(which).await
-}
-
 struct Teller<'a> {
     settings: &'a Responder,
     home: &'a Home,
     ledger: Ledger,
+    request_id: &'a str,
+}
+
+/// Where an alert stands in Slack.
+#[derive(Clone, Copy)]
+enum Stand<'a> {
+    Thread { thread: &'a str, matter: &'a str },
+    Apart(&'a str),
 }
 
 /// What became of it.
@@ -141,17 +145,24 @@ impl Teller<'_> {
         match told {
             Told::Finding(it) => match it.urgency {
                 Urgency::Alert | Urgency::DailyAlert => {
-                    self.alert(&it.matters(), AGAIN, &it.alert(&self.settings.function_name)).await
+                    let (matters, alert) = (it.matters(), it.alert(&self.settings.function_name));
+                    let thread = domain::slack::thread(&it.finding.account, None, &it.finding);
+                    let stand = Stand::Thread { thread: &thread, matter: matters.first().map_or("", String::as_str) };
+                    self.alert(&matters, AGAIN, &alert, stand).await
                 }
                 Urgency::Digest(which) => self.line(it, which).await,
             },
-            Told::Unreadable(it) => self.alert(&[it.matter()], NEVER_AGAIN, &it.alert()).await,
+            Told::Unreadable(it) => {
+                self.alert(&[it.matter()], NEVER_AGAIN, &it.alert(), Stand::Apart("unreadable")).await
+            }
         }
     }
 
     /// Once for each matter; where one is known by several names, any of them is enough.
-    async fn alert(&self, matters: &[String], again_after: Duration, it: &Alert) -> Outcome {
-        let Some(topic) = &self.settings.common.alert_topic_arn else { return no_topic() };
+    async fn alert(&self, matters: &[String], again_after: Duration, it: &Alert, stand: Stand<'_>) -> Outcome {
+        if !self.settings.common.has_alerts() {
+            return nobody();
+        }
         let (mut ours, mut told_at, mut failed) = (Vec::new(), None, None);
         for matter in matters {
             match self.take(matter, again_after).await {
@@ -170,10 +181,50 @@ impl Teller<'_> {
             let noted = self.note(&ours, Telling::Before(at)).await;
             return noted.map_or_else(already_told, Outcome::Failed);
         }
-        let sent = alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await;
-        let is_sent = matches!(sent, Outcome::Applied { .. });
+        let sent = self.send(it, stand).await;
+        // What is kept for Slack is not lost, and nobody else's to tell.
+        let is_sent = matches!(sent, Outcome::Applied { .. } | Outcome::AlreadyDone { .. } | Outcome::Later { .. });
         let noted = self.note(&ours, if is_sent { Telling::Done } else { Telling::Failed }).await;
         failed.or(noted).filter(|_| is_sent).map_or(sent, Outcome::Failed)
+    }
+
+    /// By the topic and in Slack at the same time. What became of the topic's alert, where there is one; what could
+    /// not be kept for Slack is a failure.
+    async fn send(&self, it: &Alert, stand: Stand<'_>) -> Outcome {
+        let common = &self.settings.common;
+        let published = async {
+            let topic = common.alert_topic_arn.as_ref()?;
+            Some(alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await)
+        };
+        let posted = async {
+            let poster = Poster::new(self.home, common, self.settings.slack_token_parameter.as_deref())?;
+            let alert = slack::told(&it.subject, &it.text, self.request_id);
+            Some(match stand {
+                Stand::Thread { thread, matter } => {
+                    // The same is told again after a day.
+                    let words = format!("{matter}|{}", now_millis() / 86_400_000);
+                    poster.post(thread, alert, News { words: &words, can_be_old: true }).await
+                }
+                Stand::Apart(queue) => poster.post_apart(queue, alert).await,
+            })
+        };
+        match tokio::join!(published, posted) {
+            (None, None) => nobody(),
+            (Some(it), None) | (None, Some(it)) => it,
+            (Some(_), Some(Outcome::Failed(failure))) => Outcome::Failed(failure),
+            (Some(it), Some(_)) => it,
+        }
+    }
+
+    /// Sent before it is cleared: of a crash in between comes a second one, and never none.
+    async fn send_digest(&self, which: Digest) -> Result<(), Failure> {
+        let Some(pending) = self.ledger.take_digest(which).await? else { return Ok(()) };
+        if let Some(it) = told::digest(which, &pending.lines, pending.more)
+            && let Outcome::Failed(failure) = self.send(&it, Stand::Apart("digest")).await
+        {
+            return Err(failure);
+        }
+        self.ledger.clear_digest(which).await
     }
 
     /// Another invocation that has it takes a moment to tell.
@@ -203,8 +254,8 @@ impl Teller<'_> {
     }
 
     async fn line(&self, it: &ToldFinding, which: Digest) -> Outcome {
-        if self.settings.common.alert_topic_arn.is_none() {
-            return no_topic();
+        if !self.settings.common.has_alerts() {
+            return nobody();
         }
         let entry = digest::Entry { identity: &it.line_of(), finding: &it.finding.id, line: &it.line() };
         match self.ledger.add_to_digest(which, it.finding.severity, entry).await {
@@ -226,8 +277,8 @@ fn already_told() -> Outcome {
     Outcome::AlreadyDone { detail: "people were told of it".to_owned() }
 }
 
-fn no_topic() -> Outcome {
-    Outcome::Skipped { reason: "ALERT_TOPIC_ARN is not set".to_owned() }
+fn nobody() -> Outcome {
+    Outcome::Skipped { reason: "neither ALERT_TOPIC_ARN nor SLACK_CHANNEL is set".to_owned() }
 }
 
 fn id(told: &Told) -> String {

@@ -14,6 +14,7 @@ POST /_sim/function          {"arn", "urls"}: where a function listens, for the 
 POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
+POST /_sim/slack/…           Slack's stand-in: tests/aws/slack.py has its routes
 GET  /_sim/actions           what each role was let do for our code
 GET  /_sim/sessions?account=N every session that our code took of a role there, as a thief finds it; without an account, all
 GET  /_sim/faults?account=N  what is left of the faults of an account
@@ -29,7 +30,7 @@ from urllib.parse import parse_qs
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
-from . import authorization, callers, dispatch, eventbridge, lag, queues
+from . import authorization, callers, dispatch, eventbridge, lag, queues, slack
 from .operations import iam, security_hub, sts
 
 
@@ -210,6 +211,7 @@ ROUTES = {
     ("GET", "/_sim/faults"): faults,
     ("GET", "/_sim/sessions"): sessions,
     ("GET", "/_sim/journal"): journal,
+    **slack.ROUTES,
 }
 
 
@@ -239,6 +241,8 @@ class Application:
             # What AWS's services answer to whoever only looks.
             start_response("302 Found", [("Location", "https://aws.amazon.com/"), ("Content-Length", "0")])
             return []
+        if path.startswith("/_slack/api/"):
+            return slack.serve(environ, raw, start_response)
         if not path.startswith("/_sim/"):
             # moto parses forms and forgets how they were written; signatures are over the bytes.
             environ.update({"wsgi.input": io.BytesIO(raw), "sim.body": raw})

@@ -73,6 +73,10 @@ def _document(params, account, region):
     return [f"arn:{get_partition(region)}:ssm:{region}:{account}:document/{params['Name']}"]
 
 
+def _parameter(params, account, region):
+    return [f"arn:{get_partition(region)}:ssm:{region}:{account}:parameter/{params['Name'].removeprefix('/')}"]
+
+
 def _ops_item(params, account, region):
     return [f"arn:{get_partition(region)}:ssm:{region}:{account}:opsitem/*"]
 
@@ -129,6 +133,7 @@ RESOURCES = {
     "ssm:CreateOpsItem": _ops_item,
     "ssm:DeleteDocument": _document,
     "ssm:GetDocument": _document,
+    "ssm:GetParameter": _parameter,
     "ssm:ModifyDocumentPermission": _document,
     "ssm:UpdateDocument": _document,
     "ssm:UpdateDocumentDefaultVersion": _document,

@@ -73,6 +73,7 @@ pub(crate) fn notices() -> Vec<Notice> {
         Notice::OpenOpsItem,
         Notice::UpdateFinding(HubReference { id: text(), product_arn: text(), region, updated_at: None }),
         Notice::PublishAlert { topic: text() },
+        Notice::PostToSlack { channel: text() },
     ];
     for notice in &all {
         match notice {
@@ -80,7 +81,8 @@ pub(crate) fn notices() -> Vec<Notice> {
             | Notice::StartIncident { .. }
             | Notice::OpenOpsItem
             | Notice::UpdateFinding(_)
-            | Notice::PublishAlert { .. } => {}
+            | Notice::PublishAlert { .. }
+            | Notice::PostToSlack { .. } => {}
         }
     }
     all

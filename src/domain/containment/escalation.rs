@@ -28,7 +28,10 @@ pub fn planned(
         Escalation::SecurityHub => finding.security_hub.clone().map(Notice::UpdateFinding),
         Escalation::Alert => settings.common.alert_topic_arn.clone().map(|topic| Notice::PublishAlert { topic }),
     };
-    playbook.escalation.iter().filter_map(one).collect()
+    let mut notices: Vec<_> = playbook.escalation.iter().filter_map(one).collect();
+    let slack = settings.common.slack_channel.clone().filter(|_| playbook.escalation.contains(&Escalation::Alert));
+    notices.extend(slack.map(|channel| Notice::PostToSlack { channel }));
+    notices
 }
 
 /// Why a notice would tell nothing new: the same finding comes again and again, from several sources.
@@ -43,7 +46,7 @@ pub fn old_news(notice: &Notice, progress: &Progress) -> Option<String> {
             let incident = progress.past.incident.as_ref()?;
             Some(format!("there is one for this identity: {incident}"))
         }
-        Notice::PublishAlert { .. } if !progress.has_news() => {
+        Notice::PublishAlert { .. } | Notice::PostToSlack { .. } if !progress.has_news() => {
             Some("people were told, and all is as an earlier response left it".to_owned())
         }
         Notice::StartRotation { .. } if progress.past.is_rotated && !progress.has_done() => {

@@ -132,19 +132,30 @@ impl Progress {
     /// whatever did not succeed is told each time.
     pub fn has_news(&self) -> bool {
         let is_told = self.past.told.as_deref() == Some(self.news().as_str());
-        let can_be_old = self.verdict().is_success() || self.verdict() == Verdict::Refused;
-        !can_be_old || !is_told || self.has_done()
+        !(is_told && self.can_be_old())
     }
 
-    /// What people know once this response is over: that of the last alert which reached them.
+    /// What people know once this response is over: that of the last alert which reached them. What Slack is to get
+    /// later they know by the topic, or not yet where there is none.
     pub fn told(&self) -> Option<String> {
         let notices = self.notices.all();
-        let alert = notices.iter().rev().find(|it| matches!(it.deed, Notice::PublishAlert { .. }))?;
-        match (&alert.outcome, self.has_news()) {
+        let last = |is: fn(&Notice) -> bool| notices.iter().rev().find(|it| is(&it.deed)).map(|it| &it.outcome);
+        let topic = last(|it| matches!(it, Notice::PublishAlert { .. }));
+        let slack = last(|it| matches!(it, Notice::PostToSlack { .. }));
+        if matches!(slack, Some(Outcome::Failed(_))) {
+            return None;
+        }
+        match (topic.or(slack)?, self.has_news()) {
             (Outcome::Applied { .. } | Outcome::AlreadyDone { .. }, _) => Some(self.news()),
             (Outcome::Skipped { .. }, false) => self.past.told.clone(),
             _ => None,
         }
+    }
+
+    /// Whether what there is to tell may have been told: nothing was done since, and it ended well.
+    pub fn can_be_old(&self) -> bool {
+        let is_answer = self.verdict().is_success() || self.verdict() == Verdict::Refused;
+        is_answer && !self.has_done()
     }
 
     /// Whether the rotation was started after what was done last.
@@ -156,12 +167,18 @@ impl Progress {
         self.notices.all().iter().any(is_start) || (self.past.is_rotated && !self.has_done())
     }
 
-    /// Whether everybody who is to be told by an alert or an incident was: a failure is not the last word.
+    /// Whether everybody who is to be told by an alert or an incident was: a failure is not the last word, and what
+    /// Slack is to get later is no alert where there is no other.
     pub fn is_delivered(&self) -> bool {
-        let is_people = |it: &Done<Notice>| {
-            matches!(it.deed, Notice::PublishAlert { .. } | Notice::StartIncident { .. } | Notice::OpenOpsItem)
+        let notices = self.notices.all();
+        let is_people = |it: &Done<Notice>| !matches!(it.deed, Notice::StartRotation { .. } | Notice::UpdateFinding(_));
+        let has_topic = notices.iter().any(|it| matches!(it.deed, Notice::PublishAlert { .. }));
+        let is_missing = |it: &Done<Notice>| match it.outcome {
+            Outcome::Failed(_) => true,
+            Outcome::Later { .. } => !has_topic,
+            _ => false,
         };
-        !self.notices.all().iter().any(|it| is_people(it) && matches!(it.outcome, Outcome::Failed(_)))
+        !notices.iter().any(|it| is_people(it) && is_missing(it))
     }
 
     /// Everything that was applied, as the ledger keeps it.

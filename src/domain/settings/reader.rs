@@ -136,6 +136,26 @@ pub(super) fn table(text: &str) -> Result<String, String> {
     }
 }
 
+/// A channel's ID: its name may be another's tomorrow, and Slack takes no name.
+/// <https://docs.slack.dev/reference/methods/chat.postMessage>
+pub(super) fn slack_channel(text: &str) -> Result<String, String> {
+    let is_id = |it: &str| it.len() >= 8 && it.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    match text.strip_prefix(['C', 'G', 'D', 'U', 'W']) {
+        Some(rest) if is_id(rest) && text.len() <= 32 => Ok(text.to_owned()),
+        _ => Err("expected the ID of a Slack channel, such as C0123456789".to_owned()),
+    }
+}
+
+/// The name of a parameter, never the value of one: a token is not repeated in the error.
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>
+pub(super) fn parameter(text: &str) -> Result<String, String> {
+    let is_part = |it: &str| !it.is_empty() && it.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    match text.strip_prefix('/') {
+        Some(rest) if text.len() <= 1_000 && rest.split('/').all(is_part) => Ok(text.to_owned()),
+        _ => Err("expected the name of an SSM parameter that begins with a slash".to_owned()),
+    }
+}
+
 pub(super) fn limits(text: &str) -> Result<(u32, u32), String> {
     let parsed = text.split_once(',').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
     parsed.ok_or_else(|| "expected two numbers, per account and in all, such as `5,20`".to_owned())

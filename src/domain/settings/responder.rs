@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::reader::{
-    Reader, approvals, arn, document, finding_response, flag, generator, limits, minutes, parsed, playbook_mode,
-    product, remediation_role, seconds, severity,
+    Reader, approvals, arn, document, finding_response, flag, generator, limits, minutes, parameter, parsed,
+    playbook_mode, product, remediation_role, seconds, severity, slack_channel,
 };
 use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
 use crate::coverage::Extras;
@@ -31,6 +31,8 @@ pub struct Responder {
     pub max_containments: (u32, u32),
     pub notices: Notices,
     pub approvals: Approvals,
+    /// Where Slack's bot token is. Only one function has it: the others leave their messages in the ledger.
+    pub slack_token_parameter: Option<String>,
     /// Whom to send commands to.
     pub function_name: String,
 }
@@ -113,6 +115,11 @@ impl Responder {
             mode: read.optional("MODE", Mode::from_str).unwrap_or(Mode::Observe),
             playbook_modes: read.list("PLAYBOOK_MODES", playbook_mode).into_iter().collect(),
             common: Common::read(read, member_role),
+            slack_token_parameter: match (part, read.optional("SLACK_CHANNEL", slack_channel)) {
+                (Part::Responder, Some(_)) => read.required("SLACK_TOKEN_PARAMETER", parameter),
+                (Part::Responder, None) => read.optional("SLACK_TOKEN_PARAMETER", parameter),
+                _ => None,
+            },
             untouchable: Untouchable::read(read),
             protected_principals: read.list("PROTECTED_PRINCIPALS", IdentityPattern::parse),
             eligibility: Eligibility::read(read),

@@ -15,7 +15,7 @@ use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::entry::now_millis;
+use crate::invocation::now_millis;
 use crate::notify::{Scene, keep, notify, send_all};
 
 /// How many of those that waited are answered at the same time.
@@ -90,7 +90,7 @@ impl Closing<'_> {
     async fn is_in_digest(&self, progress: &Progress) -> bool {
         let finding = self.scene.finding;
         let is_nobody = finding.threat == Threat::UnauthorizedUser && progress.identity.is_none();
-        if !is_nobody || !self.is_told_once(progress) || self.scene.settings.common.alert_topic_arn.is_none() {
+        if !is_nobody || !self.is_told_once(progress) || !self.scene.settings.common.has_alerts() {
             return false;
         }
         let line = message::refused_line(finding, progress.reason.as_deref().unwrap_or_default());

@@ -1,7 +1,5 @@
 //! How a response begins: the lease, what it does beside somebody who has it, and the circuit breaker.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use clients::ledger::{Acquired, Kind, Ledger, Memory, Reservation};
 use domain::containment::admission::{self, Beside, Held};
 use domain::finding::Finding;
@@ -13,6 +11,7 @@ use domain::verdict::Verdict;
 
 use super::Attempt;
 use super::progress::Running;
+use crate::invocation::{millis, now_millis};
 
 /// After a lease ran out its holder may still be ending.
 const GRACE_MILLIS: i64 = 5_000;
@@ -170,13 +169,4 @@ impl Attempt<'_> {
             }
         }
     }
-}
-
-pub(crate) fn now_millis() -> i64 {
-    millis(SystemTime::now())
-}
-
-fn millis(it: SystemTime) -> i64 {
-    let it = it.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(it.as_millis()).unwrap_or(i64::MAX)
 }

@@ -16,10 +16,10 @@ use domain::identity::{Identity, Observed, Read};
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
-use super::entry::now_millis;
 use super::judge::{check_time, is_hopeless, judge, missing};
 use super::pace::Clock;
 use super::strike::Engine;
+use crate::invocation::now_millis;
 
 impl Engine<'_> {
     /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.

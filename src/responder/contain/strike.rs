@@ -29,9 +29,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
-use super::entry::now_millis;
 use super::judge::unread;
 use super::turns::Turn;
+use crate::invocation::now_millis;
 use crate::note::note;
 
 /// IAM takes parallel writes to one user, within reason.

@@ -1,0 +1,238 @@
+//! A request for approval as a card: who, why, the plan, what would be affected, and two buttons; later who decided
+//! and what came of it.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::Message;
+use super::blocks::{Body, context, escaped, fallback, header, message, plain_text, size};
+
+/// What a person is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub id: &'a str,
+    /// Of the plan, the account and the unique ID.
+    pub plan_hash: &'a str,
+    pub severity: &'a str,
+    /// `user alice (AIDA…) in account 111122223333`
+    pub who: &'a str,
+    /// The playbook, in words.
+    pub title: &'a str,
+    /// What the finding says.
+    pub why: &'a str,
+    /// In `observe` mode's words.
+    pub plan: &'a [String],
+    /// Last use of each key, console use, groups.
+    pub affected: &'a [String],
+    /// In words, with the time zone.
+    pub expires: &'a str,
+    /// Where the whole of it is, and how to decide without Slack.
+    pub rest: &'a str,
+    pub decided: Decided<'a>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Decided<'a> {
+    /// It waits, and so many have approved already.
+    Waiting {
+        approvals: usize,
+        needed: usize,
+    },
+    Approved {
+        by: &'a str,
+        at: &'a str,
+    },
+    Declined {
+        by: &'a str,
+        at: &'a str,
+    },
+    Expired {
+        at: &'a str,
+    },
+    /// Approved, and done: how it ended.
+    Done {
+        by: &'a str,
+        outcome: &'a str,
+    },
+}
+
+/// A click.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Approve,
+    Decline,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Approve => "approve",
+            Self::Decline => "decline",
+        })
+    }
+}
+
+impl Decided<'_> {
+    fn words(&self) -> String {
+        match self {
+            Self::Waiting { needed, approvals } if *needed > 1 => {
+                format!("WAITING for approval: {approvals} of {needed}. Nothing is changed until then")
+            }
+            Self::Waiting { .. } => "WAITING for approval. Nothing is changed until then".to_owned(),
+            Self::Approved { by, at } => format!("APPROVED by {by} at {at}. It is being done"),
+            Self::Declined { by, at } => format!("DECLINED by {by} at {at}. Nothing more is done to the identity"),
+            Self::Expired { at } => {
+                format!("EXPIRED at {at}: nobody decided. Nothing more is done to the identity")
+            }
+            Self::Done { by, outcome } => format!("APPROVED by {by}, and ended: {outcome}"),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "Approve",
+            Self::Approved { .. } => "Approved",
+            Self::Declined { .. } => "Declined",
+            Self::Expired { .. } => "Expired",
+            Self::Done { .. } => "Done",
+        }
+    }
+}
+
+pub fn request(it: &Request) -> Message {
+    let head = header(&format!("{}: {}: {}", it.decided.word(), it.title, it.who));
+    let foot = context(&format!("Request {}. {}", it.id, it.rest));
+    let buttons = matches!(it.decided, Decided::Waiting { .. }).then(|| buttons(it));
+    let mut body = Body::new(size(&head) + size(&foot) + buttons.as_ref().map_or(0, size) + 60);
+    // What cuts the rest short must not hide whom it is about and how it stands.
+    body.bold(&format!("[{}] {}: {}", it.severity, it.title, it.who));
+    body.line(&it.decided.words());
+    body.line(&format!("Why: {}", it.why));
+    if let Decided::Waiting { .. } = it.decided {
+        body.line(&format!("Expires: {}", it.expires));
+    }
+    for (title, items) in [("What would be done:", it.plan), ("What would be affected:", it.affected)] {
+        if !items.is_empty() {
+            body.bold(title);
+            items.iter().for_each(|it| body.item(it));
+        }
+    }
+    let (title, words) = (format!("{}: {}: {}", it.decided.word(), it.title, it.who), it.decided.words());
+    let lines = [title.as_str(), &words, it.why];
+    let blocks = [Some(head), Some(body.block(it.rest)), buttons, Some(foot)];
+    message(fallback(&lines), blocks.into_iter().flatten().collect())
+}
+
+fn buttons(it: &Request) -> Value {
+    let approve = button(it, Decision::Approve, "Approve", "primary", "Do it", &format!("{}: {}", it.title, it.who));
+    let words = format!("Nothing more will be done to {}", it.who);
+    let decline = button(it, Decision::Decline, "Decline", "danger", "Decline", &words);
+    json!({"type": "actions", "block_id": "decide", "elements": [approve, decline]})
+}
+
+/// A thumb on a phone asks once more.
+fn button(it: &Request, decision: Decision, label: &str, style: &str, confirm: &str, words: &str) -> Value {
+    json!({
+        "type": "button",
+        "action_id": decision.to_string(),
+        "style": style,
+        "text": plain_text(label),
+        "value": value(it.id, it.plan_hash, decision),
+        "confirm": {
+            "title": plain_text(&format!("{label}?")),
+            "text": plain_text(&escaped(words, 300)),
+            "confirm": plain_text(confirm),
+            "deny": plain_text("Back"),
+            "style": style,
+        },
+    })
+}
+
+/// What a click sends back. Nobody can forge it without the signing secret, and all of it is looked up again.
+fn value(id: &str, plan_hash: &str, decision: Decision) -> String {
+    format!("v1|{id}|{plan_hash}|{decision}")
+}
+
+/// One of many that wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting<'a> {
+    pub id: &'a str,
+    pub severity: &'a str,
+    pub title: &'a str,
+    pub who: &'a str,
+    pub expires: &'a str,
+}
+
+/// Many requests in one message, in the order in which they come: who asks for many must not bury one.
+pub fn list(waiting: &[Waiting], rest: &str) -> Message {
+    let words = format!("{} requests wait for approval", waiting.len());
+    let (head, foot) = (header(&words), context(rest));
+    let mut body = Body::new(size(&head) + size(&foot) + 60);
+    body.bold("Too many at once to ask for each. The gravest first:");
+    for it in waiting {
+        body.item(&format!("[{}] {}: {} - request {}, until {}", it.severity, it.title, it.who, it.id, it.expires));
+    }
+    let first = waiting.iter().map(|it| format!("[{}] {}: {}", it.severity, it.title, it.who));
+    let lines: Vec<_> = std::iter::once(words).chain(first.take(5)).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    message(fallback(&lines), vec![head, body.block(rest), foot])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn asked<'a>(plan: &'a [String], decided: Decided<'a>) -> Request<'a> {
+        Request {
+            id: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            plan_hash: HASH,
+            severity: "HIGH",
+            who: "user alice (AIDACKCEVSQ6C2EXAMPLE) in account 111122223333",
+            title: "Compromised credential",
+            why: "a title",
+            plan,
+            affected: &[],
+            expires: "2026-11-29 03:00 UTC",
+            rest: "the command `requests` lists what waits",
+            decided,
+        }
+    }
+
+    #[test]
+    fn a_button_says_which_request_which_plan_and_what() {
+        let message = request(&asked(&["detach a policy".to_owned()], Decided::Waiting { approvals: 0, needed: 1 }));
+        let buttons = message.blocks[2]["elements"].as_array().unwrap();
+        let values: Vec<_> = buttons.iter().map(|it| it["value"].as_str().unwrap()).collect();
+        let value = |decision| format!("v1|ABCDEFGHIJKLMNOPQRSTUVWXYZ|{HASH}|{decision}");
+        assert_eq!(values, [value("approve"), value("decline")]);
+        assert!(buttons.iter().all(|it| it["confirm"]["text"]["type"] == "plain_text"));
+    }
+
+    #[test]
+    fn who_decided_stands_instead_of_the_buttons() {
+        for (decided, words) in [
+            (Decided::Approved { by: "U1", at: "02:00 UTC" }, "APPROVED by U1"),
+            (Decided::Declined { by: "U1", at: "02:00 UTC" }, "DECLINED by U1"),
+            (Decided::Expired { at: "03:00 UTC" }, "EXPIRED at 03:00 UTC"),
+            (Decided::Done { by: "U1", outcome: "Contained" }, "ended: Contained"),
+        ] {
+            let message = request(&asked(&[], decided));
+            assert!(message.text.contains(words) && !message.blocks.iter().any(|it| it["type"] == "actions"));
+            assert!(message.blocks[1].to_string().contains(words));
+        }
+    }
+
+    #[test]
+    fn the_plan_never_hides_whom_it_is_about() {
+        let plan: Vec<_> = (0..200).map(|it| format!("{}{it}", "x".repeat(500))).collect();
+        let message = request(&asked(&plan, Decided::Waiting { approvals: 1, needed: 2 }));
+        let text = message.blocks[1].to_string();
+        assert!(text.contains("AIDACKCEVSQ6C2EXAMPLE") && text.contains("1 of 2") && text.contains("Expires: "));
+        assert!(text.contains("more lines: the command `requests`"));
+        assert!(message.blocks.iter().any(|it| it["type"] == "actions"));
+    }
+}

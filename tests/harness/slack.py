@@ -1,0 +1,85 @@
+"""A workspace of Slack for one world: its channel, its token in the parameter store, what stands in the channel."""
+
+import json
+import random
+
+PARAMETER = "/iam-responder/slack-token"
+SETTINGS = {"SlackTokenParameter": PARAMETER}
+
+
+class Slack:
+    """Before `world.deploy(**slack.parameters)`."""
+
+    def __init__(self, world):
+        self.world = world
+        self.channel = f"C{random.SystemRandom().randrange(10**9, 10**10)}"
+        self.parameters = {"SlackChannel": self.channel, **SETTINGS}
+        self.token = None
+        self.rotate()
+
+    def rotate(self):
+        """A new token in the parameter store; Slack takes the old one no more."""
+        old, self.token = self.token, f"xoxb-{random.SystemRandom().randrange(10**20):020}-secret"
+        self.control("team", token=self.token, channels=[self.channel])
+        if old:
+            self.control("team", token=old, revoked=True)
+        ssm = self.world.client("ssm", self.world.security)
+        ssm.put_parameter(Name=PARAMETER, Value=self.token, Type="SecureString", Overwrite=True)
+
+    def control(self, path, **body):
+        return self.world.control(f"slack/{path}", {"token": self.token, **body})
+
+    def fault(self, **fields):
+        self.control("fault", token=self.token, **fields)
+
+    def release(self):
+        self.control("release")
+
+    def calls(self):
+        return self.world.control(f"slack/calls?token={self.token}")
+
+    def messages(self):
+        return self.world.control(f"slack/channel?channel={self.channel}")
+
+    def threads(self):
+        """The texts of the channel: what began each thread, and what was answered to it."""
+        messages = self.messages()
+        replies = lambda ts: [it["text"] for it in messages if it.get("thread_ts") == ts]  # noqa: E731
+        return [(it["text"], replies(it["ts"])) for it in messages if "thread_ts" not in it]
+
+    def due(self, table):
+        """Whatever waits for Slack may be sent now."""
+        for item in table.items("slack#"):
+            if "due_bucket" in item:
+                table.change(item, "SET due_at = :zero, lease_until = :zero", zero={"N": "0"})
+
+
+def shown(message):
+    """Everything that a reader of the blocks sees, one run after the other."""
+    found = []
+
+    def walk(it):
+        if isinstance(it, dict):
+            found.extend([it["text"]] if isinstance(it.get("text"), str) else [])
+            [walk(value) for value in it.values()]
+        elif isinstance(it, list):
+            [walk(value) for value in it]
+
+    walk(message.get("blocks", []))
+    return "\n".join(found)
+
+
+def kinds(message):
+    """The types of the elements that hold text."""
+    return {it["type"] for it in _with_text(json.loads(json.dumps(message.get("blocks", []))))}
+
+
+def _with_text(it):
+    if isinstance(it, dict):
+        if isinstance(it.get("text"), str):
+            yield it
+        for value in it.values():
+            yield from _with_text(value)
+    elif isinstance(it, list):
+        for value in it:
+            yield from _with_text(value)

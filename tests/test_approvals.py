@@ -322,6 +322,17 @@ def test_the_end_is_told_later_where_it_could_not_be(world):
     assert word(world, request) == "done" and len(world.alerts()) == 1
 
 
+def test_who_can_not_be_asked_about_is_an_error_and_tried_again(world):
+    responder = deploy(world)
+    user = User(world)
+    world.fault("dynamodb:UpdateItem", "AccessDeniedException", status=400, times=1)
+    assert responder.invoke(world.event(EXFILTRATION, user))["errorType"] == "ResponseIncomplete"
+    report = responder.last_report()
+    assert report["verdict"] == "NotContained" and user.key_works() and iam_writes(world) == []
+    world.alerts()
+    assert ask(world, responder, user) and len(world.alerts()) == 1
+
+
 def test_many_are_one_list_with_the_gravest_first_and_all_can_be_decided(world):
     responder = deploy(world)
     users = [User(world, name=f"user-{n}", groups=(), policies=()) for n in range(8)]
@@ -379,6 +390,9 @@ def test_strike_while_waiting_denies_at_once_and_takes_nothing_for_good(world):
     assert "it is denied everything" in alert["Message"] and user.keys[0]["AccessKeyId"] in alert["Message"]
     assert command(responder, "approve", request)["reports"][0]["verdict"] == "Contained"
     assert set(user.state()["keys"].values()) == {"Inactive"} and word(world, request) == "done"
+    world.alerts()
+    [again] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert again["verdict"] == "Contained" and "request" not in again and world.alerts() == []
 
 
 def test_a_decline_lifts_what_was_struck_and_nothing_else_does(world):

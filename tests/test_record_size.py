@@ -61,14 +61,14 @@ def test_what_was_planned_and_seen_does_not_grow_without_bound(world):
     event = world.event(EXFILTRATION, user)
     responder.invoke(event)
     table = Table(world)
-    planned = [f"DeactivateAccessKey alice/AKIA{n:016}" for n in range(400)]
+    planned = [f"DeactivateAccessKey alice/AKIA{n:016}" for n in range(600)]
     [name] = [it for it in table.item("record#") if it.startswith("planned ")]
     table.change(table.item("record#"), "SET #planned = :planned", names={"#planned": name}, planned={"SS": planned})
     table.change(table.item("lock#"), "SET seen = :seen", seen={"SS": [f"{n:016x}" for n in range(2_000)]})
     world.iam.update_access_key(UserName="alice", AccessKeyId=user.keys[1]["AccessKeyId"], Status="Active")
     [report] = responder.invoke(event)["reports"]
     assert report["verdict"] == "Contained", report
-    assert len(table.item("record#")[name]["SS"]) == 400
+    assert len(table.item("record#")[name]["SS"]) == 600
     assert len(table.item("lock#")["seen"]["SS"]) == 1
 
 
@@ -98,3 +98,54 @@ def test_at_most_150_wait_for_one_response(world):
     assert len(table.item("record#")["waiting"]["SS"]) == 150
     [item] = [it for it in table.items("due#") if "due_bucket" in it]
     assert int(item["due_at"]["N"]) < 2_000_000_000_000
+
+
+def test_a_record_at_all_of_its_bounds_still_has_room_for_the_next_response(world):
+    """Three playbooks more took what has the longest names that IAM allows, findings wait, and much was done."""
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    responder.invoke(event)
+    table = Table(world)
+    record = table.item("record#")
+    [ours] = [it.removeprefix("planned ") for it in record if it.startswith("planned ")]
+    before = json.loads(record[f"snapshot {ours}"]["S"])
+    for playbook in ("overprivileged-user", "unused-user", "unauthorized-user"):
+        name = f"{playbook}@2026-01-02T03:04:05Z"
+        arns = [f"arn:aws:iam::{world.member}:policy/{'p' * 512}/{n:0>120}" for n in range(20)]
+        snapshot = before | {"playbook": playbook, "before": before["before"] | {"attached_policies": arns}}
+        planned = [f"DetachPolicy alice/{n:0>700}" for n in range(24_000 // 720)]
+        written = {
+            f"snapshot {name}": {"S": json.dumps(snapshot)},
+            f"contents {name}": {"S": json.dumps({f"policy {arn}": "x" * 24 for arn in arns} | {"group": "x" * 8_000})},
+            f"planned {name}": {"SS": planned},
+            f"open {playbook}": {"S": name},
+        }
+        for attribute, value in written.items():
+            table.change(record, "SET #a = :v", names={"#a": attribute}, v=value)
+    waiting = {"SS": [f"due#{world.member}#{n:016x}" for n in range(150)]}
+    table.change(record, "SET applied = :lines, waiting = :waiting", lines={"L": [{"S": "x" * 1_000}] * 80}, waiting=waiting)
+    assert size(table.item("record#")) > 0.6 * LIMIT
+    for n in range(4):
+        key = world.iam.create_access_key(UserName="alice")["AccessKey"]["AccessKeyId"] if n else user.keys[0]["AccessKeyId"]
+        world.iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Active")
+        [report] = responder.invoke(event)["reports"]
+        assert report["verdict"] == "Contained", report
+        world.iam.delete_access_key(UserName="alice", AccessKeyId=key)
+    assert size(table.items("record#")[0]) < LIMIT
+
+
+def test_two_hundred_suspects_with_the_longest_names_have_an_item_of_their_own(world):
+    world.deploy()
+    user, responder = User(world), world.responder()
+    for n in range(203):
+        name = f"{n:0>64}"
+        world.iam.create_user(UserName=name, Path=f"/{'p' * 510}/")
+    event = world.event(EXFILTRATION, user)
+    [report] = responder.invoke(event)["reports"]
+    assert report["verdict"] == "SuspectsOpen" and len(report["open"]) == 201, len(report["open"])
+    table = Table(world)
+    assert size(table.item("record#")) < 20_000 and size(table.item("suspects#")) < LIMIT
+    [again] = responder.invoke(event)["reports"]
+    assert again["verdict"] == "SuspectsOpen" and again["open"] == report["open"]
+

@@ -2,6 +2,7 @@
 says who looked and why it is closed."""
 
 import datetime as dt
+import itertools
 
 from .harness.victims import User
 
@@ -121,3 +122,23 @@ def test_two_hundred_suspects_are_kept_and_the_others_counted(world):
     world.identify(user="after-that", created=hours_ago(-0.01))
     [report] = responder.invoke(event)["reports"]
     assert report["verdict"] == "SuspectsOpen" and len(status(world, responder)["open_suspects"]) == 1
+
+
+def test_whichever_call_of_the_ledger_fails_an_open_suspect_is_not_forgotten(world):
+    """Only the ledger knows of it by now."""
+    world.deploy(SettleSeconds="0.2")
+    user, responder = User(world), world.responder()
+    suspect(world)
+    event = world.event(EXFILTRATION, user)
+    [first] = responder.invoke(event)["reports"]
+    assert first["verdict"] == "SuspectsOpen"
+    world.iam.delete_user(UserName="svc-backup")
+    for call in itertools.count():
+        world.let_leases_run_out()
+        world.iam.update_access_key(UserName="alice", AccessKeyId=user.keys[0]["AccessKeyId"], Status="Active")
+        world.fault("dynamodb:UpdateItem", "ValidationException", status=400, after=call, times=1)
+        responder.invoke(event)
+        assert responder.last_report()["verdict"] in ("SuspectsOpen", "Unverified"), call
+        if world.faults()[-1]["times"]:
+            break
+    assert call > 6

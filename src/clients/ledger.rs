@@ -5,8 +5,9 @@
 //!   for the name; and the finding itself, for whoever has to take it up should the holder be killed.
 //! - `record#…`: one identity by its unique ID. The lease on the identity itself, whatever the findings
 //!   call it; what was meant to be done, until it is in a snapshot; each response's snapshot, written once: a
-//!   retry can't overwrite it with the contained state; who is suspected; what people were told. What was done
-//!   long ago is in its parts, `record#…#part#<n>`: an item holds 400 KB.
+//!   retry can't overwrite it with the contained state; what people were told. What was done long ago is in
+//!   its parts, `record#…#part#<n>`: an item holds 400 KB.
+//! - `suspects#…`: who is suspected around that identity, and whom a person closed.
 //! - `breaker#…`: the principals contained in one hour for one threat, in one account or in all.
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.

@@ -134,9 +134,6 @@ pub struct Kept {
     pub arn: Option<String>,
     pub verdict: Option<Verdict>,
     pub incident: Option<String>,
-    pub suspects: Suspects,
-    /// The suspects that a person closed, who and why: one JSON value each.
-    pub closed: Vec<Value>,
     /// Milliseconds since 1970, as all times here.
     pub first_seen: Option<i64>,
     pub last_seen: Option<i64>,

@@ -157,8 +157,16 @@ async fn contain_one(
     let identity_lease = identity_lease.into_inner();
     let is_listed = is_beside || relay.is_continued();
     let is_approved = relay.approval.is_some();
-    let ending =
-        Closing { ledger: &ledger, scene: &scene, mode, others: &others, lease, identity_lease, is_listed, is_approved };
+    let ending = Closing {
+        ledger: &ledger,
+        scene: &scene,
+        mode,
+        others: &others,
+        lease,
+        identity_lease,
+        is_listed,
+        is_approved,
+    };
     if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }

@@ -11,6 +11,7 @@ use domain::history::{Kept, Response};
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
 use domain::settings::{Common, Settings};
+use domain::suspects::Suspects;
 use serde_json::{Value, json};
 
 use crate::invocation::Call;
@@ -40,18 +41,24 @@ async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Res
         Ok(found) => {
             let identity = found.identity;
             let principal = json!({"type": identity.kind, "name": identity.name, "id": identity.id});
-            Ok(describe(subject, &principal, &ledger.kept(&identity).await?))
+            let record = Ledger::record_of(&identity);
+            let (kept, suspects) = tokio::try_join!(ledger.kept(&identity), ledger.suspects_of(&record))?;
+            Ok(describe(subject, &principal, &kept, &suspects))
         }
         Err(Unresolved::Refused(reason)) => {
-            let kept = ledger.kept_of(&subject.account, &subject.principal.target_key()).await?.unwrap_or_default();
+            let record = ledger.record_of_name(&subject.account, &subject.principal.target_key()).await?;
+            let (kept, suspects) = match record {
+                Some(record) => tokio::try_join!(ledger.kept_of(&record), ledger.suspects_of(&record))?,
+                None => Default::default(),
+            };
             let principal = json!({"arn": kept.arn, "now": reason});
-            Ok(describe(subject, &principal, &kept))
+            Ok(describe(subject, &principal, &kept, &suspects))
         }
         Err(Unresolved::Failed(failure)) => Err(failure),
     }
 }
 
-fn describe(subject: &Subject, principal: &Value, kept: &Kept) -> Value {
+fn describe(subject: &Subject, principal: &Value, kept: &Kept, (suspects, closed): &(Suspects, Vec<Value>)) -> Value {
     let time = |millis: Option<i64>| millis.map(|it| DateTime::from_millis(it).to_string());
     let restored = kept.restored.as_ref();
     json!({
@@ -60,9 +67,9 @@ fn describe(subject: &Subject, principal: &Value, kept: &Kept) -> Value {
         "is_contained_by_us": !kept.responses.is_empty(),
         "verdict": kept.verdict,
         "incident": kept.incident,
-        "open_suspects": kept.suspects.open,
-        "more_suspects": kept.suspects.more,
-        "closed_suspects": kept.closed,
+        "open_suspects": suspects.open,
+        "more_suspects": suspects.more,
+        "closed_suspects": closed,
         "first_seen": time(kept.first_seen),
         "last_seen": time(kept.last_seen),
         "before": kept.responses.last().map(|it| &it.before),

@@ -81,12 +81,7 @@ impl Ledger {
         }
     }
 
-    fn final_word(
-        &self,
-        id: &RequestId,
-        decision: Decision,
-        by: &Decider,
-    ) -> (UpdateItemFluentBuilder, &'static str) {
+    fn final_word(&self, id: &RequestId, decision: Decision, by: &Decider) -> (UpdateItemFluentBuilder, &'static str) {
         let now = millis_now();
         let request = self
             .update(&Self::request_item(id))

@@ -1,7 +1,6 @@
 //! The lease on an identity itself, by its unique ID, kept in its record: findings that call it by name, by
 //! ID or by one of its keys meet here. What is meant to be done goes with it, beside the strike.
 
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -21,8 +20,8 @@ use super::{APPEND, Item, Ledger, int, millis, millis_now, number, set, snapshot
 use crate::errors::{failure, is};
 
 /// Of what was done, how many bytes stay in the record itself; the others are in its parts. An item holds
-/// 400 KB, and the snapshot, the suspects and what was planned are in it too.
-const MOST_APPLIED: usize = 60_000;
+/// 400 KB, and the snapshots and what was planned are in it too.
+const MOST_APPLIED: usize = 40_000;
 /// Of one thing that was done.
 const LONGEST_APPLIED: usize = 1_000;
 /// How many findings wait for one response and are looked at as soon as it ends; the others are due later.
@@ -65,7 +64,8 @@ pub struct Ending<'a> {
 
 impl Ledger {
     /// Acquires the lease on the identity until `until`, also from a response that covers less, and from a
-    /// restore when the finding is news to it. Keeps what is meant to be done, and gives what was known before.
+    /// restore when the finding is news to it. Keeps what is meant to be done, and gives what was known before, but
+    /// for the suspects: they are read once it is held, since whoever held it before adds theirs until then.
     ///
     /// INVARIANT: it is sent with the strike and never waited for before it. What people were told holds no
     /// longer from here on, until a response says what they were told of what it did.
@@ -82,9 +82,8 @@ impl Ledger {
         let mut condition = "attribute_not_exists(lease_until) OR lease_until < :now OR holder = :me OR \
                              (playbook = :restore AND fence < :restore_yields)"
             .to_owned();
-        let mut expression = "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook, \
-                              suspects = if_not_exists(suspects, :none), \
-                              closed_suspects = if_not_exists(closed_suspects, :none) REMOVE told, is_rotated"
+        let mut expression = "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook \
+                              REMOVE told, is_rotated"
             .to_owned();
         let mut request = self
             .update(&id)
@@ -92,7 +91,6 @@ impl Ledger {
             .expression_attribute_values(":until", number(millis(until)))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":playbook", text(word))
-            .expression_attribute_values(":none", AttributeValue::M(HashMap::new()))
             .expression_attribute_values(":restore", text(Holder::Restore.word()))
             .expression_attribute_values(":restore_yields", number(admission::restore_yields_until(finding)));
         for (n, weaker) in admission::yielding(finding).into_iter().enumerate() {
@@ -194,12 +192,19 @@ impl Ledger {
     pub async fn close(&self, lease: &IdentityLease, ending: &Ending<'_>) -> Result<Vec<String>, Failure> {
         let applied: Vec<_> = ending.applied.iter().map(|it| texts::cut(it, LONGEST_APPLIED)).collect();
         let bytes: usize = applied.iter().map(String::len).sum();
-        let is_full = lease.applied > 0 && lease.applied + bytes > MOST_APPLIED;
+        let is_full = lease.applied + bytes > MOST_APPLIED;
+        let mut parts = lease.parts;
+        let mut chunks = chunks(applied);
+        let applied = chunks.pop().unwrap_or_default();
         if is_full {
-            self.roll_over(lease).await?;
+            let former = if lease.applied > 0 { Some(self.applied(lease).await?) } else { None };
+            for chunk in former.into_iter().chain(chunks) {
+                self.save_part(&lease.id, parts, chunk).await?;
+                parts += 1;
+            }
         }
         let append = if is_full { "applied = :done, parts = :parts" } else { APPEND };
-        let done = AttributeValue::L(applied.into_iter().map(text).collect());
+        let done = AttributeValue::L(applied);
         let mut request = self
             .update(&lease.id)
             .condition_expression("fence = :fence")
@@ -209,7 +214,7 @@ impl Ledger {
             .expression_attribute_values(":now", number(millis_now()))
             .return_values(ReturnValue::AllOld);
         request = if is_full {
-            request.expression_attribute_values(":parts", number(lease.parts + 1))
+            request.expression_attribute_values(":parts", number(parts))
         } else {
             request.expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
         };
@@ -234,10 +239,6 @@ impl Ledger {
             expression.push_str(", is_rotated = :yes");
             request = request.expression_attribute_values(":yes", AttributeValue::Bool(true));
         }
-        if ending.more_suspects > 0 {
-            expression.push_str(", suspects_more = :more");
-            request = request.expression_attribute_values(":more", number(ending.more_suspects));
-        }
         expression.push_str(" REMOVE lease_until, holder, playbook");
         let is_answer = ending.verdict.is_success();
         if is_answer {
@@ -249,8 +250,9 @@ impl Ledger {
                 .expression_attribute_names("#planned", snapshots::planned(response))
                 .expression_attribute_values(":not_taken", AttributeValue::Ss(ending.not_taken.to_vec()));
         }
-        let (suspects, closed) =
-            tokio::join!(self.add_suspects(&lease.id, ending.suspects), request.update_expression(expression).send());
+        // Before the identity is anybody else's.
+        let suspects = self.add_suspects(&lease.id, ending.suspects, ending.more_suspects).await;
+        let closed = request.update_expression(expression).send().await;
         suspects?;
         match closed {
             Ok(output) if is_answer => Ok(strings(&output.attributes.unwrap_or_default(), "waiting")),
@@ -294,13 +296,20 @@ impl Ledger {
         }
     }
 
-    /// What was done long ago goes into a part of its own.
-    async fn roll_over(&self, lease: &IdentityLease) -> Result<(), Failure> {
-        let item = self.item(&lease.id).await?;
-        let applied = item.get("applied").cloned().unwrap_or_else(|| AttributeValue::L(Vec::new()));
-        let part = format!("{}#part#{}", lease.id, lease.parts);
+    /// What was done long ago.
+    async fn applied(&self, lease: &IdentityLease) -> Result<Vec<AttributeValue>, Failure> {
+        let mut item = self.item(&lease.id).await?;
+        Ok(match item.remove("applied") {
+            Some(AttributeValue::L(it)) => it,
+            _ => Vec::new(),
+        })
+    }
+
+    /// It goes into a part of its own.
+    async fn save_part(&self, record: &str, number: i64, applied: Vec<AttributeValue>) -> Result<(), Failure> {
+        let part = format!("{record}#part#{number}");
         let request = self.update(&part).update_expression("SET applied = if_not_exists(applied, :applied)");
-        let sent = request.expression_attribute_values(":applied", applied).send().await;
+        let sent = request.expression_attribute_values(":applied", AttributeValue::L(applied)).send().await;
         sent.map(|_| ()).map_err(|it| failure(&it))
     }
 
@@ -320,6 +329,22 @@ impl Ledger {
     }
 }
 
+/// As much as stays in the record at a time.
+fn chunks(applied: Vec<String>) -> Vec<Vec<AttributeValue>> {
+    let (mut chunks, mut bytes) = (vec![Vec::new()], 0);
+    for line in applied {
+        if bytes + line.len() > MOST_APPLIED {
+            chunks.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += line.len();
+        if let Some(last) = chunks.last_mut() {
+            last.push(text(line));
+        }
+    }
+    chunks
+}
+
 fn lease(id: String, fence: i64, item: &Item) -> IdentityLease {
     let applied = item.get("applied").and_then(|it| it.as_l().ok()).into_iter().flatten();
     let applied = applied.filter_map(|it| it.as_s().ok()).map(String::len).sum();
@@ -331,5 +356,19 @@ fn refused(error: UpdateItemError) -> Item {
     match error {
         UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
         _ => Item::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_kept_whole_and_in_pieces_that_an_item_holds() {
+        let lines: Vec<_> = (0..250).map(|n| format!("{n:0>1000}")).collect();
+        let pieces = chunks(lines.clone());
+        assert_eq!(pieces.concat(), lines.iter().map(text).collect::<Vec<_>>());
+        assert!(pieces.iter().all(|it| it.len() <= MOST_APPLIED / LONGEST_APPLIED));
+        assert_eq!(chunks(Vec::new()).len(), 1);
     }
 }

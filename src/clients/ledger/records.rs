@@ -5,10 +5,9 @@ use domain::history::{Kept, Past, Restoration};
 use domain::identity::Identity;
 use domain::ids::{AccountId, Arn, UniqueId};
 use domain::outcome::Failure;
+use domain::suspects::Suspects;
 use domain::verdict::Verdict;
-use serde_json::Value;
 
-use super::suspects::suspects;
 use super::{Item, Ledger, int, millis_now, number, snapshots, string};
 use crate::errors::failure;
 
@@ -22,7 +21,7 @@ impl Ledger {
         format!("record#{account}#{}", identity.id)
     }
 
-    /// What earlier responses left, without taking the identity.
+    /// What earlier responses left but for the suspects, without taking the identity.
     pub async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
         Ok(past(&self.item(&Self::record_of(identity)).await?, millis_now()))
     }
@@ -41,12 +40,9 @@ impl Ledger {
         Ok(string(&self.item(&Self::lock_id(account, principal)).await?, "record_id"))
     }
 
-    /// The same record itself.
-    pub async fn kept_of(&self, account: &AccountId, principal: &str) -> Result<Option<Kept>, Failure> {
-        match self.record_of_name(account, principal).await? {
-            Some(id) => Ok(Some(kept(&self.item(&id).await?))),
-            None => Ok(None),
-        }
+    /// A record by its ID.
+    pub async fn kept_of(&self, record: &str) -> Result<Kept, Failure> {
+        Ok(kept(&self.item(record).await?))
     }
 
     /// When the last drill passed, in milliseconds since 1970.
@@ -69,6 +65,7 @@ fn verdict(item: &Item) -> Option<Verdict> {
 }
 
 /// What earlier responses left, from the record as it was at the beginning of this one.
+/// Suspects are in an item of their own.
 pub(super) fn past(item: &Item, now: i64) -> Past {
     // An incident of long ago is over, and says nothing about what happens today.
     let is_recent = now - int(item, "last_seen") < INCIDENT_MILLIS;
@@ -79,17 +76,12 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
         first_seen: item.contains_key("first_seen").then(|| int(item, "first_seen")),
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),
-        suspects: suspects(item),
+        suspects: Suspects::default(),
         intents: snapshots::intents(item),
         is_open: item.contains_key("lease_until"),
         is_known: now - int(item, "contained_at") < KNOWN_MILLIS,
         responses: snapshots::open(item),
     }
-}
-
-fn closed(item: &Item) -> Vec<Value> {
-    let closed = item.get("closed_suspects").and_then(|it| it.as_m().ok()).into_iter().flatten();
-    closed.filter_map(|(_, it)| serde_json::from_str(it.as_s().ok()?).ok()).collect()
 }
 
 pub(super) fn kept(item: &Item) -> Kept {
@@ -103,8 +95,6 @@ pub(super) fn kept(item: &Item) -> Kept {
         arn: string(item, "arn"),
         verdict: verdict(item),
         incident: string(item, "incident"),
-        suspects: suspects(item),
-        closed: closed(item),
         first_seen: time("first_seen"),
         last_seen: time("last_seen"),
         applied: applied.filter_map(|it| serde_json::from_str(it.as_s().ok()?).ok()).collect(),

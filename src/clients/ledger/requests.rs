@@ -59,12 +59,13 @@ impl Ledger {
         let kinds: Vec<_> = asked.kinds.iter().filter_map(|it| serde_json::to_string(it).ok()).collect();
         let (finding, target) = (&asked.finding, &asked.target);
         let due_at = if asked.is_beyond { asked.asked_at } else { asked.asked_at + UNTOLD_MILLIS };
-        let mut expression = "SET #state = :waiting, finding = :finding, other_findings = :others, target_kind = :kind, \
+        let mut expression =
+            "SET #state = :waiting, finding = :finding, other_findings = :others, target_kind = :kind, \
              target_name = :name, target_id = :unique_id, target_arn = :arn, plan_words = :plan, plan_kinds = :kinds, \
              plan_hash = :hash, affected = :affected, requester = :requester, needed = :needed, \
              still_needed = :needed, asked_at = :asked_at, expires_at = :expires_at, is_beyond = :is_beyond, \
              account = :account, threat = :threat, target = :target, due_bucket = :bucket, due_at = :due_at"
-            .to_owned();
+                .to_owned();
         let others = AttributeValue::L(asked.others.iter().map(|it| text(it.kept())).collect());
         let mut request = self.update(&Self::request_item(id));
         if let Some(struck) = &asked.struck {
@@ -107,12 +108,7 @@ impl Ledger {
 
     /// Makes this the open request about an identity, unless another one is that asks for as much. `instead_of`: the
     /// caller has seen that that one is over, or was never asked.
-    pub async fn aim(
-        &self,
-        id: &RequestId,
-        asked: &Asked,
-        instead_of: Option<&RequestId>,
-    ) -> Result<Aimed, Failure> {
+    pub async fn aim(&self, id: &RequestId, asked: &Asked, instead_of: Option<&RequestId>) -> Result<Aimed, Failure> {
         let gravity = asked.threat().gravity();
         let mut condition = "attribute_not_exists(runs_until) OR runs_until < :now OR gravity < :gravity OR \
                              request_id = :id"
@@ -250,9 +246,7 @@ impl Ledger {
     pub async fn note_lifted(&self, id: &RequestId, verdict: &str, at: Option<i64>) -> Result<(), Failure> {
         let request = self.update(&Self::request_item(id)).expression_attribute_values(":lift", text(LIFT));
         let request = match at {
-            Some(at) => {
-                request.update_expression("SET due_at = :at").expression_attribute_values(":at", number(at))
-            }
+            Some(at) => request.update_expression("SET due_at = :at").expression_attribute_values(":at", number(at)),
             None => request
                 .update_expression("SET lifted = :verdict REMOVE due_bucket, due_at")
                 .expression_attribute_values(":verdict", text(verdict)),
@@ -293,9 +287,8 @@ impl Ledger {
         let mut request = self.update(&Self::request_item(id));
         if let Some(at) = at {
             expression = format!("SET due_at = :at {expression} ADD attempts :one");
-            request = request
-                .expression_attribute_values(":at", number(at))
-                .expression_attribute_values(":one", number(1));
+            request =
+                request.expression_attribute_values(":at", number(at)).expression_attribute_values(":one", number(1));
         }
         let request = request
             .update_expression(expression)

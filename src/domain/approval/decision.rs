@@ -95,11 +95,17 @@ pub enum Decided {
     /// It is decided now, by this.
     Now,
     /// It counts, and so many more approvers are needed.
-    Counted { still_needed: i64 },
+    Counted {
+        still_needed: i64,
+    },
     /// This approver has approved already; another is needed.
     SameApprover,
     /// It was decided before.
-    Before { decision: String, by: String, at: i64 },
+    Before {
+        decision: String,
+        by: String,
+        at: i64,
+    },
     Expired,
     /// What is asked is not what was shown.
     OtherPlan,

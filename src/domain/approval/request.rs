@@ -37,15 +37,8 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [Self; 7] = [
-        Self::Reported,
-        Self::Waiting,
-        Self::Approved,
-        Self::Declined,
-        Self::Expired,
-        Self::Done,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Reported, Self::Waiting, Self::Approved, Self::Declined, Self::Expired, Self::Done, Self::Failed];
 
     /// As the ledger and the command `requests` write it.
     pub fn word(self) -> &'static str {

@@ -3,7 +3,7 @@
 
 use aws_smithy_types::DateTime;
 
-use super::request::{Asked, Request, Reported};
+use super::request::{Asked, Reported, Request};
 use crate::finding::Severity;
 use crate::ids::RequestId;
 use crate::question::command;

@@ -233,13 +233,11 @@ impl View<'_> {
             | Verdict::Observed
             | Verdict::InProgress
             | Verdict::Deferred
-            | Verdict::Waiting => {
-                match self.finding.severity {
-                    it if it >= Severity::CRITICAL => 1,
-                    it if it >= Severity::HIGH => 2,
-                    _ => 3,
-                }
-            }
+            | Verdict::Waiting => match self.finding.severity {
+                it if it >= Severity::CRITICAL => 1,
+                it if it >= Severity::HIGH => 2,
+                _ => 3,
+            },
         }
     }
 

@@ -179,7 +179,8 @@ pub(crate) mod tests {
     fn every_change_of_a_playbook_is_of_a_kind_that_its_approval_covers() {
         use crate::coverage::{Kind, kinds};
         use crate::fixtures::{finding, identity, observed};
-        let credential = Credential { kind: crate::identity::CredentialKind::SshKey, id: "APKA".to_owned(), active: true };
+        let credential =
+            Credential { kind: crate::identity::CredentialKind::SshKey, id: "APKA".to_owned(), active: true };
         let state = Observed { credentials: Ok(vec![credential]), login: Ok(true), ..observed() };
         for options in [false, true].map(|it| Options { remove_login_profile: it, quarantine_roles: it }) {
             for (playbook, kind) in ALL.iter().flat_map(|it| [(it, IdentityKind::User), (it, IdentityKind::Role)]) {

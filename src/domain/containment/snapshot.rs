@@ -46,8 +46,34 @@ pub fn without_ours(before: &mut Observed, deny_all: &str, intent: &BTreeSet<Str
     }
 }
 
-/// As many as a record keeps open: an item of the ledger holds 400 KB.
+/// As many as a record keeps open, and bytes of them beside which another begins: an item of the ledger holds
+/// 400 KB, and one response with the longest names that IAM takes is half of that.
 const MOST_OPEN: usize = 6;
+const MOST_OPEN_BYTES: usize = 100_000;
+
+/// Of what one response meant to do: an attacker who makes one key after the other adds a line each time. Twenty
+/// policies and ten groups with the longest names that IAM takes are 20 KB. A restore names what it does not find
+/// among the planned as taken by somebody else.
+const MOST_PLANNED_BYTES: usize = 24_000;
+
+/// Of the words, those that are not known and for which there is room beside the known.
+pub fn within_bounds(words: impl Iterator<Item = String>, known: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut bytes: usize = known.iter().map(String::len).sum();
+    let new = words.filter(|it| !known.contains(it));
+    new.take_while(|it| {
+        bytes += it.len();
+        bytes <= MOST_PLANNED_BYTES
+    })
+    .collect()
+}
+
+fn has_room(open: &[Response]) -> bool {
+    open.len() < MOST_OPEN && open.iter().map(bytes).sum::<usize>() < MOST_OPEN_BYTES
+}
+
+fn bytes(it: &Response) -> usize {
+    it.before.to_string().len() + it.planned.iter().map(String::len).sum::<usize>()
+}
 
 /// Which of the open responses these changes are part of; `None` when they begin one of their own.
 ///
@@ -65,7 +91,7 @@ pub fn belongs_to<'a>(
     let changes_nothing = !changes.iter().any(Change::contains);
     let ended_well = |it: &Response| it.verdict.is_some_and(Verdict::is_success);
     match open.iter().rfind(|it| it.playbook == playbook) {
-        Some(last) if takes && ended_well(last) && open.len() < MOST_OPEN => None,
+        Some(last) if takes && ended_well(last) && has_room(open) => None,
         Some(last) => Some(last),
         None if changes_nothing && !is_meant => open.last(),
         None => None,
@@ -173,6 +199,19 @@ mod tests {
         assert!(belongs_to(&lesser, "compromised-credential", &[], false).is_some());
         let many = vec![response("overprivileged-user", &observed(), Some(Verdict::Contained)); MOST_OPEN];
         assert!(belongs_to(&many, "overprivileged-user", &takes, false).is_some());
+        let mut large = open(Some(Verdict::Contained));
+        large[0].before = "x".repeat(MOST_OPEN_BYTES).into();
+        assert!(belongs_to(&large, "overprivileged-user", &takes, false).is_some());
+    }
+
+    #[test]
+    fn what_was_meant_to_be_done_has_a_length_that_nobody_else_decides() {
+        let words = |from: usize| (from..).map(|n| format!("DeactivateAccessKey {n:0>500}"));
+        let known = within_bounds(words(0), &BTreeSet::new());
+        assert_eq!(known.len(), MOST_PLANNED_BYTES / 520);
+        assert_eq!(within_bounds(words(0), &known), BTreeSet::new());
+        let few: BTreeSet<_> = words(0).take(2).collect();
+        assert_eq!(within_bounds(words(1).take(2), &few), words(2).take(1).collect());
     }
 
     #[test]

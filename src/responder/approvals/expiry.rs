@@ -20,10 +20,8 @@ impl Desk<'_> {
     /// The token of an incident changes every quarter of an hour, so that this one is another.
     pub(super) async fn repeat_incident(&self, asked: &Asked, id: &RequestId) -> Result<(), Failure> {
         let Some(playbook) = playbooks::select(asked.threat()) else { return Ok(()) };
-        let mut progress = Progress {
-            question: Some(asked.question(id, &self.settings.function_name)),
-            ..Progress::default()
-        };
+        let mut progress =
+            Progress { question: Some(asked.question(id, &self.settings.function_name)), ..Progress::default() };
         progress.conclude(Verdict::Waiting, "the request EXPIRED, nobody decided: it stays denied everything");
         let message = Message::render(&asked.finding, playbook, &progress, SystemTime::now().into());
         for notice in escalation::planned(self.settings, playbook, &asked.finding, None) {

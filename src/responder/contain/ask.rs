@@ -132,13 +132,7 @@ impl Attempt<'_> {
         (playbook.plan)(&case, before).changes
     }
 
-    fn asked(
-        &self,
-        running: &Running,
-        identity: &Identity,
-        changes: &[Change],
-        affected: Vec<String>,
-    ) -> Asked {
+    fn asked(&self, running: &Running, identity: &Identity, changes: &[Change], affected: Vec<String>) -> Asked {
         let finding = self.finding;
         let kinds = kinds(finding.threat, identity.kind, self.settings.options.into());
         let plan = plan_words(changes.iter().filter(|it| Kind::of(it).is_some()));

@@ -21,10 +21,6 @@ use super::strike::Engine;
 /// Reading what policies say takes a few calls; an account that answers slower is not waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An attacker who makes one key after the other adds a line each time, and an item of the ledger holds
-/// 400 KB. A restore names what it does not find among the planned as taken by somebody else.
-const MOST_PLANNED: usize = 300;
-
 impl Engine<'_> {
     /// Saves the snapshot and what is meant to be done, as a response of its own or as part of one that is open:
     /// its ID.
@@ -67,11 +63,10 @@ impl Engine<'_> {
     ) -> Response {
         let planned_words = planned.iter().map(Change::words_of_record).chain(meant.into_iter().flatten().cloned());
         if let Some(begun) = snapshot::belongs_to(open, self.playbook.id, planned, meant.is_some()) {
-            let room = MOST_PLANNED.saturating_sub(begun.planned.len());
-            let planned = planned_words.filter(|it| !begun.planned.contains(it)).take(room).collect();
+            let planned = snapshot::within_bounds(planned_words, &begun.planned);
             return Response { planned, ..begun.clone() };
         }
-        let planned_words = planned_words.take(MOST_PLANNED).collect();
+        let planned_words = snapshot::within_bounds(planned_words, &BTreeSet::new());
         let mut before = before.clone();
         snapshot::without_theirs(&mut before, open, &self.finding.partition.deny_all_policy());
         let begun = Response::new(self.playbook.id, &self.finding.id, self.now, history::snapshot(&before));

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
-use clients::accounts::{Aws, Home, Member};
-use clients::iam::resolve::{self, Resolved, Unresolved};
+use clients::accounts::{Aws, Home};
+use clients::iam::resolve::{Resolved, Unresolved};
 use clients::ledger::{Acquired, Ledger};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
@@ -340,25 +340,6 @@ impl Attempt<'_> {
             turn.more(groups.len());
             // Nobody is there to take them only when the whole response has ended.
             let _ = apart.send(groups);
-        }
-    }
-
-    async fn assume(&self, scope: &Scope) -> Result<Member, Failure> {
-        self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition, scope).await
-    }
-
-    /// Once more where AWS does not take a session of an earlier response: the role was made anew, or its sessions
-    /// were revoked.
-    async fn resolve(&self, member: &mut Member, scope: &Scope) -> Result<Resolved, Unresolved> {
-        let claimed = || resolve::Claimed::from(self.finding);
-        let resolved = member.patience.with(|| resolve::resolve(&member.read, claimed())).await;
-        match resolved {
-            Err(Unresolved::Failed(failure)) if member.is_kept && failure.is_refused() => {
-                self.home.drop_session(member);
-                *member = self.assume(scope).await?;
-                member.patience.with(|| resolve::resolve(&member.read, claimed())).await
-            }
-            other => other,
         }
     }
 

@@ -38,10 +38,14 @@ class Door:
 
     def open(self, count=1, **changes):
         self.front = FunctionUrl()
+        changes = {**self.settings(), **changes}
         self.emulators = [self.world.responder(part=self.part, **changes) for _ in range(count)]
         self.front.add(*self.emulators)
         self.world.servers.append(self.front)
         return self
+
+    def settings(self):
+        return {}
 
     def send(self, method, path, headers=None, body=b""):
         """The answer's status, its headers and its body."""
@@ -112,6 +116,10 @@ class FormDoor(Door):
         put(world, KEY_PARAMETER, generated())
         self.password = self.secret
         self.parameters = {"FormSecretParameter": SECRET_PARAMETER, "FormKeyParameter": KEY_PARAMETER, "FormAccounts": f"{world.member}=Shop"}
+
+    def settings(self):
+        """A browser says where a form comes from."""
+        return {"FORM_ORIGIN": self.front.url}
 
     def login(self, password=None, user="report"):
         given = base64.b64encode(f"{user}:{password or self.password}".encode()).decode()

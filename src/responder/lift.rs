@@ -7,10 +7,10 @@ use clients::accounts::{Aws, Home};
 use clients::ledger::Ledger;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::approval::decision::Decision;
 use domain::approval::request::{Asked, Ruling, State};
 use domain::approval::words;
 use domain::command::{Restore, Subject};
+use domain::decision::Decision;
 use domain::finding::Principal;
 use domain::identity::IdentityKind;
 use domain::ids::RequestId;
@@ -18,8 +18,7 @@ use domain::outcome::{Failure, Outcome};
 use domain::restoration::report::Verdict;
 use domain::settings::Restorer;
 
-use crate::contain::now_millis;
-use crate::invocation::Call;
+use crate::invocation::{Call, now_millis};
 use crate::restore::restore;
 
 /// In one run: the next one comes in a minute.

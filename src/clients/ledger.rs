@@ -45,6 +45,7 @@ pub use due::{Due, Kind, Listed};
 pub use identity::{Ending, Hold, IdentityLease};
 pub use lease::{Acquired, Lease, Memory};
 pub use snapshots::Opened;
+pub use suspects::Named;
 
 /// Every action on the table.
 pub const PERMISSIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];

@@ -31,6 +31,7 @@ mod closing;
 mod entry;
 mod hold;
 mod judge;
+mod named;
 mod pace;
 mod progress;
 mod relay;

@@ -105,3 +105,15 @@ def test_no_fight_that_goes_on_is_called_contained_because_it_held_an_hour_ago(w
             time.sleep(0.2)
         verdict = responder.reports()[-1]["verdict"]
     assert verdict not in ("Contained", "SuspectsOpen"), "the attacker never stopped"
+
+
+def test_a_mark_that_somebody_removes_during_the_response_is_put_back(world):
+    """The guardrail protects what bears it, and a restore needs it."""
+    world.deploy(SettleSeconds="2")
+    user, responder = User(world), world.responder()
+    marked = lambda: "SecurityIncident" in user.state()["tags"]  # noqa: E731
+    with while_running(responder, world.event(EXFILTRATION, user), marked) as answer:
+        world.iam.untag_user(UserName="alice", TagKeys=["SecurityIncident"])
+    [report] = answer[0]["reports"]
+    assert report["verdict"] == "Contained" and marked(), report
+    assert any("was undone: tag" in it for it in report["reversals"]), report["reversals"]

@@ -119,7 +119,8 @@ impl Ledger {
         }
         let mut parts = int(&item, "parts");
         // Those were named before, so that `all` covers them too.
-        let is_full = closures.len() >= MOST_CLOSED || closures.iter().map(String::len).sum::<usize>() > MOST_CLOSED_BYTES;
+        let is_full =
+            closures.len() >= MOST_CLOSED || closures.iter().map(String::len).sum::<usize>() > MOST_CLOSED_BYTES;
         if suspect == ALL && is_full {
             self.move_closures(&id, parts, std::mem::take(&mut closures)).await?;
             parts += 1;
@@ -139,9 +140,8 @@ impl Ledger {
             removes = "#closed";
             request = request.expression_attribute_names("#closed", format!("{OPEN}{suspect}"));
         }
-        let expression = format!(
-            "SET closures = :closures, all_closed_at = :until, parts = :parts REMOVE {removes} ADD looks :one"
-        );
+        let expression =
+            format!("SET closures = :closures, all_closed_at = :until, parts = :parts REMOVE {removes} ADD looks :one");
         match request.update_expression(expression).send().await {
             Ok(_) => {
                 self.tidy_up(&id).await;

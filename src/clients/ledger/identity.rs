@@ -36,7 +36,7 @@ pub struct IdentityLease {
 }
 
 pub enum Hold {
-    Mine(IdentityLease, Past),
+    Mine(IdentityLease, Box<Past>),
     /// Another response covers the finding, or a restore is at it and knows it.
     Others(Held),
 }
@@ -110,7 +110,7 @@ impl Ledger {
         match sent {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
-                Ok(Hold::Mine(lease(id, now, &item), past(&item, now)))
+                Ok(Hold::Mine(lease(id, now, &item), Box::new(past(&item, now))))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
                 Ok(Hold::Others(held(&refused(error.into_service_error()), "unique_id")))

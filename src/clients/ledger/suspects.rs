@@ -5,7 +5,7 @@
 //!
 //! INVARIANT: only a person's command closes one. `tests/test_suspects.py` holds it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::outcome::Failure;
@@ -203,12 +203,16 @@ fn closures(item: &Item) -> Vec<Value> {
     lines(item).iter().filter_map(|it| serde_json::from_str(it).ok()).collect()
 }
 
+/// Whom it closed, and up to which `since`.
+fn whom(closure: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    closure.get("closed").and_then(Value::as_object).into_iter().flatten()
+}
+
 /// Of each whom it closed, one value.
 fn each(closure: &Value) -> Vec<Value> {
     let (by, reason, at) = (&closure["by"], &closure["reason"], &closure["at"]);
-    let ids: BTreeSet<_> = closure["closed"].as_object().into_iter().flatten().map(|(id, _)| id.as_str()).collect();
     let mut each: Vec<_> =
-        ids.into_iter().map(|id| json!({"suspect": id, "by": by, "reason": reason, "at": at})).collect();
+        whom(closure).map(|(id, _)| json!({"suspect": id, "by": by, "reason": reason, "at": at})).collect();
     if closure["suspect"] == ALL {
         each.push(json!({"suspect": ALL, "by": by, "reason": reason, "at": at, "more": closure["more"]}));
     }
@@ -222,7 +226,7 @@ fn suspects(item: &Item) -> Suspects {
     });
     let mut closed = BTreeMap::<String, i64>::new();
     for closure in closures(item) {
-        for (id, until) in closure["closed"].as_object().into_iter().flatten() {
+        for (id, until) in whom(&closure) {
             let latest = closed.entry(id.clone()).or_default();
             *latest = (*latest).max(until.as_i64().unwrap_or_default());
         }

@@ -121,7 +121,7 @@ impl Engine<'_> {
         match held {
             Ok(None) => {}
             Ok(Some(Hold::Mine(_, past))) => {
-                progress.past = past;
+                progress.past = *past;
                 progress.is_past_known = true;
             }
             Ok(Some(Hold::Others(held))) => {

@@ -156,6 +156,18 @@ def test_a_stack_set_still_updates_the_member_stack(world):
     assert len(refused(administrator.user.session)) == 13
 
 
+@pytest.mark.parametrize("action", ["UpdateStack", "UpdateTerminationProtection", "CancelUpdateStack"])
+def test_no_administrator_stops_an_update_of_the_stack_set(action):
+    """Cancelled, it rolls back to the member roles of before."""
+    stack = "arn:aws:cloudformation:us-east-1:111122223333:stack/StackSet-iam-responder-member-0f/1"
+
+    def decision(principal):
+        facts = {"aws:principalarn": f"arn:aws:iam::111122223333:{principal}", "aws:principalaccount": "111122223333"}
+        return evaluate([SCP], f"cloudformation:{action}", [stack], facts)
+
+    assert decision("user/insider") == "deny" != decision(f"role/{doors.STACK_SETS_ROLE}")
+
+
 def refused(client):
     """Which calls of an update, and of a replacement, a principal with these clients is not allowed."""
     iam, events, formation = map(client, ("iam", "events", "cloudformation"))

@@ -1,8 +1,10 @@
 """How many calls had to wait for another before the attacker was stopped, from the simulated AWS's
 own record. Each call is made to take long enough that those sent together overlap."""
 
+from .harness.processes import ROOT
 from .harness.victims import Role, User
 
+README = ROOT / "README.md"
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 BARRIERS = ("iam:AttachUserPolicy", "iam:PutRolePolicy", "iam:UpdateAccessKey")
 
@@ -51,3 +53,9 @@ def test_four_round_trips_where_only_the_key_is_known(world):
     world.deploy()
     first, _, _ = measured(world, world.event("health-risk-credentials-exposed-key-only", User(world)))
     assert first == 4
+
+
+def test_a_containment_writes_the_ledger_as_often_as_the_readme_says(world):
+    world.deploy()
+    world.responder().invoke(world.event(EXFILTRATION, User(world)))
+    assert world.writes().count("dynamodb:UpdateItem") == 9 and "DynamoDB nine writes each" in README.read_text()

@@ -79,7 +79,7 @@ def test_new_sessions_of_a_revoked_role_are_not_swallowed_by_an_older_finding_un
     table = Table(world)
     table.pass_time()
     assert [it["verdict"] for it in responder.invoke(DUE)["reports"]] == ["SuspectsOpen"]
-    assert "new-sessions" in table.item("suspects#")["suspects"]["M"] and table.due() == []
+    assert "open new-sessions" in table.item("suspects#") and table.due() == []
 
 
 @pytest.mark.seconds(35)
@@ -105,3 +105,15 @@ def test_no_fight_that_goes_on_is_called_contained_because_it_held_an_hour_ago(w
             time.sleep(0.2)
         verdict = responder.reports()[-1]["verdict"]
     assert verdict not in ("Contained", "SuspectsOpen"), "the attacker never stopped"
+
+
+def test_a_mark_that_somebody_removes_during_the_response_is_put_back(world):
+    """The guardrail protects what bears it, and a restore needs it."""
+    world.deploy(SettleSeconds="2")
+    user, responder = User(world), world.responder()
+    marked = lambda: "SecurityIncident" in user.state()["tags"]  # noqa: E731
+    with while_running(responder, world.event(EXFILTRATION, user), marked) as answer:
+        world.iam.untag_user(UserName="alice", TagKeys=["SecurityIncident"])
+    [report] = answer[0]["reports"]
+    assert report["verdict"] == "Contained" and marked(), report
+    assert any("was undone: tag" in it for it in report["reversals"]), report["reversals"]

@@ -208,14 +208,21 @@ def test_a_session_stolen_from_a_restore_gives_back_what_is_listed_to_whom_it_is
         for policy in alice.state()["policies"]:
             world.iam.detach_user_policy(UserName=user, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
     world.iam.remove_user_from_group(UserName="alice", GroupName="developers")
-    iam = from_memory(world, "SecurityRestoreRole", "iam:AddUserToGroup")("iam")
-    attach, join = iam.attach_user_policy, iam.add_user_to_group
+    iam = from_memory(world, "SecurityRestoreRole", "iam:AttachUserPolicy")("iam")
+    attach = iam.attach_user_policy
     assert allowed(attach, UserName="alice", PolicyArn=ADMINISTRATOR)
-    assert allowed(join, UserName="alice", GroupName="developers")
     assert not allowed(attach, UserName="alice", PolicyArn="arn:aws:iam::aws:policy/PowerUserAccess")
     assert not allowed(attach, UserName="bob", PolicyArn=ADMINISTRATOR)
-    assert not allowed(join, UserName="alice", GroupName="watched")
     assert not allowed(iam.detach_user_policy, UserName="alice", PolicyArn=ADMINISTRATOR)
+    assert not allowed(iam.add_user_to_group, UserName="alice", GroupName="developers")
+    # IAM checks this against the group alone: the session that may do it can do nothing else, and not for long.
+    [*_, session] = [it for it in world.sessions("SecurityRestoreRole") if "iam:AddUserToGroup" in actions(it)]
+    assert actions(session) == {"iam:AddUserToGroup"}
+    iam = from_memory(world, "SecurityRestoreRole", "iam:AddUserToGroup")("iam")
+    join = iam.add_user_to_group
+    assert allowed(join, UserName="alice", GroupName="developers") and allowed(join, UserName="bob", GroupName="developers")
+    assert not allowed(join, UserName="alice", GroupName="watched")
+    assert not allowed(iam.attach_user_policy, UserName="alice", PolicyArn=ADMINISTRATOR)
 
 
 def test_a_session_stolen_from_a_drill_makes_no_other_user(world):
@@ -275,14 +282,14 @@ def test_a_stolen_role_of_the_driller_can_write_nothing_that_a_restore_gives_bac
 
 @pytest.mark.parametrize(("function", "reads", "writes"), [
     ("iam-responder-driller", ["drill#last", "record#{account}#X"], ["drill#last", "slack#drill"]),
-    ("iam-responder-restorer", ["lock#1#x", "record#1#x"], ["due#x", "lock#1#x", "record#1#x", "slack#target#1#X"]),
+    ("iam-responder-restorer", ["lock#1#x", "record#1#x", "suspects#1#x"], ["due#x", "lock#1#x", "record#1#x", "slack#target#1#X"]),
 ])
 def test_a_function_reaches_only_the_items_of_the_ledger_that_it_needs(world, function, reads, writes):
     """Not in the responder's own roles: what they keep is all of it."""
     world.deploy(DrillAccount=world.member)
     dynamodb, table = of_function(world, function, "dynamodb"), Table(world).name
     reads = [it.format(account=world.member) for it in reads]
-    every = ["breaker#x", "due#x", "drill#last", "lock#1#x", "record#1#x", f"record#{world.member}#X"]
+    every = ["breaker#x", "due#x", "drill#last", "lock#1#x", "record#1#x", f"record#{world.member}#X", "suspects#1#x"]
     every += ["slack#digest", "slack#drill", "slack#target#1#X"]
     key = {it: {"TableName": table, "Key": {"id": {"S": it}}} for it in every}
     may = {"lock#", "record#"} if function.endswith("restorer") else set()

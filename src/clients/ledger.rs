@@ -56,6 +56,7 @@ pub use identity::{Ending, Hold, IdentityLease};
 pub use lease::{Acquired, Lease, Memory};
 pub use requests::{Aimed, End};
 pub use snapshots::Opened;
+pub use suspects::Named;
 
 /// Every action on the table.
 pub const PERMISSIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::change::{INCIDENT_TAG, QUARANTINED, REMEDIATED, is_our_tag};
 use crate::finding::Threat;
 use crate::identity::{Observed, Profile, Unreadable};
-use crate::suspects::Suspects;
+use crate::suspects::{Suspect, Suspects};
 use crate::text;
 use crate::verdict::Verdict;
 
@@ -29,6 +29,8 @@ pub struct Past {
     /// The rotation was started after what was done last.
     pub is_rotated: bool,
     pub suspects: Suspects,
+    /// Those whom an earlier try named and could not keep where they belong.
+    pub unkept: Vec<Suspect>,
     /// What responses meant to strike that ended before a snapshot was saved, by playbook, as
     /// `Change::words_of_record`.
     pub intents: BTreeMap<String, BTreeSet<String>>,
@@ -44,6 +46,13 @@ impl Past {
     /// Whatever was meant and is in no snapshot: it is ours when it is found now.
     pub fn intent(&self) -> BTreeSet<String> {
         self.intents.values().flatten().cloned().collect()
+    }
+
+    /// Whom nobody may forget, although the suspects that were read do not have them.
+    pub fn forgotten(&self) -> Vec<Suspect> {
+        let were_some = self.verdict == Some(Verdict::SuspectsOpen) && self.suspects.is_untouched();
+        let unknown = (were_some && self.unkept.is_empty()).then(Suspect::unknown);
+        self.unkept.iter().cloned().chain(unknown).collect()
     }
 
     /// Whether what was seen at that time was answered, by a response to a threat that is as grave: it had been held

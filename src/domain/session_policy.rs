@@ -87,8 +87,16 @@ pub struct Piece {
 }
 
 /// What a restore does, in its order, in as few sessions as their policies' size allows: each may do just this to
-/// just this identity.
+/// just this identity. Who may join somebody to a group may join anybody to it, because IAM checks that against the
+/// group alone: that is done in a session which can do nothing else.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html>
 pub fn pieces<'a>(changes: impl IntoIterator<Item = &'a Change>, identity: &Identity) -> Vec<Piece> {
+    let (joining, others): (Vec<_>, Vec<_>) =
+        changes.into_iter().partition(|it| matches!(it, Change::JoinGroup { .. }));
+    [others, joining].into_iter().flat_map(|it| divided(it, identity)).collect()
+}
+
+fn divided(changes: Vec<&Change>, identity: &Identity) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for change in changes {
         let mut with = pieces.last().map(|it| it.changes.clone()).unwrap_or_default();
@@ -311,21 +319,24 @@ mod tests {
             Change::Tag { kind: IdentityKind::User, name: user.clone(), tags: Vec::new() },
             Change::Untag { kind: IdentityKind::User, name: user, keys: Vec::new() },
         ];
-        let [piece] = pieces(&changes, &alice).try_into().unwrap();
+        let [piece, joining] = pieces(&changes, &alice).try_into().unwrap();
         let group = |name: &str| format!("arn:aws:iam::111122223333:group/{name}");
         assert_eq!(
             json(&piece.policy)["Statement"],
             json!([
                 {"Effect": "Allow", "Action": ["iam:AttachUserPolicy"], "Resource": [arn], "Condition": {"ArnEquals":
                     {"iam:PolicyARN": ["arn:aws:iam::aws:policy/A", "arn:aws:iam::111122223333:policy/B"]}}},
-                {"Effect": "Allow", "Action": ["iam:AddUserToGroup"],
-                    "Resource": [group("g"), group("*/g"), group("h"), group("*/h")]},
                 {"Effect": "Allow", "Action": ["iam:PutUserPermissionsBoundary"], "Resource": [arn], "Condition":
                     {"StringEquals": {"iam:PermissionsBoundary": ["arn:aws:iam::aws:policy/C"]}}},
                 {"Effect": "Allow", "Action": ["iam:DetachUserPolicy"], "Resource": [arn],
                     "Condition": {"ArnEquals": {"iam:PolicyARN": [ours]}}},
                 {"Effect": "Allow", "Action": ["iam:TagUser", "iam:UntagUser"], "Resource": [arn]},
             ])
+        );
+        assert_eq!(
+            json(&joining.policy)["Statement"],
+            json!([{"Effect": "Allow", "Action": ["iam:AddUserToGroup"],
+                "Resource": [group("g"), group("*/g"), group("h"), group("*/h")]}])
         );
         assert_eq!(pieces(&[], &alice), Vec::new());
     }

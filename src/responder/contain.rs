@@ -32,6 +32,7 @@ mod closing;
 mod entry;
 mod hold;
 mod judge;
+mod named;
 mod pace;
 mod progress;
 mod relay;

@@ -45,7 +45,7 @@ use order::Work;
 use writers::Writers;
 
 const TAKEN_OVER: &str = "something new was reported of the identity during the restore, and a response took it over: \
-                          the deny stays. Look at that response's alert, then send the command again";
+                          its deny stays, and so does its mark. Look at that response's alert, then send the command again";
 
 /// One restore on its way to a verdict.
 struct Attempt<'a> {
@@ -221,7 +221,7 @@ impl Attempt<'_> {
             Ok(it) => it,
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };
-        let work = Work { member, writers: &writers, identity, taken, lease };
+        let work = Work { member, writers: &writers, identity, taken: Some(taken), lease };
         self.apply_in_order(&work, undoing, progress).await;
         if progress.verdict.is_some() {
             return;
@@ -263,12 +263,14 @@ impl Attempt<'_> {
         Some(plan::plan(identity, &now, taken, self.command.subject.partition.deny_all_policy().as_str(), self.now))
     }
 
-    /// Why the deny must not be lifted now.
+    /// Why nothing may be given back or taken away now.
     async fn stopped(&self, lease: &IdentityLease) -> Option<String> {
         match self.ledger.still_holds(lease).await {
             Ok(true) => None,
             Ok(false) => Some(TAKEN_OVER.to_owned()),
-            Err(failure) => Some(format!("whether something new was reported is not known, the deny stays: {failure}")),
+            Err(failure) => Some(format!(
+                "whether something new was reported is not known, and nothing more was done: send the command again: {failure}"
+            )),
         }
     }
 

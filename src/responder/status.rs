@@ -1,5 +1,7 @@
 //! What is known of an identity: the ledger's record, for a person.
 
+use std::collections::BTreeMap;
+
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
 use clients::iam::resolve::{self, Claimed, Unresolved};
@@ -61,13 +63,14 @@ async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Res
 fn describe(subject: &Subject, principal: &Value, kept: &Kept, (suspects, closed): &(Suspects, Vec<Value>)) -> Value {
     let time = |millis: Option<i64>| millis.map(|it| DateTime::from_millis(it).to_string());
     let restored = kept.restored.as_ref();
+    let open: BTreeMap<_, _> = suspects.open.iter().map(|(id, it)| (id, &it.words)).collect();
     json!({
         "account": subject.account,
         "principal": principal,
         "is_contained_by_us": !kept.responses.is_empty(),
         "verdict": kept.verdict,
         "incident": kept.incident,
-        "open_suspects": suspects.open,
+        "open_suspects": open,
         "more_suspects": suspects.more,
         "closed_suspects": closed,
         "first_seen": time(kept.first_seen),

@@ -42,14 +42,14 @@ async fn run(aws: &Aws, settings: &Responder, command: &CloseSuspect, call: &Cal
     };
     let record = record.ok_or_else(|| refused("NotFound", "the ledger has nothing of this identity".to_owned()))?;
     let (by, reason) = (text::line(&command.by, 64), text::line(&command.reason, 120));
-    if !ledger.close_suspect(&record, &command.suspect, &by, &reason).await? {
+    let Some(whom) = ledger.close_suspect(&record, &command.suspect, &by, &reason).await? else {
         let suspect = text::line(&command.suspect, 128);
         let hint = "`status` lists the open ones; after 200 were closed one by one, `all` closes what is left";
         return Err(refused("NotFound", format!("`{suspect}` is no open suspect of the identity: {hint}")));
-    }
+    };
     let suspect = text::line(&command.suspect, 128);
-    tracing::warn!(suspect, by, reason, record, "suspect closed by a person");
-    Ok(json!({"suspect": suspect, "by": by, "reason": reason}))
+    tracing::warn!(suspect, by, reason, record, ?whom, "suspect closed by a person");
+    Ok(json!({"suspect": suspect, "by": by, "reason": reason, "whom": whom}))
 }
 
 fn refused(code: &str, message: String) -> Failure {

@@ -10,7 +10,6 @@ use domain::finding::Finding;
 use domain::history::Past;
 use domain::identity::Identity;
 use domain::outcome::Failure;
-use domain::suspects::Suspect;
 use domain::text as texts;
 use domain::verdict::Verdict;
 
@@ -37,7 +36,7 @@ pub struct IdentityLease {
 }
 
 pub enum Hold {
-    Mine(IdentityLease, Past),
+    Mine(IdentityLease, Box<Past>),
     /// Another response covers the finding, or a restore is at it and knows it.
     Others(Held),
 }
@@ -55,9 +54,6 @@ pub struct Ending<'a> {
     pub not_taken: &'a [String],
     /// One JSON text an action.
     pub applied: Vec<String>,
-    pub suspects: &'a [Suspect],
-    /// How many more there are than are kept.
-    pub more_suspects: usize,
     pub told: Option<String>,
     pub is_rotated: bool,
 }
@@ -65,7 +61,7 @@ pub struct Ending<'a> {
 impl Ledger {
     /// Acquires the lease on the identity until `until`, also from a response that covers less, and from a
     /// restore when the finding is news to it. Keeps what is meant to be done, and gives what was known before, but
-    /// for the suspects: they are read once it is held, since whoever held it before adds theirs until then.
+    /// for the suspects: they are read with the last look, since others add theirs until then.
     ///
     /// INVARIANT: it is sent with the strike and never waited for before it. What people were told holds no
     /// longer from here on, until a response says what they were told of what it did.
@@ -114,7 +110,7 @@ impl Ledger {
         match sent {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
-                Ok(Hold::Mine(lease(id, now, &item), past(&item, now)))
+                Ok(Hold::Mine(lease(id, now, &item), Box::new(past(&item, now))))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
                 Ok(Hold::Others(held(&refused(error.into_service_error()), "unique_id")))
@@ -250,11 +246,7 @@ impl Ledger {
                 .expression_attribute_names("#planned", snapshots::planned(response))
                 .expression_attribute_values(":not_taken", AttributeValue::Ss(ending.not_taken.to_vec()));
         }
-        // Before the identity is anybody else's.
-        let suspects = self.add_suspects(&lease.id, ending.suspects, ending.more_suspects).await;
-        let closed = request.update_expression(expression).send().await;
-        suspects?;
-        match closed {
+        match request.update_expression(expression).send().await {
             Ok(output) if is_answer => Ok(strings(&output.attributes.unwrap_or_default(), "waiting")),
             // They wait for the next try, or until they are due.
             Ok(_) => Ok(Vec::new()),

@@ -5,10 +5,10 @@ use domain::history::{Kept, Past, Restoration};
 use domain::identity::Identity;
 use domain::ids::{AccountId, Arn, UniqueId};
 use domain::outcome::Failure;
-use domain::suspects::Suspects;
+use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
-use super::{Item, Ledger, int, millis_now, number, snapshots, string};
+use super::{Item, Ledger, int, millis_now, number, snapshots, string, strings};
 use crate::errors::failure;
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -77,6 +77,7 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
         told: string(item, "told"),
         is_rotated: item.contains_key("is_rotated"),
         suspects: Suspects::default(),
+        unkept: strings(item, "unkept").iter().filter_map(|it| Suspect::of_short(it)).collect(),
         intents: snapshots::intents(item),
         is_open: item.contains_key("lease_until"),
         is_known: now - int(item, "contained_at") < KNOWN_MILLIS,

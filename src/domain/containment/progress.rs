@@ -35,6 +35,8 @@ pub struct Progress {
     pub suspects: Vec<Suspect>,
     /// Those that this response found first, to be kept.
     pub new_suspects: Vec<Suspect>,
+    /// When the last look for them began, in milliseconds since 1970.
+    pub looked_at: Option<i64>,
     /// Who only could have acted for the attacker: told, at most 20, and never in a verdict.
     pub leads: Vec<String>,
     /// What still lets the identity act.

@@ -261,9 +261,21 @@ pub fn leftover(identity: &Identity, now: &Observed, time: DateTime) -> Option<R
     if is_young(cutoff, time) {
         return Some(Err(stays_revoked(name.as_str(), cutoff)));
     }
-    let keys = tags.iter().map(|(key, _)| key.clone()).filter(|it| is_our_tag(it)).collect();
-    let (lift, tags) = (vec![Change::LiftRevocation { role: name.clone() }], vec![Change::Untag { kind, name, keys }]);
-    Some(Ok(Undoing { lift, tags, ..Undoing::default() }))
+    leftover_still(identity, now, time).map(Ok)
+}
+
+/// What of it is still to do while it is being taken away. `None`: somebody has revoked sessions anew.
+pub fn leftover_still(identity: &Identity, now: &Observed, time: DateTime) -> Option<Undoing> {
+    let (kind, name) = (identity.kind, identity.name.clone());
+    let cutoff = now.revoked_before.as_ref().ok().copied().flatten();
+    if now.not_a_revocation.is_some() || cutoff.is_some_and(|it| is_young(it, time)) {
+        return None;
+    }
+    let tags = now.profile.as_ref().map(|it| it.tags.as_slice()).unwrap_or_default();
+    let keys: Vec<_> = tags.iter().map(|(key, _)| key.clone()).filter(|it| is_our_tag(it)).collect();
+    let lift = cutoff.map(|_| Change::LiftRevocation { role: name.clone() }).into_iter().collect();
+    let tags = if keys.is_empty() { Vec::new() } else { vec![Change::Untag { kind, name, keys }] };
+    Some(Undoing { lift, tags, ..Undoing::default() })
 }
 
 fn is_mark(value: &str) -> bool {

@@ -43,6 +43,7 @@ impl Closing<'_> {
     /// INVARIANT: what people were told is kept only after it was delivered, and a finding's workflow status
     /// changes only after people were told. `tests/test_notices_delivered.py` holds it.
     pub(super) async fn run(&self, is_quiet: bool, progress: &mut Progress) {
+        self.keep_suspects(progress).await;
         if progress.is_handed_over {
             return self.hand_over(progress).await;
         }
@@ -171,8 +172,6 @@ impl Closing<'_> {
             response: progress.response.as_deref(),
             not_taken: &progress.not_taken,
             applied: progress.applied().into_iter().take(200).collect(),
-            suspects: &progress.new_suspects,
-            more_suspects: progress.past.suspects.more,
             told: progress.told(),
             is_rotated: progress.is_rotated(),
         };

@@ -5,21 +5,26 @@
 //! key can undo us in that window, so that a verdict comes only from a full read after it has held long
 //! enough: never from what was written.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clients::iam::resolve::{self, Unresolved};
 use clients::iam::{observe, recently_created};
+use clients::ledger::Ledger;
 use domain::change::Change;
 use domain::containment::playbooks::Case;
 use domain::containment::progress::Progress;
 use domain::identity::{Identity, Observed, Read};
+use domain::outcome::Failure;
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
-use super::judge::{check_time, is_hopeless, judge, missing};
+use super::judge::{check_time, is_hopeless, judge, missing, missing_mark};
 use super::pace::Clock;
 use super::strike::Engine;
 use crate::invocation::now_millis;
+
+/// What another finding adds to the suspects in so short a time is told by the response to that one.
+const LONG_LOOK: Duration = Duration::from_secs(2);
 
 impl Engine<'_> {
     /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.
@@ -31,10 +36,13 @@ impl Engine<'_> {
             }
             if clock.has_settled() || self.is_late() {
                 let _room = self.turn.look().await;
-                let looked = now_millis();
+                let (looked, began) = (now_millis(), Instant::now());
                 let case = self.case(&identity);
-                let (observed, suspects) =
-                    tokio::join!(self.observe(&identity), self.suspects(&case, progress.past.first_seen));
+                let (observed, suspects, known) = tokio::join!(
+                    self.observe(&identity),
+                    self.suspects(&case, progress.past.first_seen),
+                    self.known_suspects(&identity)
+                );
                 if observed.is_gone() {
                     match self.find_again(&identity, progress).await {
                         Some(found) => identity = found,
@@ -48,10 +56,14 @@ impl Engine<'_> {
                     }
                     continue;
                 }
-                let missing = missing(&(self.playbook.plan)(&case, &observed), &observed);
+                let plan = (self.playbook.plan)(&case, &observed);
+                let mark = missing_mark(&plan, &observed, progress);
+                let missing: Vec<_> = missing(&plan, &observed).into_iter().chain(mark).collect();
                 let is_last =
                     missing.is_empty() || self.settle.is_zero() || self.is_late() || is_hopeless(&missing, progress);
                 if is_last {
+                    let known = self.known_by_now(&identity, known, began).await;
+                    take_known(known, looked, progress);
                     judge(&missing, &observed, suspects, self.settle, progress);
                     check_time(&clock, progress);
                     progress.held_at = Some(looked).filter(|_| progress.verdict().is_success());
@@ -97,7 +109,11 @@ impl Engine<'_> {
         looked: i64,
         progress: &mut Progress,
     ) {
-        let suspects = self.suspects(case, progress.past.first_seen).await;
+        let began = Instant::now();
+        let (suspects, known) =
+            tokio::join!(self.suspects(case, progress.past.first_seen), self.known_suspects(case.identity));
+        let known = self.known_by_now(case.identity, known, began).await;
+        take_known(known, looked, progress);
         judge(&[], observed, suspects, self.settle, progress);
         if progress.verdict == Some(Verdict::Contained) {
             let reason = "everything wanted is in place, as it was when it was last seen to hold";
@@ -148,6 +164,24 @@ impl Engine<'_> {
         self.apply_taking(taking, progress).await;
     }
 
+    /// Read with the last look: others add theirs also while the identity is ours.
+    async fn known_suspects(&self, identity: &Identity) -> Result<Suspects, Failure> {
+        match self.ledger {
+            Some(ledger) => ledger.known_suspects(&Ledger::record_of(identity)).await,
+            None => Ok(Suspects::default()),
+        }
+    }
+
+    /// Of a look that took long, what was added to the ledger meanwhile too.
+    async fn known_by_now(
+        &self,
+        identity: &Identity,
+        known: Result<Suspects, Failure>,
+        began: Instant,
+    ) -> Result<Suspects, Failure> {
+        if began.elapsed() < LONG_LOOK { known } else { self.known_suspects(identity).await }
+    }
+
     /// Whoever acts with the identity may have made others that still can.
     async fn suspects(&self, case: &Case<'_>, first_seen: Option<i64>) -> Read<Vec<Suspect>> {
         if !self.playbook.has_adversary {
@@ -156,6 +190,18 @@ impl Engine<'_> {
         let from = Suspects::from(first_seen, self.now.to_millis().unwrap_or_default());
         let read = || recently_created::since(&self.member.read, case.identity, from);
         self.member.patience.with(read).await
+    }
+}
+
+/// Where they can't be told, somebody may be open.
+fn take_known(known: Result<Suspects, Failure>, looked: i64, progress: &mut Progress) {
+    progress.looked_at = Some(looked);
+    match known {
+        Ok(known) => progress.past.suspects = known,
+        Err(failure) => {
+            progress.is_past_known = false;
+            progress.ledger_failed.push(format!("reading who is suspected: {failure}"));
+        }
     }
 }
 

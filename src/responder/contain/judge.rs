@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::change::Change;
+use domain::change::{Change, INCIDENT_TAG, QUARANTINED, REMEDIATED};
 use domain::containment::playbooks::Plan;
 use domain::containment::progress::Progress;
 use domain::identity::{Observed, Read};
@@ -34,7 +34,10 @@ pub(super) fn judge(
     progress.failed = progress.changes.failures();
     progress.failed.extend(progress.open.clone());
     progress.notes.extend(unmarked(progress));
-    let found = progress.suspects.iter().cloned().chain(suspects.unwrap_or_default()).collect();
+    let mut found: Vec<_> = progress.suspects.iter().cloned().chain(suspects.unwrap_or_default()).collect();
+    if progress.is_past_known {
+        found.extend(progress.past.forgotten());
+    }
     let suspects = &mut progress.past.suspects;
     let new = suspects.add(found);
     let suspects = suspects.words();
@@ -111,6 +114,19 @@ pub(super) fn missing(plan: &Plan, observed: &Observed) -> Vec<Change> {
         _ => true,
     };
     plan.changes.iter().filter(|it| it.contains()).filter(is_known).cloned().collect()
+}
+
+/// The mark, where somebody removed it: without it the guardrail protects nothing, and no restore can be. One that
+/// could not be set is said elsewhere.
+pub(super) fn missing_mark(plan: &Plan, observed: &Observed, progress: &Progress) -> Option<Change> {
+    let tags = &observed.profile.as_ref().ok()?.tags;
+    let is_mark = |value: &str| value == QUARANTINED || value == REMEDIATED;
+    if tags.iter().any(|(key, value)| key.eq_ignore_ascii_case(INCIDENT_TAG) && is_mark(value)) {
+        return None;
+    }
+    let tag = plan.changes.iter().find(|it| matches!(it, Change::Tag { .. }))?;
+    let could_not = progress.changes.failure(tag).is_some() || progress.changes.was_put_off(tag);
+    (!could_not).then(|| tag.clone())
 }
 
 pub(super) fn unread(observed: &Observed) -> Vec<String> {

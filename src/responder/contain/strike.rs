@@ -13,7 +13,7 @@ use clients::accounts::{Home, Member};
 use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::Resolved;
-use clients::ledger::{Hold, IdentityLease, Lease, Ledger};
+use clients::ledger::{Hold, IdentityLease, Lease, Ledger, Named};
 use domain::change::Change;
 use domain::containment::admission::Held;
 use domain::containment::playbooks::{Case, Plan, Playbook};
@@ -24,7 +24,6 @@ use domain::finding::Finding;
 use domain::identity::{Identity, Observed};
 use domain::outcome::{Deed, Failure, Log, Outcome};
 use domain::settings::{Mode, Options};
-use domain::suspects::Suspects;
 use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -122,7 +121,7 @@ impl Engine<'_> {
         match held {
             Ok(None) => {}
             Ok(Some(Hold::Mine(_, past))) => {
-                progress.past = past;
+                progress.past = *past;
                 progress.is_past_known = true;
             }
             Ok(Some(Hold::Others(held))) => {
@@ -205,8 +204,9 @@ impl Engine<'_> {
     /// What only this finding tells is kept with the identity, whoever holds it.
     async fn leave_suspects(&self, identity: &Identity, known: &Observed, progress: &mut Progress) {
         let suspects = (self.playbook.plan)(&self.case(identity), known).suspects;
-        if let Some(ledger) = self.ledger.filter(|_| !suspects.is_empty())
-            && let Err(failure) = ledger.keep_suspects(&Ledger::record_of(identity), &suspects).await
+        let named = Named { suspects, ..Named::default() };
+        if let Some(ledger) = self.ledger
+            && let Err(failure) = ledger.keep_suspects(&Ledger::record_of(identity), &named).await
         {
             progress.ledger_failed.push(format!("keeping who is suspected: {failure}"));
         }
@@ -245,32 +245,16 @@ impl Engine<'_> {
         progress: &mut Progress,
     ) {
         let (adding, taking): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::is_additive);
-        let (kept, (), suspects) = tokio::join!(
+        let (kept, ()) = tokio::join!(
             self.save_snapshot(identity, before, &planned, &progress.past),
-            self.apply_all(adding, false, &progress.changes),
-            self.known_suspects(identity, progress.is_past_known)
+            self.apply_all(adding, false, &progress.changes)
         );
-        match suspects {
-            Ok(suspects) => progress.past.suspects = suspects,
-            Err(failure) => {
-                progress.is_past_known = false;
-                progress.ledger_failed.push(format!("reading who is suspected: {failure}"));
-            }
-        }
         progress.is_snapshot_saved = kept.is_ok();
         match kept {
             Ok(response) => progress.response = Some(response),
             Err(why) => progress.ledger_failed.push(format!("saving the snapshot: {why}")),
         }
         self.apply_taking(taking, progress).await;
-    }
-
-    /// Of an identity that is held: whoever held it before has added theirs.
-    async fn known_suspects(&self, identity: &Identity, is_held: bool) -> Result<Suspects, Failure> {
-        match self.ledger.filter(|_| is_held) {
-            Some(ledger) => ledger.open_suspects(&Ledger::record_of(identity)).await,
-            None => Ok(Suspects::default()),
-        }
     }
 
     pub(super) async fn apply_taking(&self, taking: Vec<Change>, progress: &Progress) {

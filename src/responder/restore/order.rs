@@ -29,7 +29,8 @@ pub(super) struct Work<'a> {
     pub(super) member: &'a Member,
     pub(super) writers: &'a Writers,
     pub(super) identity: &'a Identity,
-    pub(super) taken: &'a Taken,
+    /// `None`: what an earlier restore left.
+    pub(super) taken: Option<&'a Taken>,
     pub(super) lease: &'a IdentityLease,
 }
 
@@ -38,6 +39,7 @@ impl Attempt<'_> {
     /// and nobody has seen that difference yet.
     pub(super) async fn look_again(&self, work: &Work<'_>, progress: &mut Progress) -> Option<Undoing> {
         let Work { member, identity, taken, .. } = work;
+        let Some(taken) = taken else { return self.look_at_leftover(work, progress).await };
         let done = progress.changes.applied().iter().map(|it| it.deed.words_of_record()).collect();
         let left = self.plan(member, identity, &Taken { done, ..(*taken).clone() }, progress).await?;
         let new: Vec<_> = left.drift.iter().filter(|it| !progress.drift.contains(it)).cloned().collect();
@@ -56,35 +58,45 @@ impl Attempt<'_> {
     pub(super) async fn apply_in_order(&self, work: &Work<'_>, undoing: Undoing, progress: &mut Progress) {
         let Undoing { rejoin, boundary, lift, tags, .. } = undoing;
         let frees = !boundary.is_empty() || !lift.is_empty();
-        if !self.apply_all(work.writers, rejoin, progress).await {
+        if !self.apply_all(work, rejoin, progress).await {
             return;
         }
         if frees && self.look_again(work, progress).await.is_none() {
             return;
         }
-        // A response to something new takes the identity from us, and its deny is not ours to lift.
-        if let Some(stopped) = self.stopped(work.lease).await {
-            progress.failed.push(stopped.clone());
-            return progress.conclude(Verdict::NotRestored, stopped);
-        }
         for part in [boundary, lift] {
-            if !self.apply_all(work.writers, part, progress).await {
+            if !self.apply_all(work, part, progress).await {
                 return;
             }
         }
         if frees && self.look_again(work, progress).await.is_none() {
             return;
         }
+        // Whichever takes the mark away comes last, and only after the others.
         for change in tags {
-            let outcome = work.writers.apply(&change).await;
-            note(&progress.changes, change, outcome);
+            if !self.apply_all(work, vec![change], progress).await {
+                return;
+            }
         }
     }
 
     /// In parallel. False when one of them stands in the way of what follows.
-    async fn apply_all(&self, writers: &Writers, changes: Vec<Change>, progress: &Progress) -> bool {
+    ///
+    /// INVARIANT: nothing is given back, freed or unmarked unless the identity was still ours just before. A response
+    /// to something new takes it from us, and its deny, revocation and mark are not ours to take away.
+    /// `tests/test_restore_taken_over.py` holds it.
+    async fn apply_all(&self, work: &Work<'_>, changes: Vec<Change>, progress: &mut Progress) -> bool {
+        if changes.is_empty() {
+            return true;
+        }
+        if let Some(stopped) = self.stopped(work.lease).await {
+            progress.failed.push(stopped.clone());
+            progress.conclude(Verdict::NotRestored, stopped);
+            return false;
+        }
+        let progress = &*progress;
         let one = async |change: Change| {
-            let outcome = writers.apply(&change).await;
+            let outcome = work.writers.apply(&change).await;
             let fails = matches!(outcome, Outcome::Failed(_));
             note(&progress.changes, change.clone(), outcome);
             fails && !self.is_given_up(&change, progress)

@@ -23,6 +23,9 @@ pub struct Relay {
     /// It was set apart from findings that looked like ones about the same identity: nobody else's answer is its.
     #[serde(default)]
     pub is_apart: bool,
+    /// It was taken up from the list of what is due: whoever did says there how it ended, and nobody else.
+    #[serde(default)]
+    pub is_due: bool,
     /// What was undone last.
     pub reversals: Vec<String>,
     /// How often something was undone before that.
@@ -32,7 +35,7 @@ pub struct Relay {
 
 impl Relay {
     pub fn new(group: Group, holder: String) -> Self {
-        Self { group, holder, number: 0, is_apart: false, reversals: Vec::new(), undone_before: 0 }
+        Self { group, holder, number: 0, is_apart: false, is_due: false, reversals: Vec::new(), undone_before: 0 }
     }
 
     /// For a group that did not go with this one's lead. Two that turn out to be one identity must not pass for one
@@ -45,7 +48,13 @@ impl Relay {
     pub fn next(&self, reversals: &[String]) -> Option<Self> {
         let undone_before = self.undone_before + reversals.len().saturating_sub(LINES);
         let reversals = reversals.iter().rev().take(LINES).rev().cloned().collect();
-        (self.number < MOST).then(|| Self { number: self.number + 1, reversals, undone_before, ..self.clone() })
+        (self.number < MOST).then(|| Self {
+            number: self.number + 1,
+            is_due: false,
+            reversals,
+            undone_before,
+            ..self.clone()
+        })
     }
 
     pub fn is_continued(&self) -> bool {

@@ -199,18 +199,17 @@ impl Ledger {
         if is_full {
             let former = if lease.applied > 0 { Some(self.applied(lease).await?) } else { None };
             for chunk in former.into_iter().chain(chunks) {
-                self.save_part(&lease.id, parts, chunk).await?;
-                parts += 1;
+                parts = self.save_part(&lease.id, parts, &chunk).await?;
             }
         }
         let append = if is_full { "applied = :done, parts = :parts" } else { APPEND };
-        let done = AttributeValue::L(applied);
+        let done = applied;
         let mut request = self
             .update(&lease.id)
             .condition_expression("fence = :fence")
             .expression_attribute_values(":fence", number(lease.fence))
             .expression_attribute_values(":verdict", text(ending.verdict.name()))
-            .expression_attribute_values(":done", done.clone())
+            .expression_attribute_values(":done", AttributeValue::L(done.clone()))
             .expression_attribute_values(":now", number(millis_now()))
             .return_values(ReturnValue::AllOld);
         request = if is_full {
@@ -260,7 +259,7 @@ impl Ledger {
             Ok(_) => Ok(Vec::new()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
                 tracing::warn!("somebody took the identity over, or it was released by a try of ours: see its record");
-                self.append(&lease.id, done).await.map(|()| Vec::new())
+                self.append(lease, done).await.map(|()| Vec::new())
             }
             Err(error) => Err(failure(&error)),
         }
@@ -269,7 +268,7 @@ impl Ledger {
     /// Keeps what was done, and leaves the identity to the invocation that goes on.
     pub async fn keep_applied(&self, lease: &IdentityLease, applied: Vec<String>) -> Result<(), Failure> {
         let applied = applied.iter().map(|it| text(texts::cut(it, LONGEST_APPLIED)));
-        self.append(&lease.id, AttributeValue::L(applied.collect())).await
+        self.append(lease, applied.collect()).await
     }
 
     /// Keeps the incident of a response that was deferred: the one that follows needs no other.
@@ -305,25 +304,49 @@ impl Ledger {
         })
     }
 
-    /// It goes into a part of its own.
-    async fn save_part(&self, record: &str, number: i64, applied: Vec<AttributeValue>) -> Result<(), Failure> {
-        let part = format!("{record}#part#{number}");
-        let request = self.update(&part).update_expression("SET applied = if_not_exists(applied, :applied)");
-        let sent = request.expression_attribute_values(":applied", AttributeValue::L(applied)).send().await;
-        sent.map(|_| ()).map_err(|it| failure(&it))
+    /// It goes into a part of its own, `first` or the first one after it that nobody else has written. Returns the next
+    /// one.
+    async fn save_part(&self, record: &str, first: i64, applied: &[AttributeValue]) -> Result<i64, Failure> {
+        let mut part = first;
+        loop {
+            let request = self
+                .update(&format!("{record}#part#{part}"))
+                .update_expression("SET applied = :applied")
+                .condition_expression("attribute_not_exists(applied) OR applied = :applied")
+                .expression_attribute_values(":applied", AttributeValue::L(applied.to_vec()));
+            part += 1;
+            match request.send().await {
+                Ok(_) => return Ok(part),
+                Err(error) if is(&error, "ConditionalCheckFailedException") => {}
+                Err(error) => return Err(failure(&error)),
+            }
+        }
     }
 
-    async fn append(&self, record: &str, done: AttributeValue) -> Result<(), Failure> {
+    /// Adds what was done to the record, and where it has no room for it to a part: who has the identity by now rolls
+    /// the record over, and how many bytes others added is not known here.
+    async fn append(&self, lease: &IdentityLease, done: Vec<AttributeValue>) -> Result<(), Failure> {
+        let bytes: usize = done.iter().filter_map(|it| it.as_s().ok()).map(String::len).sum();
+        // So many of the longest lines still fit.
+        let room = (2 * MOST_APPLIED).saturating_sub(bytes) / LONGEST_APPLIED;
         let request = self
-            .update(record)
+            .update(&lease.id)
             .update_expression(format!("SET {APPEND}"))
             .condition_expression("attribute_not_exists(applied) OR size(applied) < :most")
-            .expression_attribute_values(":most", number(MOST_APPLIED / LONGEST_APPLIED * 2))
+            .expression_attribute_values(":most", number(room))
             .expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":done", done);
+            .expression_attribute_values(":done", AttributeValue::L(done.clone()));
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => {
+                let parts = self.save_part(&lease.id, lease.parts, &done).await?;
+                let request = self.update(&lease.id).update_expression("SET parts = :parts");
+                let request = request.condition_expression("attribute_not_exists(parts) OR parts < :parts");
+                match request.expression_attribute_values(":parts", number(parts)).send().await {
+                    Err(error) if !is(&error, "ConditionalCheckFailedException") => Err(failure(&error)),
+                    _ => Ok(()),
+                }
+            }
             Err(error) => Err(failure(&error)),
         }
     }

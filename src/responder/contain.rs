@@ -113,7 +113,7 @@ async fn contain_one(
         tokio::select! {
             biased;
             () = attempt.run(&mut running, &turn) => {}
-            () = turn.lend() => {}
+            () = turn.lend(&patience) => {}
         }
     };
     if tokio::time::timeout(budget, run).await.is_err() {

@@ -31,6 +31,7 @@ use sha2::{Digest, Sha256};
 
 use crate::errors::failure;
 
+mod applied;
 mod breaker;
 pub mod digest;
 mod due;

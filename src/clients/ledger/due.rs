@@ -193,7 +193,7 @@ impl Ledger {
         let is_over = item.contains_key("due_bucket") && int(&item, "lease_until") < millis_now();
         let left = left(&item, None);
         let Some(finding) = left.findings.first().cloned().filter(|_| is_over) else { return Ok(None) };
-        for other in &left.findings[1..] {
+        for other in left.findings.iter().skip(1) {
             self.put_due(other, Kind::Unfinished, millis_now()).await?;
         }
         let due = Due { finding, kind: Kind::Unfinished, since: int(&item, "fence"), attempts: 0 };

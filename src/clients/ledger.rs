@@ -37,6 +37,7 @@ pub mod digest;
 mod due;
 mod identity;
 mod lease;
+mod left;
 mod records;
 mod refusals;
 mod snapshots;
@@ -45,7 +46,8 @@ mod suspects;
 pub use breaker::Reservation;
 pub use due::{Due, Kind, Listed};
 pub use identity::{Ending, Hold, IdentityLease};
-pub use lease::{Acquired, Lease, Left, Memory};
+pub use lease::{Acquired, Lease, Memory};
+pub use left::Left;
 pub use snapshots::Opened;
 
 /// Every action on the table.

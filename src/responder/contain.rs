@@ -34,6 +34,7 @@ mod judge;
 mod pace;
 mod progress;
 mod relay;
+mod sought;
 mod strike;
 pub(crate) mod turns;
 

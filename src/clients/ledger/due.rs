@@ -10,7 +10,7 @@ use domain::containment::admission;
 use domain::finding::Finding;
 use domain::outcome::Failure;
 
-use super::lease::{Left, left};
+use super::left::{self, Left};
 use super::{Item, Ledger, digest, int, millis, millis_now, number, principal, string, text};
 use crate::errors::{failure, is};
 
@@ -191,7 +191,7 @@ impl Ledger {
     pub async fn abandoned(&self, id: &str) -> Result<Option<(Due, Left)>, Failure> {
         let item = self.item(id).await?;
         let is_over = item.contains_key("due_bucket") && int(&item, "lease_until") < millis_now();
-        let left = left(&item, None);
+        let left = left::left(&item, None);
         let Some(finding) = left.findings.first().cloned().filter(|_| is_over) else { return Ok(None) };
         for other in left.findings.iter().skip(1) {
             self.put_due(other, Kind::Unfinished, millis_now()).await?;

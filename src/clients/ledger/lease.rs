@@ -14,6 +14,7 @@ use domain::ids::AccountId;
 use domain::outcome::Failure;
 
 use super::due::{BUCKET, GRACE_MILLIS};
+use super::left::{self, Left};
 use super::{Item, Ledger, int, mark, millis, millis_now, number, principal, set, string, strings, text};
 use crate::errors::{failure, is};
 
@@ -44,33 +45,6 @@ impl Lease {
     pub fn left_is_listed(&mut self) {
         self.is_left_listed = true;
     }
-}
-
-/// The findings on a lease whose holders ended without a word, and the attributes that keep them.
-#[derive(Debug, Clone, Default)]
-pub struct Left {
-    pub(super) findings: Vec<Finding>,
-    pub(super) names: Vec<String>,
-}
-
-/// INVARIANT: whoever takes the lease overwrites no other finding on it, and takes one away only when it is on
-/// the list of what is due. `tests/test_killed.py` holds it.
-fn finding_attribute(finding: &Finding) -> String {
-    format!("{FINDING}{}", mark(finding))
-}
-
-const FINDING: &str = "finding ";
-
-/// `own`: whose finding is in hand.
-pub(super) fn left(item: &Item, own: Option<&str>) -> Left {
-    let mut left = Left::default();
-    for name in item.keys().filter(|it| it.starts_with(FINDING) && Some(it.as_str()) != own) {
-        // What can't be read is nobody's: only we write here.
-        left.findings.extend(string(item, name).and_then(|it| Finding::from_kept(&it)));
-        left.names.push(name.clone());
-    }
-    left.findings.sort_by_key(|it| std::cmp::Reverse(it.threat.gravity()));
-    left
 }
 
 /// What the ledger remembers of a principal as a finding names it.
@@ -107,7 +81,7 @@ impl Ledger {
                  due_bucket = :bucket, due_at = :due, unfinished = if_not_exists(unfinished, :now) \
                  REMOVE struck_id ADD unfinished_by :by",
             )
-            .expression_attribute_names("#finding", finding_attribute(finding))
+            .expression_attribute_names("#finding", left::attribute(finding))
             .expression_attribute_values(":finding", text(finding.kept()))
             .expression_attribute_values(":bucket", text(BUCKET))
             .expression_attribute_values(":by", set(word));
@@ -158,8 +132,8 @@ impl Ledger {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
                 let seen = strings(&item, "seen").len();
-                let own = finding.map(finding_attribute);
-                let left = left(&item, own.as_deref());
+                let own = finding.map(left::attribute);
+                let left = left::left(&item, own.as_deref());
                 let memory = memory(&item, mark, now);
                 Ok(Acquired::Lease(Lease { id, fence: now, seen, memory, own, left, is_left_listed: false }))
             }

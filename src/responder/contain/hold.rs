@@ -13,13 +13,13 @@ use domain::change::Change;
 use domain::containment::playbooks::Case;
 use domain::containment::progress::Progress;
 use domain::identity::{Identity, Observed, Read};
-use domain::outcome::Failure;
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
 use super::entry::now_millis;
 use super::judge::{check_time, is_hopeless, judge, missing};
 use super::pace::Clock;
+use super::sought::{Sought, conclude_unverified, lost};
 use super::strike::Engine;
 
 impl Engine<'_> {
@@ -178,25 +178,6 @@ impl Engine<'_> {
         let read = || recently_created::since(&self.member.read, case.identity, from);
         self.member.patience.with(read).await
     }
-}
-
-/// What came of looking for somebody whose name leads to nobody.
-pub(super) enum Sought {
-    Found(Identity),
-    /// The verdict is in.
-    Gone,
-    /// IAM could not say: a doubt, and no verdict as long as there is time.
-    Unknown(Failure),
-}
-
-pub(super) fn lost(failure: &Failure, progress: &mut Progress) {
-    conclude_unverified(format!("it vanished, and could not be looked up: {failure}"), progress);
-}
-
-fn conclude_unverified(reason: String, progress: &mut Progress) {
-    progress.failed = progress.changes.failures();
-    progress.failed.push(reason.clone());
-    progress.conclude(Verdict::Unverified, reason);
 }
 
 fn is_new(key: &str, progress: &Progress) -> bool {

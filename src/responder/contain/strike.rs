@@ -31,8 +31,8 @@ use futures_util::stream;
 use tokio::sync::oneshot;
 
 use super::entry::now_millis;
-use super::hold::{Sought, lost};
 use super::judge::unread;
+use super::sought::{Sought, lost};
 use super::turns::Turn;
 use crate::note::note;
 

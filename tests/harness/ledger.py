@@ -38,7 +38,7 @@ class Table:
         for item in self.items():
             if "lease_until" in item:
                 self.change(item, "SET lease_until = :zero", zero={"N": "0"})
-            if item.get("due_bucket", {}).get("S", "deferred") != "deferred":
+            if item.get("due_bucket", {}).get("S") in ("due", "due lesser"):
                 self.change(item, "SET due_at = :zero", zero={"N": "0"})
 
     def next_hour(self):

@@ -119,6 +119,27 @@ def test_a_user_renamed_during_the_response_is_followed(world):
     assert "user alice was renamed to ecila" in report["reversals"]
 
 
+@pytest.mark.parametrize("code", ["Throttling", "ServiceFailure"])
+def test_a_renamed_user_is_looked_for_as_long_as_there_is_time(world, code):
+    """Six answers are more than one call of the SDK tries."""
+    world.deploy(SettleSeconds="2")
+    user = User(world)
+    world.fault("iam:ListUsers", code, status=400 if code == "Throttling" else 500, times=6)
+    rename = lambda: world.iam.update_user(UserName="alice", NewUserName="ecila")  # noqa: E731
+    report = respond_while(world, user, rename, timeout=50)
+    assert report["verdict"] == "Contained" and report["principal"]["name"] == "ecila", report["reason"]
+    attached = world.iam.list_attached_user_policies(UserName="ecila")["AttachedPolicies"]
+    assert "AWSDenyAll" in [it["PolicyName"] for it in attached]
+
+
+def test_a_renamed_user_that_may_not_be_looked_for_is_told_at_once(world):
+    world.deploy(SettleSeconds="2")
+    user = User(world)
+    world.fault("iam:ListUsers", "AccessDenied", status=403)
+    report = respond_while(world, user, lambda: world.iam.update_user(UserName="alice", NewUserName="ecila"))
+    assert report["verdict"] == "Unverified" and "could not be looked up" in report["reason"]
+
+
 def test_a_user_recreated_during_the_response_is_a_suspect(world):
     world.deploy()
     user = User(world, groups=())

@@ -4,11 +4,12 @@ whoever put it there."""
 import concurrent.futures
 
 from .harness import templates
-from .harness.ledger import DUE, Table, about
+from .harness.ledger import DUE, Table, about, renamed
 from .harness.victims import User
 from .test_lease import killed, wrote
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+CREATED = "cloudtrail-create-user"
 SUCCESS = ("Contained", "SuspectsOpen")
 HOUR = 3_600_000
 
@@ -197,3 +198,67 @@ def test_the_deferred_are_dropped_after_a_day_also_while_there_is_no_room(world)
     assert names(responder.invoke(DUE)) == [("user-1", "Deferred")]
     [alert] = world.alerts()
     assert "DROPPED" in alert["Subject"] and "user-0" in alert["Message"] and len(table.due()) == 1
+
+
+def test_what_fails_beside_a_busy_lease_is_tried_for_a_day(world):
+    """A lesser response has the lease on the name each time; people are told, and the response fails."""
+    world.deploy()
+    user, table, responder = User(world), Table(world), world.responder()
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=1)
+    assert responder.invoke(world.event(EXFILTRATION, user))["errorType"] == "ResponseIncomplete"
+    assert len(table.due()) == 1
+    world.fault("iam:ListGroupsForUser", "AccessDenied", status=403)
+
+    def attempt():
+        table.pass_time()
+        held = {"until": {"N": "99999999999999"}, "me": {"S": "another"}, "playbook": {"S": "unused-user"}}
+        lock = next(it for it in table.items("lock#") if it["id"]["S"].endswith("user/alice"))
+        table.change(lock, "SET lease_until = :until, holder = :me, playbook = :playbook", **held)
+        responder.invoke(DUE)
+        return responder.last_report()["verdict"]
+
+    assert [attempt(), attempt()] == ["Unverified", "Unverified"]
+    dropped = [it for it in world.alerts() if "DROPPED" in it["Subject"]]
+    assert dropped == [] and len(table.due()) == 1
+    item = table.item("due#")
+    assert int(item["attempts"]["N"]) == 2
+    table.change(item, "SET since = :old", old={"N": str(int(item["since"]["N"]) - 25 * HOUR)})
+    assert attempt() == "Unverified"
+    [dropped] = [it["Message"] for it in world.alerts() if "DROPPED" in it["Subject"]]
+    assert "DROPPED, the ledger says Unverified" in dropped and "nothing was done" not in dropped
+    assert user.is_denied() and table.due() == []
+
+
+def test_a_killed_response_is_taken_up_within_two_minutes_whatever_lesser_is_due(world):
+    """Creations that nobody could be told of, by the hundred, are due before it."""
+    world.deploy(MaxContainmentsPerHour="500,500")
+    user, table, hygiene = User(world), Table(world), world.responder(part="hygiene")
+    decoy = User(world, name="decoy", groups=())
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=1)
+    assert hygiene.invoke(renamed(world.event(CREATED, decoy), "alice", "decoy"))["errorType"] == "ResponseIncomplete"
+    item = table.item("due#")
+    assert item["threat"]["S"] == "unauthorized-user"
+    for n in range(120):
+        one = {**item, "id": {"S": f"{item['id']['S']}{n}"}, "due_at": {"N": "0"}}
+        table.client.put_item(TableName=table.name, Item=one)
+    world.fault("iam:GetUser", delay_ms=1_500, times=1)
+    of_alice = lambda: [it for it in table.items("lock#") if "alice" in it["id"]["S"]]  # noqa: E731
+    killed(world, {"command": "contain", "account": world.member, "user": "alice"}, of_alice)
+    table.change(of_alice()[0], "SET lease_until = :one, due_at = :one", one={"N": "1"})
+    responder = world.responder()
+    for _ in range(2):
+        responder.invoke(DUE)
+    assert user.is_denied()
+
+
+def test_what_only_observes_is_dropped_after_a_day_with_a_word(world):
+    world.deploy()
+    user, table = User(world), Table(world)
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=1)
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    item = table.item("due#")
+    table.change(item, "SET since = :old, due_at = :old", old={"N": str(int(item["since"]["N"]) - 25 * HOUR)})
+    assert names(world.responder(MODE="observe").invoke(DUE)) == []
+    [alert] = [it["Message"] for it in world.alerts() if "DROPPED" in it["Subject"]]
+    assert "its playbook only observes" in alert and "the ledger says Contained" in alert
+    assert table.due() == []

@@ -12,10 +12,13 @@ import time
 import pytest
 
 from .harness.victims import User, stripped, user_state
+from .harness.world import random_account
+from .test_lease import while_running
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 CUSTOM_ACTION = "security-hub-custom-action-contain-identity"
 SIMULATION = "simulation-exfiltration-iam-user-anomalous-behavior"
+HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
 CREATED = "cloudtrail-create-user"
 
 
@@ -224,6 +227,47 @@ def test_a_throttled_account_is_contained_all_the_same(world):
     assert verdicts.count("Contained") >= 18, [it if "errorType" in it else it["reports"][0]["reason"] for it in answers]
     notes = [note for answer in answers if "reports" in answer for note in answer["reports"][0]["notes"]]
     assert any("IAM throttled" in note for note in notes)
+
+
+@pytest.mark.seconds(35)
+def test_identities_of_a_throttled_account_leave_the_others_of_the_event_watched(world):
+    """Their last full reads wait for IAM; somebody strips another again and again, in an account that answers."""
+    calm = random_account()
+    world.deploy(SettleSeconds="2", MaxContainmentsPerHour="1000,1000", members=(calm,))
+    sample = User(world, name="sample", groups=(), policies=())
+    hub = world.event(HUB, sample)
+    text = json.dumps(hub["detail"]["findings"][0])
+    findings, other = [], world.client("iam", calm)
+
+    def add(iam, account, name):
+        created = iam.create_user(UserName=name)["User"]
+        world.control("identify", {"account": account, "partition": "aws", "user": name, "created": "2020-01-01T00:00:00"})
+        key = iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+        one = text.replace(sample.id, created["UserId"]).replace(sample.keys[0]["AccessKeyId"], key).replace("alice", name)
+        one = json.loads(one if account == world.member else one.replace(world.member, account))
+        findings.append({**one, "Id": f"{one['Id']}-{name}"})
+
+    for n in range(16):
+        add(world.iam, world.member, f"user-{n:02}")
+    add(other, calm, "bystander")
+    hub["detail"]["findings"] = findings
+    deny = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+    def is_denied():
+        attached = other.list_attached_user_policies(UserName="bystander")["AttachedPolicies"]
+        return deny in [it["PolicyArn"] for it in attached]
+
+    world.fault("iam:ListUsers", "Throttling", status=400, accounts=[world.member])
+    longest, end = 0, time.monotonic() + 20
+    with while_running(world.responder(timeout=55), hub, is_denied):
+        while time.monotonic() < end:
+            if is_denied():
+                other.detach_user_policy(UserName="bystander", PolicyArn=deny)
+                began = time.monotonic()
+                eventually(is_denied, end - began, 0.1)
+                longest = max(longest, time.monotonic() - began)
+            time.sleep(0.3)
+    assert 0 < longest < 10, longest
 
 
 @pytest.mark.seconds(8)

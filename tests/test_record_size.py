@@ -1,9 +1,13 @@
 """An item of the ledger holds 400 KB, whatever an attacker makes us write into it."""
 
+import copy
 import json
+
+import pytest
 
 from .harness.ledger import Table
 from .harness.victims import User
+from .test_lease import while_running
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 LIMIT = 400_000
@@ -34,6 +38,48 @@ def test_what_was_done_rolls_over_into_parts(world):
     applied = [json.loads(it["S"])["action"] for it in record["applied"]["L"]]
     assert applied.count("AttachDenyAll") == 2 and size(record) < LIMIT / 4
     assert record["parts"]["N"] == "1"
+
+
+def test_what_rolls_over_takes_no_place_of_what_somebody_else_rolled_over(world):
+    """Whoever was superseded, or died before the end, has written a part already."""
+    world.deploy()
+    user, responder = User(world), world.responder()
+    event = world.event(EXFILTRATION, user)
+    responder.invoke(event)
+    table = Table(world)
+    record = table.item("record#")
+    lines = {"L": [{"S": "x" * 900}] * 50}
+    table.change(record, "SET applied = :lines", lines=lines)
+    theirs = {"id": {"S": record["id"]["S"] + "#part#0"}, "applied": {"L": [{"S": "theirs"}]}}
+    table.client.put_item(TableName=table.name, Item=theirs)
+    world.iam.detach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    assert responder.invoke(event)["reports"][0]["verdict"] == "Contained"
+    record, first, second = sorted(table.items("record#"), key=lambda it: it["id"]["S"])
+    assert first == theirs and second["applied"] == lines and record["parts"]["N"] == "2"
+
+
+@pytest.mark.parametrize("lines", [10, 90])
+def test_what_a_superseded_response_did_is_kept_whatever_the_record_has(world, lines):
+    world.deploy()
+    user, responder, table = User(world), world.responder(), Table(world)
+    unused = world.event("security-hub-iam-8-unused-credentials", user)
+    world.finding(unused)
+    assert world.responder(part="hygiene").invoke(unused)["reports"][0]["verdict"] == "Contained"
+    line = json.dumps({"at": "2026-01-01T00:00:00Z", "action": "DeactivateAccessKey", "target": "user/alice"})
+    table.change(table.item("record#"), "SET applied = :lines", lines={"L": [{"S": line}] * lines})
+    for key in user.keys:
+        world.iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+    again = copy.deepcopy(unused)
+    again["detail"]["findings"][0]["Id"] += "-again"
+    world.finding(again)
+    done = lambda: world.writes().count("iam:UpdateAccessKey")  # noqa: E731
+    before = done()
+    hygiene = world.responder(part="hygiene", SETTLE_SECONDS="4")
+    with while_running(hygiene, again, lambda: done() >= before + 2) as first:
+        assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] == "Contained"
+    assert first[0]["reports"][0]["verdict"] == "Contained", first
+    kept = [it["S"] for item in table.items("record#") for it in item.get("applied", {"L": []})["L"] if it["S"] != line]
+    assert all(any(key["AccessKeyId"] in it for it in kept) for key in user.keys), "what was done is nowhere"
 
 
 def test_what_can_wait_rolls_over_too(world):

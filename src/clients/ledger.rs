@@ -2,7 +2,8 @@
 //!
 //! Kinds of items, by the beginning of their `id`:
 //! - `lock#…`: the lease on a principal as a finding names it, with a fencing token; what a restore left
-//!   for the name; and the finding itself, for whoever has to take it up should the holder be killed.
+//!   for the name; and the finding itself, for whoever has to take it up should the holder be killed, each in an
+//!   attribute of its own.
 //! - `record#…`: one identity by its unique ID. The lease on the identity itself, whatever the findings
 //!   call it; what was meant to be done, until it is in a snapshot; each response's snapshot, written once: a
 //!   retry can't overwrite it with the contained state; what people were told. What was done long ago is in
@@ -34,12 +35,14 @@ use sha2::{Digest, Sha256};
 
 use crate::errors::failure;
 
+mod applied;
 mod breaker;
 pub mod decision;
 pub mod digest;
 mod due;
 mod identity;
 mod lease;
+mod left;
 pub mod lockout;
 mod records;
 mod refusals;
@@ -54,6 +57,7 @@ pub use breaker::Reservation;
 pub use due::{Due, Kind, Listed};
 pub use identity::{Ending, Hold, IdentityLease};
 pub use lease::{Acquired, Lease, Memory};
+pub use left::Left;
 pub use requests::{Aimed, End};
 pub use snapshots::Opened;
 pub use suspects::Named;

@@ -36,6 +36,7 @@ mod named;
 mod pace;
 mod progress;
 mod relay;
+mod sought;
 mod strike;
 pub(crate) mod turns;
 
@@ -124,7 +125,7 @@ async fn contain_one(
         tokio::select! {
             biased;
             () = attempt.run(&mut running, &turn) => {}
-            () = turn.lend() => {}
+            () = turn.lend(&patience) => {}
         }
         if asks {
             attempt.ask(&mut running).await;
@@ -167,6 +168,7 @@ async fn contain_one(
         identity_lease,
         is_listed,
         is_approved,
+        is_due: relay.is_due,
     };
     if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
@@ -224,16 +226,17 @@ impl Attempt<'_> {
         let (acquired, lease) = oneshot::channel();
         let acquire = async {
             let it = self.acquire().await;
-            let to_list = it.as_ref().ok().and_then(Option::as_ref).and_then(|it| self.to_list(it));
+            let to_list = it.as_ref().ok().and_then(Option::as_ref).map(|it| self.to_list(it)).unwrap_or_default();
             // Whoever waits for it does so below.
             let _ = acquired.send(it);
-            match to_list {
-                Some((finding, at)) => self.list(&finding, at).await,
-                None => Ok(()),
-            }
+            self.list(&to_list).await
         };
         let (listed, ()) = tokio::join!(acquire, self.go_on(lease, running, turn));
-        running.progress.ledger_failed.extend(listed.err());
+        match (listed, &mut running.lease) {
+            (Ok(()), Some(lease)) => lease.left_is_listed(),
+            (Ok(()), None) => {}
+            (Err(failed), _) => running.progress.ledger_failed.push(failed),
+        }
     }
 
     async fn go_on(&self, lease: oneshot::Receiver<Leased>, running: &mut Running, turn: &Turn<'_>) {

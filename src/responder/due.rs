@@ -15,10 +15,9 @@ use clients::round_trips::CallLog;
 use domain::command::DropDeferred;
 use domain::containment::admission::DEFERRED_MILLIS;
 use domain::containment::grouping::Group;
-use domain::containment::message;
+use domain::containment::message::{self, WasDone};
 use domain::containment::relay::Relay;
 use domain::containment::report::Report;
-use domain::finding::Finding;
 use domain::outcome::{Failure, Outcome};
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
@@ -32,7 +31,7 @@ use crate::invocation::Call;
 use crate::invocation::now_millis;
 use crate::slack::{self, Poster};
 
-/// How many are taken up side by side, and in one run: the next run comes in a minute.
+/// How many are taken up side by side, and of each kind in one run: the next run comes in a minute.
 const PARALLEL: usize = 8;
 const MOST: i32 = 50;
 /// How far the list of deferred findings is read for one that there is room for.
@@ -55,7 +54,7 @@ struct Run<'a> {
 
 /// Takes up what is due: the reports, and what is wrong with the list itself. A finding that fails again
 /// stays on the list.
-pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> (Vec<Report>, Vec<String>) {
+pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> Ended {
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let run = Run { aws, home: &home, ledger: &ledger, settings, call };
@@ -67,24 +66,25 @@ pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> (Ve
         }
     };
     // Beside each other: neither waits for the other.
-    let ((reports, mut failed), unsent) = tokio::join!(run.all(&ledger), for_slack);
+    let ((reports, mut failed), unsent) = tokio::join!(run.all(), for_slack);
     failed.extend(unsent);
     (reports, failed)
 }
 
+/// The reports, and what failed.
+type Ended = (Vec<Report>, Vec<String>);
+
 impl Run<'_> {
-    async fn all(&self, ledger: &Ledger) -> (Vec<Report>, Vec<String>) {
-        let run = self;
-        let mut reports = Vec::new();
-        let mut failed = Vec::new();
-        match ledger.due_now(MOST).await {
-            Ok(listed) => run.at_their_time(listed, &mut reports, &mut failed).await,
-            Err(failure) => failed.push(format!("listing what is due: {failure}")),
-        }
-        approvals::due(run.aws, run.settings, run.call, &mut reports, &mut failed).await;
-        match ledger.deferred(MOST_DEFERRED).await {
-            Ok(listed) => run.in_their_turn(listed, &mut reports, &mut failed).await,
-            Err(failure) => failed.push(format!("listing what is deferred: {failure}")),
+    /// What is grave first, and what people decided; then the rest, side by side.
+    async fn all(&self) -> Ended {
+        let (mut reports, mut failed) = self.at_their_time(self.ledger.due_now(MOST).await).await;
+        approvals::due(self.aws, self.settings, self.call, &mut reports, &mut failed).await;
+        let deferred = async { self.in_their_turn(self.ledger.deferred(MOST_DEFERRED).await).await };
+        let lesser = async { self.at_their_time(self.ledger.lesser_due_now(MOST).await).await };
+        let (deferred, lesser) = tokio::join!(deferred, lesser);
+        for (more, failures) in [deferred, lesser] {
+            reports.extend(more);
+            failed.extend(failures);
         }
         (reports, failed)
     }
@@ -121,7 +121,12 @@ pub(crate) async fn drop_deferred(
 
 impl Run<'_> {
     /// Leases that ran out, notices to deliver, findings that waited: each at its time, side by side.
-    async fn at_their_time(&self, listed: Vec<Listed>, reports: &mut Vec<Report>, failed: &mut Vec<String>) {
+    async fn at_their_time(&self, listed: Result<Vec<Listed>, Failure>) -> Ended {
+        let (mut reports, mut failed) = Ended::default();
+        let listed = listed.unwrap_or_else(|failure| {
+            failed.push(format!("listing what is due: {failure}"));
+            Vec::new()
+        });
         let one = |listed: Listed| async move { self.take_one(&listed).await };
         let ended: Vec<_> = stream::iter(listed).map(one).buffer_unordered(PARALLEL).collect().await;
         for ended in ended {
@@ -130,11 +135,17 @@ impl Run<'_> {
                 Err(failure) => failed.push(failure.to_string()),
             }
         }
+        (reports, failed)
     }
 
     /// Deferred findings, the gravest first, one after the other. Where there is no room, the others of the
     /// same budget are left for the next run.
-    async fn in_their_turn(&self, listed: Vec<Listed>, reports: &mut Vec<Report>, failed: &mut Vec<String>) {
+    async fn in_their_turn(&self, listed: Result<Vec<Listed>, Failure>) -> Ended {
+        let (mut reports, mut failed) = Ended::default();
+        let listed = listed.unwrap_or_else(|failure| {
+            failed.push(format!("listing what is deferred: {failure}"));
+            Vec::new()
+        });
         let mut is_full: BTreeSet<(String, String)> = BTreeSet::new();
         for listed in listed {
             let budget = (listed.account.clone(), listed.threat.clone());
@@ -153,6 +164,7 @@ impl Run<'_> {
                 Err(failure) => failed.push(failure.to_string()),
             }
         }
+        (reports, failed)
     }
 
     /// `None`: another run has it, it is not due any more, or there is no time left.
@@ -160,33 +172,44 @@ impl Run<'_> {
         if self.call.left() < ENOUGH {
             return Ok(None);
         }
-        let due = if listed.is_lease() {
-            self.ledger.abandoned(&listed.id).await?
-        } else {
-            self.ledger.take_due(listed, self.call.deadline).await?
-        };
-        let Some(due) = due else { return Ok(None) };
-        match self.settings.mode_for(&due.finding) {
-            Mode::Observe => return self.put_off(listed).await.map(|()| None),
+        if listed.is_lease() {
+            let Some((due, left)) = self.ledger.abandoned(&listed.id).await? else { return Ok(None) };
             // Its request is due, and carries it out anew.
-            Mode::Approve if listed.is_lease() => {
-                return self.ledger.forget_lease(&listed.id).await.map(|()| None);
+            if self.settings.mode_for(&due.finding) == Mode::Approve {
+                return self.ledger.forget_lease(&listed.id, &left).await.map(|()| None);
             }
-            Mode::Approve | Mode::Enforce => {}
+            let report = self.take(listed, &due).await?;
+            if report.is_some() || is_old(&due) {
+                self.ledger.forget_lease(&listed.id, &left).await?;
+            }
+            return Ok(report);
         }
-        if due.kind == Kind::Deferred && now_millis() - due.since > DEFERRED_MILLIS {
-            self.give_up(&due.finding, "it waited for 24 h, and there was never room").await?;
+        match self.ledger.take_due(listed, self.call.deadline).await? {
+            Some(due) => self.take(listed, &due).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn take(&self, listed: &Listed, due: &Due) -> Result<Option<Report>, Failure> {
+        let is_observed = self.settings.mode_for(&due.finding) == Mode::Observe;
+        let why = match due.kind {
+            _ if is_observed => "it waited for 24 h, and its playbook only observes",
+            _ => "it waited for 24 h, and there was never room",
+        };
+        if (is_observed || due.kind == Kind::Deferred) && is_old(due) {
+            self.give_up(due, why).await?;
             return Ok(None);
+        }
+        if is_observed {
+            return self.put_off(listed).await.map(|()| None);
         }
         // Two findings about one identity must not pass for one holder of its lease.
         let request_id = format!("{}/{}", self.call.request_id, Ledger::due_id(&due.finding));
-        let relay = Relay::new(Group { lead: due.finding.clone(), others: Vec::new() }, request_id);
+        let group = Group { lead: due.finding.clone(), others: Vec::new() };
+        let relay = Relay { is_due: true, ..Relay::new(group, request_id) };
         let (reports, failures) = contain(self.aws, self.settings, &relay, self.call, &Turns::new(1)).await;
         let Some(report) = reports.into_iter().next() else { return Ok(None) };
-        self.after(listed, &due, &report, &failures).await?;
-        if listed.is_lease() {
-            self.ledger.forget_lease(&listed.id).await?;
-        }
+        self.after(listed, due, &report, &failures).await?;
         Ok(Some(report))
     }
 
@@ -199,38 +222,38 @@ impl Run<'_> {
     }
 
     async fn leave(&self, listed: &Listed) -> Result<(), Failure> {
-        if listed.is_lease() { Ok(()) } else { self.ledger.put_back(&listed.id, None).await }
+        if listed.is_lease() { Ok(()) } else { self.ledger.put_back(&listed.id).await }
     }
 
     /// Answered, left where it is, or tried again later: twice as long after each attempt, for a day.
     async fn after(&self, listed: &Listed, due: &Due, report: &Report, failures: &[String]) -> Result<(), Failure> {
-        let id = Ledger::due_id(&due.finding);
         match report.verdict {
             // The response has put it on the list anew.
             Verdict::InProgress | Verdict::Deferred => self.leave(listed).await,
             _ if failures.is_empty() => self.ledger.settle(&due.finding).await,
-            _ if now_millis() - due.since > DEFERRED_MILLIS => {
-                let why = format!("it failed for 24 h, the last time with: {}", failures.join("; "));
-                self.give_up(&due.finding, &why).await
+            _ if is_old(due) => {
+                let (verdict, failures) = (report.verdict.name(), failures.join("; "));
+                self.give_up(due, &format!("it failed for 24 h, the last time as {verdict}, with: {failures}")).await
             }
             _ => {
                 let pause = 60_000_i64.saturating_mul(1 << due.attempts.clamp(0, 10)).min(LONGEST_PAUSE);
                 if listed.is_lease() {
                     self.ledger.put_due(&due.finding, Kind::Unfinished, now_millis() + pause).await?;
                 }
-                self.ledger.put_back(&id, Some(now_millis() + pause)).await
+                self.ledger.try_again(&due.finding, now_millis() + pause).await
             }
         }
     }
 
     async fn give_up_listed(&self, listed: &Listed, why: &str) -> Result<bool, Failure> {
         let Some(due) = self.ledger.take_due(listed, self.call.deadline).await? else { return Ok(false) };
-        self.give_up(&due.finding, why).await.map(|()| true)
+        self.give_up(&due, why).await.map(|()| true)
     }
 
     /// Off the list, once people were told.
-    async fn give_up(&self, finding: &Finding, why: &str) -> Result<(), Failure> {
-        let words = message::dropped(finding, why);
+    async fn give_up(&self, due: &Due, why: &str) -> Result<(), Failure> {
+        let finding = &due.finding;
+        let words = message::dropped(finding, why, self.done_about(due).await);
         tracing::error!(finding = finding.id, "{}", words.subject);
         let common = &self.settings.common;
         let published = async {
@@ -247,10 +270,25 @@ impl Run<'_> {
         let (published, posted) = tokio::join!(published, posted);
         for outcome in published.into_iter().chain(posted) {
             if let Outcome::Failed(failure) = outcome {
-                self.ledger.put_back(&Ledger::due_id(finding), None).await?;
+                self.ledger.put_back(&Ledger::due_id(finding)).await?;
                 return Err(failure);
             }
         }
         self.ledger.settle(finding).await
     }
+
+    /// What the ledger has of whoever the finding names. A finding that was never taken up brought nothing about.
+    async fn done_about(&self, due: &Due) -> WasDone {
+        if due.kind == Kind::Deferred && due.attempts == 0 {
+            return WasDone::Nothing;
+        }
+        match self.ledger.kept_by_name(&due.finding).await {
+            Ok(Some(kept)) if kept.verdict.is_some() || !kept.applied.is_empty() => WasDone::Something(kept.verdict),
+            Ok(Some(_) | None) | Err(_) => WasDone::Unknown,
+        }
+    }
+}
+
+fn is_old(due: &Due) -> bool {
+    now_millis() - due.since > DEFERRED_MILLIS
 }

@@ -1,6 +1,7 @@
 """The control plane: what a test needs and AWS has no API for.
 
-POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "hold", "reset", "after", "accounts"}
+POST /_sim/fault             {"action", "code", "status", "times", "delay_ms", "hold", "reset", "after", "accounts"};
+                              with "text": only calls in whose body it is
 POST /_sim/release           {"account"}: the calls that a fault holds go on
 POST /_sim/identify          {"account", "user" | "role", "id", "key", "new_key", "created"}
 POST /_sim/role-credentials  {"role_arn", "region", "service"}: what the service would hand its function

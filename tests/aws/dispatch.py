@@ -164,7 +164,7 @@ def planned_fault(action, response):
         for fault in FAULTS:
             if fault["times"] == 0 or response.current_account not in fault["accounts"]:
                 continue
-            if fnmatch.fnmatchcase(action, fault["action"]):
+            if fnmatch.fnmatchcase(action, fault["action"]) and fault.get("text", "") in str(response.body):
                 if fault.get("after", 0) > 0:
                     fault["after"] -= 1
                     return None

@@ -29,12 +29,16 @@ class Table:
         """The findings that are on the list."""
         return [json.loads(it["finding"]["S"]) for it in self.items("due#") if "due_bucket" in it]
 
+    def keeps_a_finding(self):
+        """A lease that a response has, or left."""
+        return any(name.startswith("finding ") for it in self.items("lock#") for name in it)
+
     def pass_time(self):
         """Every lease runs out, and whatever has a time is due."""
         for item in self.items():
             if "lease_until" in item:
                 self.change(item, "SET lease_until = :zero", zero={"N": "0"})
-            if item.get("due_bucket", {}).get("S") == "due":
+            if item.get("due_bucket", {}).get("S") in ("due", "due lesser"):
                 self.change(item, "SET due_at = :zero", zero={"N": "0"})
 
     def next_hour(self):

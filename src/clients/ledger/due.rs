@@ -4,17 +4,21 @@
 use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::containment::admission;
 use domain::finding::Finding;
 use domain::outcome::Failure;
 
+use super::left::{self, Left};
 use super::{Item, Ledger, digest, int, millis, millis_now, number, principal, string, text};
 use crate::errors::{failure, is};
 
 const INDEX: &str = "due";
-/// What is due at a time: leases that run out among them.
+/// What is due at a time and waits for nothing else: leases that run out, and what is grave.
 pub(super) const BUCKET: &str = "due";
+/// What is due at a time, and lets all of that go first.
+const LESSER: &str = "due lesser";
 /// What is due when there is room, the gravest first.
 const DEFERRED: &str = "deferred";
 /// After a lease ran out its holder may still be ending.
@@ -99,7 +103,7 @@ impl Ledger {
             }
             Kind::Waiting | Kind::Undelivered | Kind::Unfinished => {
                 expression.push_str("due_at = :at");
-                (BUCKET, at)
+                (bucket(finding), at)
             }
         };
         let output = self
@@ -127,9 +131,18 @@ impl Ledger {
         sent.map(|_| ()).map_err(|it| failure(&it))
     }
 
-    /// What is due now, the oldest first.
+    /// What is due now and grave, or a lease that ran out: the oldest first.
     pub async fn due_now(&self, most: i32) -> Result<Vec<Listed>, Failure> {
-        let request = self.query(BUCKET, most).key_condition_expression("due_bucket = :bucket AND due_at <= :now");
+        self.due_of(BUCKET, most).await
+    }
+
+    /// What is due now and lets the grave go first: the oldest first.
+    pub async fn lesser_due_now(&self, most: i32) -> Result<Vec<Listed>, Failure> {
+        self.due_of(LESSER, most).await
+    }
+
+    async fn due_of(&self, bucket: &str, most: i32) -> Result<Vec<Listed>, Failure> {
+        let request = self.query(bucket, most).key_condition_expression("due_bucket = :bucket AND due_at <= :now");
         let found = request.expression_attribute_values(":now", number(millis_now())).send().await;
         Ok(listed(found.map_err(|it| failure(&it))?.items.unwrap_or_default()))
     }
@@ -173,22 +186,32 @@ impl Ledger {
         }
     }
 
-    /// The finding of a lease that ran out. `None`: somebody has the lease again. Whoever takes the finding
-    /// up takes the lease with it.
-    pub async fn abandoned(&self, id: &str) -> Result<Option<Due>, Failure> {
+    /// The findings of a lease that ran out, the gravest first; the others are put on the list. `None`: somebody has
+    /// the lease again. Whoever takes the finding up takes the lease with it.
+    pub async fn abandoned(&self, id: &str) -> Result<Option<(Due, Left)>, Failure> {
         let item = self.item(id).await?;
         let is_over = item.contains_key("due_bucket") && int(&item, "lease_until") < millis_now();
-        Ok(due(&item).filter(|_| is_over))
+        let left = left::left(&item, None);
+        let Some(finding) = left.findings.first().cloned().filter(|_| is_over) else { return Ok(None) };
+        for other in left.findings.iter().skip(1) {
+            self.put_due(other, Kind::Unfinished, millis_now()).await?;
+        }
+        let due = Due { finding, kind: Kind::Unfinished, since: int(&item, "fence"), attempts: 0 };
+        Ok(Some((due, left)))
     }
 
-    /// A lease that ran out is not due any more, whatever the finding's own response did about it.
-    pub async fn forget_lease(&self, id: &str) -> Result<(), Failure> {
-        let request = self
+    /// A lease that ran out is not due any more, whatever the findings' own responses did about it.
+    pub async fn forget_lease(&self, id: &str, left: &Left) -> Result<(), Failure> {
+        let mut request = self
             .update(id)
-            .update_expression("REMOVE due_bucket, due_at, finding")
             .condition_expression("attribute_not_exists(lease_until) OR lease_until < :now")
             .expression_attribute_values(":now", number(millis_now()));
-        match request.send().await {
+        let mut removes = vec!["due_bucket".to_owned(), "due_at".to_owned()];
+        for (n, name) in left.names.iter().enumerate() {
+            removes.push(format!("#left{n}"));
+            request = request.expression_attribute_names(format!("#left{n}"), name);
+        }
+        match request.update_expression(format!("REMOVE {}", removes.join(", "))).send().await {
             Ok(_) => Ok(()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
             Err(error) => Err(failure(&error)),
@@ -238,21 +261,34 @@ impl Ledger {
         }
     }
 
-    /// It is due again: where it stands, or at `at` after an attempt in vain.
-    pub async fn put_back(&self, id: &str, at: Option<i64>) -> Result<(), Failure> {
-        let request = self.update(id);
-        let request = match at {
-            Some(at) => request
-                .update_expression(
-                    "SET due_bucket = :bucket, due_at = :at REMOVE holder, lease_until ADD attempts :one",
-                )
-                .expression_attribute_values(":bucket", text(BUCKET))
-                .expression_attribute_values(":at", number(at))
-                .expression_attribute_values(":one", number(1)),
-            None => request.update_expression("REMOVE holder, lease_until"),
-        };
-        request.send().await.map(|_| ()).map_err(|it| failure(&it))
+    /// It is due again, where it stands, unless it was answered meanwhile.
+    pub async fn put_back(&self, id: &str) -> Result<(), Failure> {
+        self.change_due(self.update(id).update_expression("REMOVE holder, lease_until")).await
     }
+
+    /// It is due again at `at`, after an attempt in vain, unless it was answered meanwhile.
+    pub async fn try_again(&self, finding: &Finding, at: i64) -> Result<(), Failure> {
+        let request = self
+            .update(&Self::due_id(finding))
+            .update_expression("SET due_bucket = :bucket, due_at = :at REMOVE holder, lease_until ADD attempts :one")
+            .expression_attribute_values(":bucket", text(bucket(finding)))
+            .expression_attribute_values(":at", number(at))
+            .expression_attribute_values(":one", number(1));
+        self.change_due(request).await
+    }
+
+    /// What is not due any more is left as it is: without its finding, and since when, it would be nobody's.
+    async fn change_due(&self, request: UpdateItemFluentBuilder) -> Result<(), Failure> {
+        match request.condition_expression("attribute_exists(due_bucket)").send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+}
+
+fn bucket(finding: &Finding) -> &'static str {
+    if admission::comes_first(finding.threat) { BUCKET } else { LESSER }
 }
 
 fn listed(items: Vec<Item>) -> Vec<Listed> {
@@ -273,9 +309,9 @@ fn due(item: &Item) -> Option<Due> {
     let kind = string(item, "kind").and_then(|word| Kind::ALL.into_iter().find(|it| it.word() == word));
     Some(Due {
         finding: Finding::from_kept(&string(item, "finding")?)?,
-        // A lease has none.
         kind: kind.unwrap_or(Kind::Unfinished),
-        since: int(item, if item.contains_key("since") { "since" } else { "fence" }),
+        // Not known is not long ago.
+        since: if item.contains_key("since") { int(item, "since") } else { millis_now() },
         attempts: int(item, "attempts"),
     })
 }

@@ -10,7 +10,6 @@ use domain::finding::Finding;
 use domain::history::Past;
 use domain::identity::Identity;
 use domain::outcome::Failure;
-use domain::text as texts;
 use domain::verdict::Verdict;
 
 use super::lease::held;
@@ -18,21 +17,17 @@ use super::records::{kept, past};
 use super::{APPEND, Item, Ledger, int, millis, millis_now, number, set, snapshots, strings, text};
 use crate::errors::{failure, is};
 
-/// Of what was done, how many bytes stay in the record itself; the others are in its parts. An item holds
-/// 400 KB, and the snapshots and what was planned are in it too.
-const MOST_APPLIED: usize = 40_000;
-/// Of one thing that was done.
-const LONGEST_APPLIED: usize = 1_000;
 /// How many findings wait for one response and are looked at as soon as it ends; the others are due later.
 const MOST_WAITING: usize = 150;
 
 /// The right to an identity, until it runs out. The fence is when it was acquired.
 #[derive(Debug, Clone)]
 pub struct IdentityLease {
-    id: String,
+    pub(super) id: String,
     pub(super) fence: i64,
-    applied: usize,
-    parts: i64,
+    /// Of what was done, how many bytes are in the record, and how many parts it has.
+    pub(super) applied: usize,
+    pub(super) parts: i64,
 }
 
 pub enum Hold {
@@ -186,33 +181,19 @@ impl Ledger {
     /// Keeps how it ended and releases the identity. Returns what waited for it, unless somebody took the
     /// identity over: then what was done is kept, and the verdict is the other's.
     pub async fn close(&self, lease: &IdentityLease, ending: &Ending<'_>) -> Result<Vec<String>, Failure> {
-        let applied: Vec<_> = ending.applied.iter().map(|it| texts::cut(it, LONGEST_APPLIED)).collect();
-        let bytes: usize = applied.iter().map(String::len).sum();
-        let is_full = lease.applied + bytes > MOST_APPLIED;
-        let mut parts = lease.parts;
-        let mut chunks = chunks(applied);
-        let applied = chunks.pop().unwrap_or_default();
-        if is_full {
-            let former = if lease.applied > 0 { Some(self.applied(lease).await?) } else { None };
-            for chunk in former.into_iter().chain(chunks) {
-                self.save_part(&lease.id, parts, chunk).await?;
-                parts += 1;
-            }
-        }
-        let append = if is_full { "applied = :done, parts = :parts" } else { APPEND };
-        let done = AttributeValue::L(applied);
+        let (applied, rolled_over) = self.make_room(lease, &ending.applied).await?;
+        let append = if rolled_over.is_some() { "applied = :done, parts = :parts" } else { APPEND };
         let mut request = self
             .update(&lease.id)
             .condition_expression("fence = :fence")
             .expression_attribute_values(":fence", number(lease.fence))
             .expression_attribute_values(":verdict", text(ending.verdict.name()))
-            .expression_attribute_values(":done", done.clone())
+            .expression_attribute_values(":done", AttributeValue::L(applied.clone()))
             .expression_attribute_values(":now", number(millis_now()))
             .return_values(ReturnValue::AllOld);
-        request = if is_full {
-            request.expression_attribute_values(":parts", number(parts))
-        } else {
-            request.expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
+        request = match rolled_over {
+            Some(parts) => request.expression_attribute_values(":parts", number(parts)),
+            None => request.expression_attribute_values(":empty", AttributeValue::L(Vec::new())),
         };
         let mut expression = format!("SET verdict = :verdict, last_seen = :now, contained_at = :now, {append}");
         if let Some(incident) = ending.incident {
@@ -252,16 +233,10 @@ impl Ledger {
             Ok(_) => Ok(Vec::new()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
                 tracing::warn!("somebody took the identity over, or it was released by a try of ours: see its record");
-                self.append(&lease.id, done).await.map(|()| Vec::new())
+                self.append(lease, applied).await.map(|()| Vec::new())
             }
             Err(error) => Err(failure(&error)),
         }
-    }
-
-    /// Keeps what was done, and leaves the identity to the invocation that goes on.
-    pub async fn keep_applied(&self, lease: &IdentityLease, applied: Vec<String>) -> Result<(), Failure> {
-        let applied = applied.iter().map(|it| text(texts::cut(it, LONGEST_APPLIED)));
-        self.append(&lease.id, AttributeValue::L(applied.collect())).await
     }
 
     /// Keeps the incident of a response that was deferred: the one that follows needs no other.
@@ -287,54 +262,6 @@ impl Ledger {
             Err(error) => Err(failure(&error)),
         }
     }
-
-    /// What was done long ago.
-    async fn applied(&self, lease: &IdentityLease) -> Result<Vec<AttributeValue>, Failure> {
-        let mut item = self.item(&lease.id).await?;
-        Ok(match item.remove("applied") {
-            Some(AttributeValue::L(it)) => it,
-            _ => Vec::new(),
-        })
-    }
-
-    /// It goes into a part of its own.
-    async fn save_part(&self, record: &str, number: i64, applied: Vec<AttributeValue>) -> Result<(), Failure> {
-        let part = format!("{record}#part#{number}");
-        let request = self.update(&part).update_expression("SET applied = if_not_exists(applied, :applied)");
-        let sent = request.expression_attribute_values(":applied", AttributeValue::L(applied)).send().await;
-        sent.map(|_| ()).map_err(|it| failure(&it))
-    }
-
-    async fn append(&self, record: &str, done: AttributeValue) -> Result<(), Failure> {
-        let request = self
-            .update(record)
-            .update_expression(format!("SET {APPEND}"))
-            .condition_expression("attribute_not_exists(applied) OR size(applied) < :most")
-            .expression_attribute_values(":most", number(MOST_APPLIED / LONGEST_APPLIED * 2))
-            .expression_attribute_values(":empty", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":done", done);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
-    }
-}
-
-/// As much as stays in the record at a time.
-fn chunks(applied: Vec<String>) -> Vec<Vec<AttributeValue>> {
-    let (mut chunks, mut bytes) = (vec![Vec::new()], 0);
-    for line in applied {
-        if bytes + line.len() > MOST_APPLIED {
-            chunks.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += line.len();
-        if let Some(last) = chunks.last_mut() {
-            last.push(text(line));
-        }
-    }
-    chunks
 }
 
 fn lease(id: String, fence: i64, item: &Item) -> IdentityLease {
@@ -348,19 +275,5 @@ fn refused(error: UpdateItemError) -> Item {
     match error {
         UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
         _ => Item::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_done_is_kept_whole_and_in_pieces_that_an_item_holds() {
-        let lines: Vec<_> = (0..250).map(|n| format!("{n:0>1000}")).collect();
-        let pieces = chunks(lines.clone());
-        assert_eq!(pieces.concat(), lines.iter().map(text).collect::<Vec<_>>());
-        assert!(pieces.iter().all(|it| it.len() <= MOST_APPLIED / LONGEST_APPLIED));
-        assert_eq!(chunks(Vec::new()).len(), 1);
     }
 }

@@ -14,6 +14,7 @@ use domain::ids::AccountId;
 use domain::outcome::Failure;
 
 use super::due::{BUCKET, GRACE_MILLIS};
+use super::left::{self, Left};
 use super::{Item, Ledger, int, mark, millis, millis_now, number, principal, set, string, strings, text};
 use crate::errors::{failure, is};
 
@@ -28,19 +29,21 @@ pub struct Lease {
     fence: i64,
     seen: usize,
     pub memory: Memory,
-    /// The finding of a holder that ended without a word.
-    left: Option<Box<Finding>>,
+    /// Of the holder's own finding, the attribute that keeps it.
+    own: Option<String>,
+    left: Left,
+    is_left_listed: bool,
 }
 
 impl Lease {
-    /// What a holder that was killed left undone, unless it is the finding that the lease is for now.
-    pub fn abandoned(&self, finding: &Finding) -> Option<&Finding> {
-        self.left.as_deref().filter(|it| it.kept() != finding.kept())
+    /// What holders that were killed left undone, but for the finding that the lease is for now.
+    pub fn left(&self) -> impl Iterator<Item = &Finding> {
+        self.left.findings.iter()
     }
 
-    /// Whoever takes the lease for no finding takes nothing up.
-    pub fn left(&self) -> Option<&Finding> {
-        self.left.as_deref()
+    /// All of it is on the list of what is due: the lease need not keep it any more.
+    pub fn left_is_listed(&mut self) {
+        self.is_left_listed = true;
     }
 }
 
@@ -66,25 +69,27 @@ pub enum Acquired {
 
 impl Ledger {
     /// Acquires the lease on the finding's principal until `until`. The lease itself is due when it runs
-    /// out, with the finding: a holder that was killed is missed, whoever called it.
+    /// out, with the finding: a holder that was killed is missed, whoever called it. What an earlier one left stays
+    /// beside it.
     pub async fn acquire(&self, finding: &Finding, until: SystemTime) -> Result<Acquired, Failure> {
         let now = millis_now();
         let word = Holder::Response(finding.threat).word();
         let request = self
             .update(&Self::lock_id(&finding.account, &principal(finding)))
             .update_expression(
-                "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook, finding = :finding, \
+                "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook, #finding = :finding, \
                  due_bucket = :bucket, due_at = :due, unfinished = if_not_exists(unfinished, :now) \
                  REMOVE struck_id ADD unfinished_by :by",
             )
+            .expression_attribute_names("#finding", left::attribute(finding))
             .expression_attribute_values(":finding", text(finding.kept()))
             .expression_attribute_values(":bucket", text(BUCKET))
-            .expression_attribute_values(":due", number(millis(until) + GRACE_MILLIS))
             .expression_attribute_values(":by", set(word));
-        self.take(request, word, until, now, &mark(finding)).await
+        self.take(request, word, until, now, Some(finding)).await
     }
 
-    /// Acquires the lease on an identity's name for a restore.
+    /// Acquires the lease on an identity's name for a restore. What somebody left on it is due when the lease runs
+    /// out, should the restore be killed; where nobody left anything, no time makes it due.
     pub async fn acquire_to_restore(
         &self,
         account: &AccountId,
@@ -95,11 +100,11 @@ impl Ledger {
         let request = self
             .update(&Self::lock_id(account, principal))
             .update_expression(
-                "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook, struck_id = :id \
-                 REMOVE due_bucket, due_at, finding",
+                "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook, struck_id = :id, \
+                 due_at = :due",
             )
             .expression_attribute_values(":id", text(identity.id.as_str()));
-        self.take(request, Holder::Restore.word(), until, millis_now(), "").await
+        self.take(request, Holder::Restore.word(), until, millis_now(), None).await
     }
 
     /// What earlier responses and restores left for a principal, without the lease.
@@ -114,14 +119,16 @@ impl Ledger {
         word: &str,
         until: SystemTime,
         now: i64,
-        mark: &str,
+        finding: Option<&Finding>,
     ) -> Result<Acquired, Failure> {
+        let mark = &finding.map(mark).unwrap_or_default();
         let id = request.get_key().as_ref().and_then(|it| string(it, "id")).unwrap_or_default();
         let sent = request
             .condition_expression("attribute_not_exists(lease_until) OR lease_until < :now OR holder = :me")
             .expression_attribute_values(":me", text(&self.owner))
             .expression_attribute_values(":until", number(millis(until)))
             .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":due", number(millis(until) + GRACE_MILLIS))
             .expression_attribute_values(":playbook", text(word))
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -131,8 +138,10 @@ impl Ledger {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
                 let seen = strings(&item, "seen").len();
-                let left = string(&item, "finding").and_then(|it| Finding::from_kept(&it)).map(Box::new);
-                Ok(Acquired::Lease(Lease { id, fence: now, seen, memory: memory(&item, mark, now), left }))
+                let own = finding.map(left::attribute);
+                let left = left::left(&item, own.as_deref());
+                let memory = memory(&item, mark, now);
+                Ok(Acquired::Lease(Lease { id, fence: now, seen, memory, own, left, is_left_listed: false }))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
                 let item = match error.into_service_error() {
@@ -183,7 +192,8 @@ impl Ledger {
     }
 
     /// Releases the lease. `record`: of whom it led to, when something was done. `is_finished`: nothing was
-    /// struck without the snapshot being saved.
+    /// struck without the snapshot being saved. What somebody left on it, and that could not be put on the list, is
+    /// due now.
     pub async fn release(
         &self,
         lease: &Lease,
@@ -192,19 +202,31 @@ impl Ledger {
         is_finished: bool,
     ) -> Result<(), Failure> {
         let mut sets = Vec::new();
-        let mut removes = vec!["lease_until", "holder", "playbook", "struck_id", "finding", "due_bucket", "due_at"];
+        let mut removes: Vec<_> = ["lease_until", "holder", "playbook", "struck_id"].map(str::to_owned).into();
         let mut request = self
             .update(&lease.id)
             .condition_expression("fence = :fence")
             .expression_attribute_values(":fence", number(lease.fence));
+        let is_left = !(lease.left.names.is_empty() || lease.is_left_listed);
+        if is_left {
+            sets.push("due_at = :now");
+        } else {
+            removes.extend(["due_bucket", "due_at"].map(str::to_owned));
+        }
+        let done = lease.own.iter().chain(lease.left.names.iter().filter(|_| !is_left));
+        for (n, name) in done.enumerate() {
+            removes.push(format!("#done{n}"));
+            request = request.expression_attribute_names(format!("#done{n}"), name);
+        }
         if is_finished {
-            removes.extend(["unfinished", "unfinished_by"]);
+            removes.extend(["unfinished", "unfinished_by"].map(str::to_owned));
         }
         if let Some(record) = record {
             sets.extend(["record_id = :record", "contained_at = :now"]);
-            request = request
-                .expression_attribute_values(":record", text(record))
-                .expression_attribute_values(":now", number(millis_now()));
+            request = request.expression_attribute_values(":record", text(record));
+        }
+        if is_left || sets.contains(&"record_id = :record") {
+            request = request.expression_attribute_values(":now", number(millis_now()));
         }
         let mut add = "";
         if let Some(finding) = finding {

@@ -1,6 +1,7 @@
 //! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
 use domain::containment::admission::KNOWN_MILLIS;
+use domain::finding::Finding;
 use domain::history::{Kept, Past, Restoration};
 use domain::identity::Identity;
 use domain::ids::{AccountId, Arn, UniqueId};
@@ -8,7 +9,7 @@ use domain::outcome::Failure;
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
-use super::{Item, Ledger, int, millis_now, number, snapshots, string, strings};
+use super::{Item, Ledger, int, millis_now, number, principal, snapshots, string, strings};
 use crate::errors::failure;
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -38,6 +39,14 @@ impl Ledger {
     /// The ID of the record that a principal's lease led to, for one that IAM does not know any more.
     pub async fn record_of_name(&self, account: &AccountId, principal: &str) -> Result<Option<String>, Failure> {
         Ok(string(&self.item(&Self::lock_id(account, principal)).await?, "record_id"))
+    }
+
+    /// The record that a finding's principal last led to.
+    pub async fn kept_by_name(&self, finding: &Finding) -> Result<Option<Kept>, Failure> {
+        match self.record_of_name(&finding.account, &principal(finding)).await? {
+            Some(record) => Ok(Some(self.kept_of(&record).await?)),
+            None => Ok(None),
+        }
     }
 
     /// A record by its ID.

@@ -33,6 +33,12 @@ pub fn is_always_told(threat: Threat) -> bool {
     threat == Threat::CompromisedCredential
 }
 
+/// Whether it is taken up before others that are due: somebody may be acting with it now. Of the others an attacker
+/// makes as many as he likes.
+pub fn comes_first(threat: Threat) -> bool {
+    matches!(threat, Threat::CompromisedCredential | Threat::RootAccessKey)
+}
+
 /// What a deferred response says: `account` and `all` are the limits of the hour, for each threat.
 pub fn deferred((account, all): (u32, u32), threat: Threat) -> String {
     format!(

@@ -85,18 +85,36 @@ pub fn refused_line(finding: &Finding, why: &str) -> String {
     format!("[{}] {kind}: {} - {}: {id}", finding.severity.label(), who(finding, None), text::line(why, 200))
 }
 
-pub fn dropped(finding: &Finding, why: &str) -> Dropped {
+/// What the ledger has of whoever a finding names that is given up.
+pub enum WasDone {
+    Nothing,
+    Something(Option<Verdict>),
+    Unknown,
+}
+
+pub fn dropped(finding: &Finding, why: &str, done: WasDone) -> Dropped {
     let who = who(finding, None);
     let playbook = finding.threat.playbook();
-    let lines = [
-        format!("[{}] {playbook}: {who} - DROPPED, nothing was done", finding.severity.label()),
+    let (headline, said) = match done {
+        WasDone::Nothing => ("nothing was done".to_owned(), None),
+        WasDone::Something(verdict) => {
+            let verdict = verdict.map_or("something was done", Verdict::name);
+            (format!("the ledger says {verdict}"), Some("`status` lists what was done to it"))
+        }
+        WasDone::Unknown => ("what was done is not known".to_owned(), Some("`status` lists what the ledger has of it")),
+    };
+    let mut lines = vec![
+        format!("[{}] {playbook}: {who} - DROPPED, {headline}", finding.severity.label()),
         String::new(),
         format!("Finding: {} ({})", text::line(&finding.kind, 200), text::line(&finding.id, 512)),
         format!("Said: {}", text::line(&finding.title, 300)),
         format!("Why: {}", text::line(why, 2_000)),
+    ];
+    lines.extend(said.map(|it| format!("What was done: {it}")));
+    lines.push(
         "What to do: look at it, and send the command `contain` if it is real; the next report of it counts again"
             .to_owned(),
-    ];
+    );
     Dropped {
         subject: text::subject(&format!("DROPPED: {playbook}: {who}")),
         text: lines.join("\n"),

@@ -34,6 +34,9 @@ pub struct Relay {
     /// Who reported it, where a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<String>,
+    /// It was taken up from the list of what is due: whoever did says there how it ended, and nobody else.
+    #[serde(default)]
+    pub is_due: bool,
     /// What was undone last.
     pub reversals: Vec<String>,
     /// How often something was undone before that.
@@ -48,6 +51,7 @@ impl Relay {
             holder,
             number: 0,
             is_apart: false,
+            is_due: false,
             approval: None,
             asking: None,
             requester: None,
@@ -74,7 +78,13 @@ impl Relay {
     pub fn next(&self, reversals: &[String]) -> Option<Self> {
         let undone_before = self.undone_before + reversals.len().saturating_sub(LINES);
         let reversals = reversals.iter().rev().take(LINES).rev().cloned().collect();
-        (self.number < MOST).then(|| Self { number: self.number + 1, reversals, undone_before, ..self.clone() })
+        (self.number < MOST).then(|| Self {
+            number: self.number + 1,
+            is_due: false,
+            reversals,
+            undone_before,
+            ..self.clone()
+        })
     }
 
     pub fn is_continued(&self) -> bool {

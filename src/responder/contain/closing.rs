@@ -33,6 +33,8 @@ pub(super) struct Closing<'a> {
     pub(super) is_listed: bool,
     /// It is carried out under an approval: the request is due until people were told how it ended.
     pub(super) is_approved: bool,
+    /// Whoever took it from that list settles it there.
+    pub(super) is_due: bool,
     pub(super) lease: Option<Lease>,
     pub(super) identity_lease: Option<IdentityLease>,
 }
@@ -200,7 +202,7 @@ impl Closing<'_> {
         // Whoever left it with another, or put it off, has put it on the list for that.
         let is_put = matches!(progress.verdict(), Verdict::InProgress | Verdict::Deferred);
         let is_over = is_quiet || is_told || finding.source == Source::Drill;
-        if self.is_listed && is_over && !is_put {
+        if self.is_listed && !self.is_due && is_over && !is_put {
             self.ledger.settle(finding).await?;
         }
         if self.mode == Mode::Observe || is_quiet || finding.source == Source::Drill {

@@ -57,24 +57,27 @@ impl Attempt<'_> {
     }
 
     /// Without the lease on the name, nothing would miss this response if it was killed: it is due until it ends.
-    /// What a killed holder left on the lease is due as well.
-    pub(super) fn to_list(&self, acquired: &Acquired) -> Option<(Finding, i64)> {
+    /// What killed holders left on the lease is due as well.
+    pub(super) fn to_list(&self, acquired: &Acquired) -> Vec<(Finding, i64)> {
         // The request is due as long as it is not carried out.
         if self.relay.approval.is_some() {
-            return None;
+            return Vec::new();
         }
         match acquired {
-            Acquired::Lease(won) => Some((won.abandoned(self.finding)?.clone(), now_millis())),
+            Acquired::Lease(won) => won.left().map(|it| (it.clone(), now_millis())).collect(),
             Acquired::Busy { held, .. } if self.beside(held) == Beside::Strike => {
-                Some((self.finding.clone(), millis(self.lease_until) + GRACE_MILLIS))
+                vec![(self.finding.clone(), millis(self.lease_until) + GRACE_MILLIS)]
             }
-            Acquired::Busy { .. } => None,
+            Acquired::Busy { .. } => Vec::new(),
         }
     }
 
-    pub(super) async fn list(&self, finding: &Finding, at: i64) -> Result<(), String> {
-        let listed = self.ledger.put_due(finding, Kind::Unfinished, at).await;
-        listed.map(|_| ()).map_err(|it| format!("keeping what is due: {it}"))
+    pub(super) async fn list(&self, findings: &[(Finding, i64)]) -> Result<(), String> {
+        for (finding, at) in findings {
+            let listed = self.ledger.put_due(finding, Kind::Unfinished, *at).await;
+            listed.map_err(|it| format!("keeping what is due: {it}"))?;
+        }
+        Ok(())
     }
 
     /// Leaves the finding with who has the identity. It is due should that one be killed; when that one ends

@@ -20,6 +20,7 @@ use domain::verdict::Verdict;
 
 use super::judge::{check_time, is_hopeless, judge, missing, missing_mark};
 use super::pace::Clock;
+use super::sought::{Sought, conclude_unverified, lost};
 use super::strike::Engine;
 use crate::invocation::now_millis;
 
@@ -30,8 +31,11 @@ impl Engine<'_> {
     /// Reads again and puts back until it has held, or nothing more can be done, or the time is up.
     pub(super) async fn hold(&self, mut identity: Identity, progress: &mut Progress) {
         let mut clock = Clock::start(self.settle);
+        // Nobody knows where it is: people learn of that when the time is up.
+        let mut is_lost = false;
         loop {
-            if self.is_late() && !clock.has_settled() && self.hand_over(progress).await {
+            let is_last_chance = self.is_late() || self.settle.is_zero();
+            if self.is_late() && !clock.has_settled() && !is_lost && self.hand_over(progress).await {
                 return;
             }
             if clock.has_settled() || self.is_late() {
@@ -45,9 +49,16 @@ impl Engine<'_> {
                 );
                 if observed.is_gone() {
                     match self.find_again(&identity, progress).await {
-                        Some(found) => identity = found,
-                        None => return,
+                        Sought::Found(found) => identity = found,
+                        Sought::Gone => return,
+                        Sought::Unknown(failure) if is_last_chance => return lost(&failure, progress),
+                        Sought::Unknown(failure) => {
+                            is_lost = true;
+                            clock.doubt(failure.is_throttled());
+                            continue;
+                        }
                     }
+                    is_lost = false;
                     clock.restart();
                     if self.is_late() {
                         let reason = "the time was up when it was found again under another name";
@@ -81,10 +92,17 @@ impl Engine<'_> {
             let barriers = observe::barriers(&self.member.read, &identity).await;
             if barriers.is_gone() {
                 match self.find_again(&identity, progress).await {
-                    Some(found) => identity = found,
-                    None => return,
+                    Sought::Found(found) => {
+                        (identity, is_lost) = (found, false);
+                        clock.restart();
+                    }
+                    Sought::Gone => return,
+                    // Looked for again, as long as there is time.
+                    Sought::Unknown(failure) => {
+                        is_lost = true;
+                        clock.doubt(failure.is_throttled());
+                    }
                 }
-                clock.restart();
                 continue;
             }
             let missing = missing(&(self.playbook.plan)(&self.case(&identity), &barriers), &barriers);
@@ -123,29 +141,32 @@ impl Engine<'_> {
     }
 
     /// The name leads to nobody, or to somebody else: the attacker renamed the user, or it is gone.
-    /// Whoever bears the name now is a suspect and nobody's containment.
-    pub(super) async fn find_again(&self, identity: &Identity, progress: &mut Progress) -> Option<Identity> {
-        match resolve::find_again(&self.member.read, identity).await {
+    /// Whoever bears the name now is a suspect and nobody's containment. Where IAM throttles it is looked for as long
+    /// as there is time.
+    pub(super) async fn find_again(&self, identity: &Identity, progress: &mut Progress) -> Sought {
+        let look = || resolve::find_again(&self.member.read, identity);
+        match self.member.patience.with(look).await {
             Ok(found) => {
-                progress.reversals.push(format!("user {} was renamed to {}", identity.name, found.name));
+                if found.name != identity.name {
+                    progress.reversals.push(format!("user {} was renamed to {}", identity.name, found.name));
+                }
                 progress.identity = Some(found.clone());
-                return Some(found);
+                Sought::Found(found)
             }
             Err(Unresolved::Refused(reason)) => {
-                let reason = format!("it vanished during the response: {reason}");
                 progress.open.push(format!("whoever bears the name {} now is a suspect", identity.name));
-                progress.conclude(Verdict::Unverified, reason);
+                conclude_unverified(format!("it vanished during the response: {reason}"), progress);
+                Sought::Gone
             }
+            Err(Unresolved::Failed(failure)) if failure.retryable => Sought::Unknown(failure),
             Err(Unresolved::Failed(failure)) => {
-                progress.conclude(Verdict::Unverified, format!("it vanished, and could not be looked up: {failure}"));
+                lost(&failure, progress);
+                Sought::Gone
             }
         }
-        progress.failed = progress.changes.failures();
-        progress.failed.extend(progress.reason.clone());
-        None
     }
 
-    fn is_late(&self) -> bool {
+    pub(super) fn is_late(&self) -> bool {
         Instant::now() >= self.until
     }
 

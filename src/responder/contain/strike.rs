@@ -30,12 +30,16 @@ use futures_util::stream;
 use tokio::sync::oneshot;
 
 use super::judge::unread;
+use super::sought::{Sought, lost};
 use super::turns::Turn;
 use crate::invocation::now_millis;
 use crate::note::note;
 
 /// IAM takes parallel writes to one user, within reason.
 const PARALLEL_WRITES: usize = 8;
+
+/// How long after IAM could not say where a user is it is asked again.
+const DOUBT: Duration = Duration::from_secs(1);
 
 /// How often a user is looked for anew before a person has to.
 const MOST_RENAMES: usize = 4;
@@ -193,9 +197,18 @@ impl Engine<'_> {
             if !read.is_gone() {
                 return Some((identity, read));
             }
-            identity = self.find_again(&identity, progress).await?;
+            match self.find_again(&identity, progress).await {
+                Sought::Found(found) => identity = found,
+                Sought::Gone => return None,
+                Sought::Unknown(failure) if self.is_late() => {
+                    lost(&failure, progress);
+                    return None;
+                }
+                // It is read anew under the name that it had.
+                Sought::Unknown(_) => tokio::time::sleep(DOUBT).await,
+            }
         }
-        let reason = "it was renamed over and over during the response";
+        let reason = "it was renamed over and over during the response, or could not be looked for";
         progress.failed.push(reason.to_owned());
         progress.conclude(Verdict::Unverified, reason);
         None

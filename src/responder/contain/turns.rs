@@ -4,9 +4,11 @@
 //! INVARIANT: every identity is struck before any is held. `tests/test_flood.py` holds it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use clients::patience::Patience;
+use tokio::sync::{Semaphore, watch};
 
 /// Identities that are looked up and struck side by side.
 const STRIKES: usize = 8;
@@ -15,6 +17,10 @@ const STRIKES: usize = 8;
 const LOOKS: usize = 16;
 /// How long one that can't be struck, because its account throttles, keeps another from being struck.
 const LOAN: Duration = Duration::from_secs(4);
+/// How long one that can't be looked at, because its account throttles, keeps another from being looked at.
+const LOOK_LOAN: Duration = Duration::from_secs(1);
+/// How often that is asked.
+const TICK: Duration = Duration::from_millis(250);
 /// How long an identity that was struck waits for the others: one that can't be, because its account
 /// throttles, must not leave all of them unwatched.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,7 +49,7 @@ impl Turns {
             // Given back by `struck`.
             permit.forget();
         }
-        Turn { turns: self, is_over: AtomicBool::new(false), is_lent: AtomicBool::new(false) }
+        Turn { turns: self, is_over: AtomicBool::new(false), is_lent: AtomicBool::new(false), taken: Mutex::default() }
     }
 }
 
@@ -52,9 +58,20 @@ pub(crate) struct Turn<'a> {
     turns: &'a Turns,
     is_over: AtomicBool,
     is_lent: AtomicBool,
+    /// Since when it has room to look.
+    taken: Mutex<Option<Instant>>,
 }
 
-impl<'a> Turn<'a> {
+/// Room to look, until it is dropped.
+pub(crate) struct Room<'a>(&'a Turn<'a>);
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.0.give_room_back();
+    }
+}
+
+impl Turn<'_> {
     /// Whatever came of it, the next identity may be struck.
     pub(crate) fn struck(&self) {
         if !self.is_over.swap(true, Ordering::Relaxed) {
@@ -63,11 +80,43 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whoever takes long to be struck lets the next one begin beside it. Never ends.
-    pub(crate) async fn lend(&self) {
-        tokio::time::sleep(LOAN).await;
-        self.make_place();
-        std::future::pending().await
+    /// Whoever takes long to be struck lets the next one begin beside it, and whoever waits for an account that
+    /// throttles lets the next one look. Never ends.
+    pub(crate) async fn lend(&self, patience: &Patience) {
+        let lend_place = async {
+            tokio::time::sleep(LOAN).await;
+            self.make_place();
+        };
+        let lend_room = async {
+            let (mut looking, mut waits) = (None, patience.waits());
+            loop {
+                let before = patience.waits();
+                tokio::time::sleep(TICK).await;
+                let since = *self.taken();
+                if since != looking {
+                    (looking, waits) = (since, before);
+                }
+                self.lend_room(patience.waits() > waits);
+            }
+        };
+        tokio::join!(lend_place, lend_room);
+    }
+
+    fn lend_room(&self, is_throttled: bool) {
+        let is_long = self.taken().is_some_and(|since| since.elapsed() > LOOK_LOAN);
+        if is_throttled && is_long {
+            self.give_room_back();
+        }
+    }
+
+    fn give_room_back(&self) {
+        if self.taken().take().is_some() {
+            self.turns.looks.add_permits(1);
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn make_place(&self) {
@@ -84,7 +133,7 @@ impl<'a> Turn<'a> {
 
     /// Waits until everybody was struck and there is room to look at one more. An identity that is alone is
     /// read beside its strike.
-    pub(crate) async fn room(&self) -> Option<SemaphorePermit<'a>> {
+    pub(crate) async fn room(&self) -> Option<Room<'_>> {
         if self.is_lone() {
             return None;
         }
@@ -94,8 +143,14 @@ impl<'a> Turn<'a> {
     }
 
     /// Waits until there is room to look at one more.
-    pub(crate) async fn look(&self) -> Option<SemaphorePermit<'a>> {
-        if self.is_lone() { None } else { self.turns.looks.acquire().await.ok() }
+    pub(crate) async fn look(&self) -> Option<Room<'_>> {
+        if self.is_lone() {
+            return None;
+        }
+        // Given back by `give_room_back`.
+        self.turns.looks.acquire().await.ok()?.forget();
+        *self.taken() = Some(Instant::now());
+        Some(Room(self))
     }
 
     fn is_lone(&self) -> bool {
@@ -155,6 +210,23 @@ mod tests {
         assert!(turns.next().now_or_never().is_none());
         next.struck();
         assert!(turns.next().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_account_that_throttles_lets_the_next_one_look() {
+        let turns = Turns::new(2);
+        let turn = turns.next().await;
+        let room = turn.look().await;
+        turn.lend_room(true);
+        assert_eq!(turns.looks.available_permits(), LOOKS - 1);
+        let long_ago = Instant::now().checked_sub(LOOK_LOAN * 2).unwrap();
+        *turn.taken() = Some(long_ago);
+        turn.lend_room(false);
+        assert_eq!(turns.looks.available_permits(), LOOKS - 1);
+        turn.lend_room(true);
+        assert_eq!(turns.looks.available_permits(), LOOKS);
+        drop(room);
+        assert_eq!(turns.looks.available_permits(), LOOKS);
     }
 
     #[tokio::test]

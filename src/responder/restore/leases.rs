@@ -36,8 +36,11 @@ impl Leases {
                 Err(failure) => busy = Err(failure),
             }
         }
-        for left in self.names.iter().filter_map(Lease::left) {
-            ledger.put_due(left, Kind::Unfinished, 0).await?;
+        for name in &mut self.names {
+            for left in name.left() {
+                ledger.put_due(left, Kind::Unfinished, 0).await?;
+            }
+            name.left_is_listed();
         }
         busy
     }

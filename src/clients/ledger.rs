@@ -34,6 +34,7 @@ use sha2::{Digest, Sha256};
 use crate::errors::failure;
 
 mod breaker;
+mod cards;
 pub mod decision;
 pub mod digest;
 mod due;

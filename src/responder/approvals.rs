@@ -26,10 +26,11 @@ use futures_util::stream;
 use serde_json::Value;
 
 use crate::contain::contain;
-use crate::contain::now_millis;
+use crate::invocation::now_millis;
 use crate::contain::turns::Turns;
 use crate::invocation::Call;
 
+mod card;
 mod expiry;
 mod report;
 mod show;
@@ -84,8 +85,14 @@ pub(crate) async fn decide(aws: &Aws, settings: &Responder, command: &Decide, ca
         Ok(it) => it,
         Err(failure) => return Answered { decision: Err(failure), reports: Vec::new(), failed: Vec::new() },
     };
-    let is_decided = decided == Decided::Now;
-    let (reports, failed) = if is_decided { desk.look_at(&command.request).await } else { Looked::default() };
+    let (reports, failed) = match decided {
+        Decided::Now => desk.look_at(&command.request).await,
+        Decided::Counted { .. } => {
+            desk.show_vote(&command.request).await;
+            Looked::default()
+        }
+        _ => Looked::default(),
+    };
     let answer = show::decided(&command.request, decision, &decided);
     tracing::warn!(request = command.request.as_str(), answer = answer.to_string(), "answered by command");
     Answered { decision: Ok(answer), reports, failed }
@@ -96,7 +103,10 @@ pub(crate) async fn wake_up(aws: &Aws, settings: &Responder, call: &Call, id: &R
     let desk = Desk::new(aws, settings, call);
     // Who asks is telling people, or has; the list of what is due sees to what was not told.
     match desk.ledger.request(id).await {
-        Ok(Some(it)) if it.state(now_millis()) == State::Waiting => Looked::default(),
+        Ok(Some(it)) if it.state(now_millis()) == State::Waiting => {
+            desk.show(&it).await;
+            Looked::default()
+        }
         Ok(_) => desk.look_at(id).await,
         Err(failure) => (Vec::new(), vec![format!("request {id}: {failure}")]),
     }
@@ -222,20 +232,27 @@ impl Desk<'_> {
         reason: &str,
     ) -> Result<Looked, Failure> {
         tracing::warn!(request = request.id.as_str(), state = state.word(), reason, "{}", alert.subject);
-        if let Err(failure) = self.publish(alert).await {
+        if let Err(failure) = self.publish(alert, Some(request)).await {
             self.ledger.leave_request(&request.id, Some(now_millis() + PAUSE)).await?;
             return Err(failure);
         }
-        self.ledger.end_request(request, &End { state, verdict, reason }).await?;
+        self.close(request, &End { state, verdict, reason }).await?;
         Ok(Looked::default())
     }
 
-    async fn publish(&self, it: &Alert) -> Result<(), Failure> {
-        let Some(topic) = &self.settings.common.alert_topic_arn else { return Ok(()) };
-        match alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await {
-            Outcome::Failed(failure) => Err(failure),
-            _ => Ok(()),
-        }
+    /// By the topic and in Slack, in the thread of whom it is about.
+    async fn publish(&self, it: &Alert, request: Option<&Request>) -> Result<(), Failure> {
+        let published = async {
+            let topic = self.settings.common.alert_topic_arn.as_ref()?;
+            Some(alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await)
+        };
+        let posted = async { Some(self.post(it, request?).await) };
+        let (published, posted) = tokio::join!(published, posted);
+        let failed = published.into_iter().chain(posted.flatten()).find_map(|it| match it {
+            Outcome::Failed(failure) => Some(failure),
+            _ => None,
+        });
+        failed.map_or(Ok(()), Err)
     }
 
     /// People may not have been told of it.
@@ -270,7 +287,8 @@ impl Desk<'_> {
         }
         let by = if request.votes.is_empty() { ruling.by.clone() } else { request.votes.join("; ") };
         let relay = self.relay(&request.id, &asked.finding, &asked.others).under(asked.approval(&request.id, &by));
-        let (mut reports, mut failed) = self.contain(&relay).await;
+        // Nothing waits for what the card says.
+        let ((mut reports, mut failed), ()) = tokio::join!(self.contain(&relay), self.show(request));
         let Some((verdict, reason, is_uncovered)) =
             reports.first().map(|it| (it.verdict, it.reason.clone(), it.is_uncovered))
         else {
@@ -291,7 +309,7 @@ impl Desk<'_> {
             return Ok((reports, failed));
         }
         let state = if verdict.is_success() { State::Done } else { State::Failed };
-        self.ledger.end_request(request, &End { state, verdict: verdict.name(), reason: &reason }).await?;
+        self.close(request, &End { state, verdict: verdict.name(), reason: &reason }).await?;
         Ok((reports, failed))
     }
 
@@ -311,6 +329,7 @@ impl Desk<'_> {
         if untold.is_empty() {
             return Ok(());
         }
+        self.show_list().await?;
         if !self.ledger.take_list(LIST_EVERY).await? {
             for it in &untold {
                 self.ledger.put_request_off(&it.id, now_millis() + PAUSE).await?;
@@ -320,7 +339,7 @@ impl Desk<'_> {
         words::in_order(&mut untold);
         let alert = words::list(&untold, &self.settings.function_name);
         tracing::warn!("{}", alert.subject);
-        if let Err(failure) = self.publish(&alert).await {
+        if let Err(failure) = self.publish(&alert, None).await {
             self.ledger.give_list_back().await?;
             return Err(failure);
         }

@@ -18,7 +18,7 @@ use domain::outcome::{Failure, Outcome};
 use domain::restoration::report::Verdict;
 use domain::settings::Restorer;
 
-use crate::contain::now_millis;
+use crate::invocation::now_millis;
 use crate::invocation::Call;
 use crate::restore::restore;
 

@@ -208,9 +208,20 @@ pub struct Request {
     pub attempts: i64,
     /// SHA-256, in hex, of each link to its state page.
     pub state_tokens: Vec<String>,
-    /// Where the card is in Slack.
-    pub channel: Option<String>,
-    pub message_ts: Option<String>,
+    /// Its message in Slack.
+    pub card: Option<Card>,
+}
+
+/// A message in Slack that is changed when there is something else to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// The channel or person of the settings.
+    pub posted_to: String,
+    /// Where Slack put it.
+    pub channel: String,
+    pub ts: String,
+    /// The mark of what it shows.
+    pub shown: String,
 }
 
 impl Request {
@@ -338,8 +349,7 @@ mod tests {
             ended_at: None,
             attempts: 0,
             state_tokens: Vec::new(),
-            channel: None,
-            message_ts: None,
+            card: None,
         };
         assert_eq!((it.state(1_999), it.state(2_000)), (State::Waiting, State::Expired));
         it.ruling = Some(Ruling { decision: Decision::Approve, by: "Dana".to_owned(), at: 1_500 });

@@ -30,7 +30,10 @@ impl Desk<'_> {
                     incident::start(&self.home.incidents, &response_plan, &message).await
                 }
                 Notice::OpenOpsItem => incident::open_ops_item(&self.home.ssm, &message).await,
-                Notice::StartRotation { .. } | Notice::UpdateFinding(_) | Notice::PublishAlert { .. } => continue,
+                Notice::StartRotation { .. }
+                | Notice::UpdateFinding(_)
+                | Notice::PublishAlert { .. }
+                | Notice::PostToSlack { .. } => continue,
             };
             if let Outcome::Failed(failure) = outcome {
                 return Err(failure);

@@ -13,7 +13,7 @@ use domain::verdict::Verdict;
 use aws_smithy_types::DateTime;
 
 use super::{Desk, GIVEN_UP, Looked, PAUSE};
-use crate::contain::now_millis;
+use crate::invocation::now_millis;
 
 impl Desk<'_> {
     pub(super) async fn ask_for_report(&self, request: &Request, reported: &Reported) -> Result<Looked, Failure> {

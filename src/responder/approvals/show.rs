@@ -13,7 +13,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::{Desk, MOST, PARALLEL};
-use crate::contain::now_millis;
+use crate::invocation::now_millis;
 use crate::invocation::Call;
 
 fn time(millis: i64) -> String {

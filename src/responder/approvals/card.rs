@@ -40,20 +40,15 @@ impl Desk<'_> {
         if slack::is_shown(request) {
             return Ok(());
         }
-        let shown = if asked.is_beyond {
-            poster.show_list().await
-        } else {
-            poster.show(&request.id, &asked.finding.account, &asked.target.id).await
-        };
-        match shown {
-            Outcome::Failed(failure) => Err(failure),
-            _ => Ok(()),
+        if asked.is_beyond {
+            return self.show_list().await;
         }
+        unless_failed(poster.show(&request.id, &asked.finding.account, &asked.target.id).await)
     }
 
     pub(super) async fn show_list(&self) -> Result<(), Failure> {
         match self.poster() {
-            Some(poster) => poster.keep_list().await,
+            Some(poster) => unless_failed(poster.show_list().await),
             None => Ok(()),
         }
     }
@@ -81,5 +76,13 @@ impl Desk<'_> {
             }
             None => poster.post_apart("reports", alert).await,
         })
+    }
+}
+
+/// What is kept for Slack is not lost.
+fn unless_failed(outcome: Outcome) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Failed(failure) => Err(failure),
+        _ => Ok(()),
     }
 }

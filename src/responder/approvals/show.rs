@@ -13,8 +13,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::{Desk, MOST, PARALLEL};
-use crate::invocation::now_millis;
 use crate::invocation::Call;
+use crate::invocation::now_millis;
 
 fn time(millis: i64) -> String {
     DateTime::from_millis(millis).to_string()

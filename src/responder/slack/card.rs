@@ -60,15 +60,12 @@ impl Poster<'_> {
 
     /// To be sent by whoever comes next.
     pub(crate) async fn keep_card(&self, id: &RequestId, asked: &Asked) -> Result<(), Failure> {
-        if asked.is_beyond {
-            return self.keep_list().await;
-        }
-        let queue = self.queue(id, &asked.finding.account, &asked.target.id);
-        self.ledger.keep_for_slack(&queue, &self.card(id), NO_NEWS).await.map(|_| ())
-    }
-
-    pub(crate) async fn keep_list(&self) -> Result<(), Failure> {
-        self.ledger.keep_for_slack(LIST, &self.list(), NO_NEWS).await.map(|_| ())
+        let (queue, waiting) = if asked.is_beyond {
+            (LIST.to_owned(), self.list())
+        } else {
+            (self.queue(id, &asked.finding.account, &asked.target.id), self.card(id))
+        };
+        self.ledger.keep_for_slack(&queue, &waiting, NO_NEWS).await.map(|_| ())
     }
 
     /// Its text is shown only by a version that knows no cards.
@@ -135,9 +132,8 @@ impl Poster<'_> {
         let ids = self.ledger.requests_open(MOST).await?;
         let read: Vec<_> = stream::iter(ids).map(read).buffer_unordered(PARALLEL).collect().await;
         let now = now_millis();
-        let is_listed = |it: &Request| {
-            it.asked.as_ref().is_some_and(|it| it.is_beyond) && it.state(now) == State::Waiting
-        };
+        let is_listed =
+            |it: &Request| it.asked.as_ref().is_some_and(|it| it.is_beyond) && it.state(now) == State::Waiting;
         let mut requests: Vec<_> = read.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         requests.retain(is_listed);
         words::in_order(&mut requests);
@@ -184,7 +180,9 @@ fn rendered(request: &Request) -> Option<Message> {
     };
     let decided = match request.state(now_millis()) {
         State::Reported => return None,
-        State::Waiting => Decided::Waiting { approvals: request.votes.len(), needed: usize::try_from(asked.needed).unwrap_or(1) },
+        State::Waiting => {
+            Decided::Waiting { approvals: request.votes.len(), needed: usize::try_from(asked.needed).unwrap_or(1) }
+        }
         State::Approved => Decided::Approved { by: &by, at: &at },
         State::Declined => Decided::Declined { by: &by, at: &at },
         State::Expired => Decided::Expired { at: &at },

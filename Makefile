@@ -15,7 +15,7 @@ CHECKS := rust python
 # Python's own answer to Ctrl-C is a traceback; none is due until the demos have set theirs.
 SHOW := trap '' INT; exec $(PYTHON) -m
 
-.PHONY: help demo attack invoke local sam browser test check lint bench build test-sam picture lock clean debug ready
+.PHONY: help demo attack demo-approval form invoke local sam browser test check lint bench build test-sam picture lock clean debug ready
 
 help: ## list the verbs
 	@echo "In the order of use. Needs Rust, Python 3.11 or later and make; the first builds for a few minutes."
@@ -26,6 +26,12 @@ demo: debug ## 10 s: contain whom EVENT names; ATTACKER=1: against one who fight
 
 attack: debug ## 20 s: an intruder makes a backdoor user, CloudTrail tells, it is quarantined
 	@$(SHOW) tests.attack
+
+demo-approval: debug ## 15 s: a finding waits for a person, whose click in Slack contains
+	@$(SHOW) tests.demo_approval $(if $(SETTLE),--settle $(SETTLE))
+
+form: debug ## until Ctrl-C: the report form for your browser; you approve on the terminal
+	@$(SHOW) tests.form
 
 invoke: debug ## 5 s: send EVENT to the function, its answer as JSON on standard output
 	@$(SHOW) tests.demo --plain '$(EVENT)'

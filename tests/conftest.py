@@ -81,6 +81,8 @@ def pytest_sessionfinish(session, exitstatus):
         ("iam-responder-driller", templates.translated(), "DrillerRole"),
         ("SecurityDrillRole", yaml_parse(templates.member()), "SecurityDrillRole"),
         ("iam-responder-restorer", templates.translated(), "RestorerRole"),
+        ("iam-responder-form", templates.translated(), "FormRole"),
+        ("iam-responder-slack", templates.translated(), "SlackEndpointRole"),
         ("SecurityRestoreRole", yaml_parse(templates.member()), "SecurityRestoreRole"),
         ("SecurityRemediationRole", yaml_parse(templates.member()), "SecurityRemediationRole"),
     ):

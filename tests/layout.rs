@@ -353,14 +353,23 @@ fn the_folders_of_domain_know_nothing_of_each_other_but_the_settings() {
     assert!(!lib.contains("use "), "the root of `domain` re-exports nothing");
 }
 
-/// Identifiers and text, and the one secret type: what contains or restores is none of its business.
+/// Identifiers and text, the one secret type, what people decide and how far that has come: what contains or
+/// restores is none of its business.
 #[test]
 fn what_faces_the_internet_knows_only_the_vocabulary_of_what_decides() {
     for (module, path) in modules(&root().join("src/front")) {
         let code = code(&path);
         for (at, _) in code.match_indices("domain::") {
-            let path = code[at..].split([';', ' ', '(']).next().unwrap();
-            let is_known = ["domain::ids::", "domain::text", "domain::settings::Secret"];
+            let path = code[at..].split([';', '(', '\n']).next().unwrap();
+            let is_known = [
+                "domain::ids::",
+                "domain::text",
+                "domain::settings::Secret",
+                "domain::decision::",
+                "domain::approval::request as asked",
+                "domain::approval::standing::",
+                "domain::verdict::",
+            ];
             assert!(is_known.iter().any(|it| path.starts_with(it)), "`{module}` uses `{path}`");
         }
     }

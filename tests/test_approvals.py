@@ -6,9 +6,9 @@ import json
 import time
 
 from .harness.ledger import DUE, Table, about
+from .harness.requests import EXFILTRATION, ask, command, iam_writes, item, wake_up, word
 from .harness.victims import LONG_AGO, User
 
-EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 UNUSED = "security-hub-iam-8-unused-credentials"
 
 
@@ -17,40 +17,12 @@ def deploy(world, **parameters):
     return world.responder()
 
 
-def ask(world, responder, user, event=EXFILTRATION):
-    """The request's ID."""
-    [report] = responder.invoke(about(world, event, user))["reports"]
-    assert report["verdict"] == "Waiting", report
-    return report["request"]
-
-
-def command(responder, word, request, by="Dana", reason="looked at it"):
-    return responder.invoke({"command": word, "request": request, "by": by, "reason": reason})
-
-
-def item(world, request):
-    return Table(world).item(f"request#{request}")
-
-
-def word(world, request):
-    return item(world, request)["state"]["S"]
-
-
-def wake_up(world, request, **changes):
-    event = {**world.event("front-request"), "detail": {"request": request}}
-    return {**event, "account": world.security, **changes}
-
-
 def written(world, request, decision="approve", **changes):
     """A decision as another function writes it, of whom nobody was woken."""
     values = {"decision": {"S": decision}, "decided_by": {"S": "slack Dana"}, "decided_at": {"N": str(int(time.time() * 1000))}, "due_at": {"N": "0"}, **changes}
     table = Table(world)
     expression = "SET " + ", ".join(f"{name} = :{name}" for name in values)
     table.change(item(world, request), expression, **values)
-
-
-def iam_writes(world):
-    return [it for it in world.writes() if it.startswith("iam:")]
 
 
 def test_nothing_is_changed_until_it_is_approved(world):
@@ -440,7 +412,7 @@ def report(world, request="b" * 26, **fields):
     """A report as the form's function keeps it."""
     reported = {"account": world.member, "text": "I pushed my key", "by": "dana", "network": "192.0.2.0/24", "at": int(time.time() * 1000), **fields}
     table = Table(world)
-    item = {"id": {"S": f"request#{request}"}, "reported": {"S": json.dumps(reported)}, "due_bucket": {"S": "request"}, "due_at": {"N": "0"}, "state_tokens": {"SS": ["0" * 64]}}
+    item = {"id": {"S": f"request#{request}"}, "reported": {"S": json.dumps(reported)}, "due_bucket": {"S": "request"}, "due_at": {"N": "0"}, "report_of": {"S": "-"}}
     table.client.put_item(TableName=table.name, Item=item)
     return request
 

@@ -6,9 +6,11 @@ import json
 import pytest
 
 from .harness.ledger import DUE, Table, about, until
+from .harness.people import SlackDoor
+from .harness.requests import EXFILTRATION, ask, command, iam_writes, item, wake_up, word
 from .harness.slack import Slack, buttons, kinds, shown
 from .harness.victims import User
-from .test_approvals import EXFILTRATION, UNUSED, ask, command, item, iam_writes, wake_up, word, written
+from .test_approvals import UNUSED, written
 from .test_lease import killed
 from .test_slack import HOSTILE, SILENT
 from .test_stolen_sessions import of_function
@@ -78,6 +80,26 @@ def test_it_says_that_it_expired(world, slack):
     assert buttons(card) == {} and "EXPIRED" in card["text"] and "nobody decided" in shown(card)
     # A change notifies nobody.
     assert answer["thread_ts"] == card["ts"] and "EXPIRED" in answer["text"] and '"contain"' in shown(answer)
+
+
+def test_a_click_on_the_card_contains_and_changes_it(world):
+    """From the finding to the message that says how it ended, with what Slack itself would send."""
+    slack, door = Slack(world), SlackDoor(world)
+    world.deploy(Mode="approve", **slack.parameters, **door.parameters)
+    door.open()
+    user, responder = User(world), world.connected()
+    request = ask(world, responder, user)
+    [card] = slack.messages()
+    [approve] = [it for block in card["blocks"] if block["type"] == "actions" for it in block["elements"] if it["action_id"] == "approve"]
+    assert user.key_works() and door.click(request, actions=[{**approve, "action_ts": "1.3"}]) == 200
+    world.deliveries()
+    assert not user.key_works()
+    card = slack.messages()[0]
+    assert "APPROVED by dana (Slack U0DANA), and ended: Contained" in shown(card) and buttons(card) == {}
+    # A second click, on a message that is out of date.
+    assert door.click(request, "decline", actions=[{**approve, "action_ts": "1.4"}]) == 200
+    world.deliveries()
+    assert slack.messages()[0] == card and word(world, request) == "done"
 
 
 def test_what_another_function_decided_is_shown(world, slack):
@@ -303,3 +325,17 @@ def test_what_is_denied_while_it_waits_is_said_to_be(world):
     expire(world, request)
     deliver(world, slack, responder)
     assert "STAYS denied everything" in shown(slack.messages()[0]) and not user.key_works()
+
+
+def test_what_could_not_be_lifted_is_said_in_the_thread(world):
+    slack = Slack(world)
+    world.deploy(Mode="approve", StrikeWhileWaiting="true", **slack.parameters)
+    user, responder = User(world), world.responder()
+    request = ask(world, responder, user)
+    contain = {"command": "contain", "account": world.member, "user": "alice", "reason": "sure"}
+    assert responder.invoke(contain)["reports"][0]["verdict"] == "Contained"
+    command(responder, "decline", request)
+    world.responder(part="restorer").invoke({"command": "lift-declined"})
+    deliver(world, slack, responder)
+    last = slack.messages()[-1]
+    assert "STILL DENIED" in last["text"] and last["thread_ts"] == slack.messages()[0]["ts"] and user.is_denied()

@@ -19,6 +19,7 @@ use domain::settings::{Common, Secret};
 
 use crate::connections::{Connections, Endpoints};
 use crate::iam::{self, IamDrill, IamRead, IamWrite, drill_user};
+use crate::parameters::{self, Parameters};
 use crate::patience::Patience;
 use crate::round_trips::CallLog;
 use crate::sessions::{self, Kept};
@@ -32,7 +33,11 @@ pub struct Aws {
     endpoints: Endpoints,
     kept: Kept,
     slack: slack::Kept,
+    parameters: parameters::Kept,
 }
+
+/// After a secret of what faces the internet could not be read, so that a flood does not ask for it.
+const PAUSE: Duration = Duration::from_secs(10);
 
 impl Aws {
     /// Everything that an event need not wait for: certificates, and connections to what stands before
@@ -42,8 +47,22 @@ impl Aws {
         let sdk = sdk_config(endpoint_url, (&connections).into()).await;
         let region = sdk.region().and_then(|it| domain::ids::Region::parse(it.as_ref()).ok());
         let endpoints = Endpoints::of(region.as_ref(), endpoint_url).await;
+        Self::open(sdk, connections, endpoints).await
+    }
+
+    /// For what faces the internet, which assumes no role and changes no identity.
+    pub async fn load_for_front(endpoint_url: Option<&str>) -> Self {
+        let connections = Connections::new();
+        let sdk = sdk_config(endpoint_url, (&connections).into()).await;
+        let region = sdk.region().and_then(|it| domain::ids::Region::parse(it.as_ref()).ok());
+        let endpoints = Endpoints::of_front(region.as_ref(), endpoint_url).await;
+        Self::open(sdk, connections, endpoints).await
+    }
+
+    async fn open(sdk: SdkConfig, connections: Connections, endpoints: Endpoints) -> Self {
         connections.open(&endpoints).await;
-        Self { sdk, connections, endpoints, kept: Kept::default(), slack: slack::Kept::default() }
+        let (kept, slack, parameters) = Default::default();
+        Self { sdk, connections, endpoints, kept, slack, parameters }
     }
 
     /// Runs what responds to one event, on connections that can be trusted.
@@ -98,6 +117,7 @@ pub struct Home {
     connections: Connections,
     kept: Kept,
     slack: slack::Kept,
+    parameters: parameters::Kept,
     calls: CallLog,
     patience: Patience,
 }
@@ -114,7 +134,7 @@ pub struct Member {
 }
 
 impl Home {
-    pub fn new(Aws { sdk, connections, kept, slack, .. }: &Aws, calls: &CallLog) -> Self {
+    pub fn new(Aws { sdk, connections, kept, slack, parameters, .. }: &Aws, calls: &CallLog) -> Self {
         // A ledger that does not answer must not hold up the strike.
         let ledger_timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))
@@ -144,6 +164,7 @@ impl Home {
             connections: connections.clone(),
             kept: kept.clone(),
             slack: slack.clone(),
+            parameters: parameters.clone(),
             calls: calls.clone(),
             patience: Patience::default(),
         }
@@ -162,10 +183,16 @@ impl Home {
 
     /// Slack, with the token of that parameter.
     pub fn slack(&self, parameter: &str, endpoint_url: Option<&str>) -> Slack {
-        Slack::new(&self.connections, &self.ssm, parameter, endpoint_url, &self.slack)
+        let parameters = Parameters::new(&self.ssm, &self.parameters, Duration::ZERO);
+        Slack::new(&self.connections, parameters, parameter, endpoint_url, &self.slack)
     }
 
-    /// Only a drill sends events.
+    /// The secrets of what faces the internet.
+    pub fn parameters(&self) -> Parameters {
+        Parameters::new(&self.ssm, &self.parameters, PAUSE)
+    }
+
+    /// Only a drill sends events, and what faces the internet.
     pub fn events(&self) -> aws_sdk_eventbridge::Client {
         aws_sdk_eventbridge::Client::new(&self.sdk)
     }

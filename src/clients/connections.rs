@@ -152,6 +152,16 @@ impl Endpoints {
         }
         Self(found)
     }
+
+    /// The ledger alone: of what faces the internet nothing stands before a deny.
+    pub(crate) async fn of_front(region: Option<&Region>, endpoint_url: Option<&str>) -> Self {
+        let url = match (endpoint_url, region) {
+            (Some(url), _) => Some(url.to_owned()),
+            (None, Some(region)) => dynamodb_url(&region.to_string()).await,
+            (None, None) => None,
+        };
+        Self(url.into_iter().collect())
+    }
 }
 
 macro_rules! resolved {

@@ -1,4 +1,5 @@
-//! EventBridge: an event of our own on the account's bus. Only a drill sends one.
+//! EventBridge: an event of our own on the account's bus. A drill sends one, and what faces the
+//! internet wakes the responder.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use domain::outcome::Failure;
@@ -6,6 +7,9 @@ use serde_json::Value;
 
 use crate::accounts::Home;
 use crate::errors::failure;
+
+/// What sending one takes.
+pub const PERMISSION: &str = "events:PutEvents";
 
 pub async fn put(home: &Home, source: &str, detail_type: &str, detail: &Value) -> Result<(), Failure> {
     let entry = PutEventsRequestEntry::builder().source(source).detail_type(detail_type).detail(detail.to_string());

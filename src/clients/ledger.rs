@@ -15,6 +15,7 @@
 //! - `request#…`: what people are asked, what they decided, and what is reported with the form; `asked#…`: which
 //!   of them is open about an identity, and which are asked singly. In the index `due` as well.
 //! - `refused#…`: a refusal that people were told of.
+//! - `lockout#…`: how often somebody tried the form's password in one minute.
 //! - `drill#last`: when the last drill passed.
 //! - `slack#…`: the thread of a target in Slack, and what Slack is still to get for it.
 //!
@@ -40,6 +41,7 @@ pub mod digest;
 mod due;
 mod identity;
 mod lease;
+pub mod lockout;
 mod records;
 mod refusals;
 pub mod reports;

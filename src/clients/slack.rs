@@ -17,10 +17,7 @@ use domain::settings::Secret;
 use domain::slack::{Accepted, Message, Place, Refused, Trouble, read};
 
 use crate::connections::Connections;
-use crate::errors::failure;
-
-/// What reading the token takes, on the parameter.
-pub const PERMISSION: &str = "ssm:GetParameter";
+use crate::parameters::{EMPTY, Parameters};
 
 const BASE: &str = "https://slack.com/api/";
 /// Beside a simulated AWS.
@@ -28,29 +25,23 @@ const SIMULATED: &str = "/_slack/api/";
 
 /// Slack answers within a second or is in trouble.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How long a token is used before the parameter is read again.
-const TOKEN_KEPT: Duration = Duration::from_secs(300);
-/// A refused token is read anew no sooner: whoever brings about refusals must not bring about reads.
-const READ_ANEW: Duration = Duration::from_secs(60);
 /// How long nothing is sent after Slack hung or was not there, where it does not say how long.
 const REST: Duration = Duration::from_secs(30);
 /// An answer has a few hundred bytes, and the message again.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// What lives as long as the process: the token, and since when Slack is not to be asked.
+/// What lives as long as the process: until when Slack is not to be asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kept(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    token: Option<(Secret, SystemTime)>,
-    read_anew: Option<SystemTime>,
     resting_until: Option<SystemTime>,
 }
 
 pub struct Slack {
     connections: Connections,
-    ssm: aws_sdk_ssm::Client,
+    parameters: Parameters,
     /// The name of the parameter with the token.
     parameter: String,
     base: String,
@@ -60,7 +51,7 @@ pub struct Slack {
 impl Slack {
     pub(crate) fn new(
         connections: &Connections,
-        ssm: &aws_sdk_ssm::Client,
+        parameters: Parameters,
         parameter: &str,
         endpoint_url: Option<&str>,
         kept: &Kept,
@@ -68,7 +59,7 @@ impl Slack {
         let base = endpoint_url.map(|it| format!("{}{SIMULATED}", it.trim_end_matches('/')));
         Self {
             connections: connections.clone(),
-            ssm: ssm.clone(),
+            parameters,
             parameter: parameter.to_owned(),
             base: base.unwrap_or_else(|| BASE.to_owned()),
             kept: kept.clone(),
@@ -78,13 +69,15 @@ impl Slack {
     /// Sends a message. A token that Slack refuses is read anew once, and the message sent with the new one.
     pub async fn send(&self, channel: &str, place: Place<'_>, message: &Message) -> Result<Accepted, Refused> {
         let body = message.body(channel, place).to_string();
-        let token = self.token().await?;
+        let token = self.parameters.get(&self.parameter).await.map_err(|it| unread(&it))?;
         let sent = self.post(place.method(), &body, &token).await;
         let sent = match sent {
-            Err(it) if it.trouble == Trouble::Secret && self.may_read_anew() => match self.read_token().await? {
-                anew if anew == token => Err(it),
-                anew => self.post(place.method(), &body, &anew).await,
-            },
+            Err(it) if it.trouble == Trouble::Secret => {
+                match self.parameters.anew(&self.parameter).await.map_err(|it| unread(&it))? {
+                    Some(anew) if anew != token => self.post(place.method(), &body, &anew).await,
+                    _ => Err(it),
+                }
+            }
             sent => sent,
         };
         if let Err(Refused { trouble: Trouble::Later { after }, .. }) = &sent {
@@ -122,36 +115,6 @@ impl Slack {
         tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(later("Slack did not answer in time")))
     }
 
-    async fn token(&self) -> Result<Secret, Refused> {
-        let kept = self.state(|it| it.token.clone());
-        match kept {
-            Some((token, at)) if is_younger(at, TOKEN_KEPT) => Ok(token),
-            _ => self.read_token().await,
-        }
-    }
-
-    async fn read_token(&self) -> Result<Secret, Refused> {
-        let sent = self.ssm.get_parameter().name(&self.parameter).with_decryption(true).send().await;
-        let output = sent.map_err(|it| unread(&failure(&it)))?;
-        let value = output.parameter.and_then(|it| it.value).unwrap_or_default();
-        if value.trim().is_empty() {
-            return Err(refused("the parameter of the token is empty", Trouble::Secret));
-        }
-        let token = Secret::new(value.trim().to_owned());
-        self.state(|it| it.token = Some((token.clone(), SystemTime::now())));
-        Ok(token)
-    }
-
-    fn may_read_anew(&self) -> bool {
-        self.state(|it| {
-            let may = it.read_anew.is_none_or(|at| !is_younger(at, READ_ANEW));
-            if may {
-                it.read_anew = Some(SystemTime::now());
-            }
-            may
-        })
-    }
-
     fn rest(&self, pause: Duration) {
         self.state(|it| it.resting_until = Some(SystemTime::now() + pause));
     }
@@ -166,11 +129,6 @@ impl Slack {
     }
 }
 
-/// By the wall clock, since the others may stand still in a frozen process; one that was set back says nothing.
-fn is_younger(at: SystemTime, age: Duration) -> bool {
-    at.elapsed().is_ok_and(|it| it < age)
-}
-
 /// What can't be mended by waiting is the configuration's.
 fn unread(failure: &Failure) -> Refused {
     let trouble = if failure.retryable && failure.code != "ParameterNotFound" {
@@ -178,7 +136,10 @@ fn unread(failure: &Failure) -> Refused {
     } else {
         Trouble::Secret
     };
-    refused(&format!("reading the token: {}", failure.code), trouble)
+    match failure.code.as_str() {
+        EMPTY => refused("the parameter of the token is empty", trouble),
+        code => refused(&format!("reading the token: {code}"), trouble),
+    }
 }
 
 fn refused(code: &str, trouble: Trouble) -> Refused {

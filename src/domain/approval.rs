@@ -3,11 +3,12 @@
 //!
 //! One item a request, `request#<id>`. Who writes which attribute is what keeps the parts apart, so that a role
 //! can be held to its own by `dynamodb:Attributes`:
-//! - the form: [`request::REPORT_ATTRIBUTES`]. Without a `state` it is a report that nobody looked at yet.
+//! - the form: [`request::REPORT_ATTRIBUTES`], and it reads [`standing::ATTRIBUTES`]. Without a `state` it is a report that nobody looked at yet.
 //! - the responder: everything else, `state` among it.
 //! - whoever decides: [`decision::ATTRIBUTES`].
 
 pub mod affected;
 pub mod decision;
 pub mod request;
+pub mod standing;
 pub mod words;

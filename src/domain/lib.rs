@@ -11,6 +11,7 @@ pub mod change;
 pub mod command;
 pub mod containment;
 pub mod coverage;
+pub mod decision;
 pub mod finding;
 #[cfg(test)]
 mod fixtures;

@@ -8,19 +8,21 @@ use std::str::FromStr;
 use crate::ids::{AccountId, Arn, Partition, Region};
 
 mod driller;
+mod front;
 mod reader;
 mod responder;
 mod restorer;
 mod values;
 
 pub use driller::Driller;
+pub use front::{Form, Front, SlackEndpoint};
 pub use responder::{Approvals, Eligibility, Notices, Options, Responder};
 pub use restorer::Restorer;
 pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 
 use reader::{Reader, arn, external_id, nowhere, parsed, slack_channel, table, url};
 
-/// What this function of the template needs.
+/// What this function of the template needs. Those that face the internet have [`Front`].
 #[derive(Debug, Clone)]
 pub enum Settings {
     Responder(Box<Responder>),

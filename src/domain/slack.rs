@@ -16,7 +16,7 @@ mod thread;
 
 pub use alert::{Alert, alert};
 pub use answer::{Accepted, Refused, Trouble, read};
-pub use request::{Decided, Decision, Request, Waiting, list, request};
+pub use request::{Decided, Request, Waiting, list, request};
 pub use thread::{thread, thread_of, thread_of_id};
 
 /// A whole message, as JSON. Slack refuses blocks of more than about 13,200 characters altogether.

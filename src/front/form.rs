@@ -12,7 +12,7 @@
 
 use aws_lambda_events::lambda_function_urls::LambdaFunctionUrlRequest;
 use aws_smithy_types::DateTime;
-use domain::ids::AccountId;
+use domain::ids::{AccountId, RequestId};
 
 use crate::Key;
 use crate::fields::Fields;
@@ -142,7 +142,7 @@ pub struct Submission {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// The request's ID, which is ours: the link is signed.
-    pub request: String,
+    pub request: RequestId,
     token: String,
 }
 
@@ -250,8 +250,8 @@ impl Form {
     }
 
     /// To the page that shows how far the request comes, which is this report's or the open one that it joined.
-    pub fn created(&self, request: &str, now: DateTime) -> Response {
-        Response::empty(303).with("location", format!("{STATE}{}", tokens::link(&self.key, request, now)))
+    pub fn created(&self, request: &RequestId, now: DateTime) -> Response {
+        Response::empty(303).with("location", format!("{STATE}{}", tokens::link(&self.key, request.as_str(), now)))
     }
 
     /// The report could not be kept: the page, with what was typed.
@@ -300,6 +300,7 @@ fn not_allowed(allowed: &'static str) -> Response {
 mod tests {
     use std::time::Instant;
 
+    use domain::ids::Parse;
     use domain::settings::Secret;
 
     use super::credential::tests::{GENERATED, authorization, hashed, key};
@@ -375,11 +376,11 @@ mod tests {
         let Served::Create(submission) = form.serve(&visit(sent), &NONCE, now()) else { panic!() };
         assert_eq!(submission.report.account.as_str(), "111122223333");
         assert_eq!((submission.report.by.as_str(), submission.report.network.as_str()), ("report", "203.0.113.0/24"));
-        let response = form.created(REQUEST, now());
+        let response = form.created(&RequestId::parse(REQUEST).unwrap(), now());
         assert_eq!(response.status, 303);
         let place = response.header("location").unwrap();
         let Received::State(link) = get(&form, place, &[]) else { panic!() };
-        assert_eq!(link.request, REQUEST);
+        assert_eq!(link.request.as_str(), REQUEST);
         let shown = form.state(&link, Some(&State::Reported));
         assert!(shown.status == 200 && shown.body.contains("Received") && shown.body.contains(place));
         assert!(shown.body.contains("until 2026-11-30 01:00:07 UTC"));

@@ -10,18 +10,17 @@
 //! ```text
 //! match slack.receive(event, now) {
 //!     Decide(decided)        => one conditional UpdateItem on `request#<decided.request>`: waiting, not expired, same
-//!                               `plan_hash`, nobody decided, and none of `decided.by.names()` is the requester or the
-//!                               target; by `slack:<team>/<user>`. Then wake the responder, answer `acknowledged()`,
-//!                               also when somebody was first: the message says who. `not_allowed()` for one's own
-//!                               matter, `unavailable()` where the ledger can't be reached.
+//!                               `plan_hash`, nobody decided, and the approver, in Slack or in AWS, is neither the
+//!                               requester nor the target. Then wake the responder, answer `acknowledged()`, also when
+//!                               somebody was first: the message says who. `not_allowed()` for one's own matter and
+//!                               what is not to be decided, `unavailable()` where the ledger can't be reached.
 //!     Ignored(response)      => answer it
 //!     Refused(response, why) => log `why`, answer it: it says no reason
 //! }
 //! ```
 //!
-//! A button's value is `v1|<request>|<plan hash>|approve` or `…|decline`, its `action_id` the last word: see
-//! [`slack::value`]. Settings: [`slack::signature::SigningSecrets::parse`] reads the parameter's value, `<secret>` or
-//! `<new>,<old>`; [`slack::approvers::Approvers::parse`] the allow-list and `APPROVER_IDENTITIES`.
+//! What a button says is [`domain::decision`]'s. [`slack::signature::SigningSecrets::parse`] reads the parameter's
+//! value, `<secret>` or `<new>,<old>`.
 //!
 //! # The form: [`form::Form`]
 //!
@@ -30,7 +29,7 @@
 //! ```text
 //! let visit = match form.receive(event, now) {
 //!     Answer(response) => return response,
-//!     State(link)      => read `request#<link.request>`, return form.state(&link, what it says, or None)
+//!     State(link)      => read `request#<link.request>`, return form.state(&link, `form::State::of` it, or None)
 //!     Visit(visit)     => visit,                       // a generated secret, and it was right: no counter is touched
 //!     Check(attempt)   => {
 //!         // UpdateItem ADD tries 1, UPDATED_NEW, on `own`; on `all` only where `own` is at most `LIMIT`.
@@ -54,7 +53,8 @@
 //! pages, links and known browsers of the old one worthless, and nothing else. Settings: [`form::Credential::new`]
 //! reads a generated secret or an argon2id hash.
 //!
-//! `tests/support/pages.rs` is this trip with a ledger in memory; `tests/test_pages.py` walks through it in a browser.
+//! `responder/front.rs` makes both trips. `tests/support/pages.rs` is the form's with a ledger in memory;
+//! `tests/test_pages.py` walks through it in a browser.
 
 mod fields;
 pub mod form;

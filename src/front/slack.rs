@@ -12,18 +12,18 @@ use std::fmt;
 
 use aws_lambda_events::lambda_function_urls::LambdaFunctionUrlRequest;
 use aws_smithy_types::DateTime;
+use domain::decision::{Button, Decision};
+use domain::ids::RequestId;
 
 use crate::http::{Request, Response, Unfit};
 
 pub mod approvers;
 mod click;
 pub mod signature;
-pub mod value;
 
 use approvers::{Approver, Approvers};
 use click::{Clicked, Payload};
 use signature::SigningSecrets;
-use value::{Button, Decision};
 
 /// The only path. Another one is answered like any that is not there.
 pub const PATH: &str = "/slack/interactions";
@@ -56,7 +56,7 @@ pub enum Received {
 /// A decision by an approver, as the ledger needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
-    pub request: String,
+    pub request: RequestId,
     pub plan_hash: String,
     pub decision: Decision,
     pub by: Approver,
@@ -140,7 +140,7 @@ impl Slack {
             return Err(Refusal::Guest);
         }
         let [action] = actions.as_slice() else { return Err(Refusal::Actions) };
-        if !value::ACTION_IDS.contains(&action.id.as_str()) {
+        if action.id.parse::<Decision>().is_err() {
             return Ok(None);
         }
         let button = Button::parse(&action.value).ok_or(Refusal::Value)?;
@@ -160,7 +160,7 @@ pub fn unavailable() -> Response {
     Response::empty(503)
 }
 
-/// The decision was not taken, since it concerns the approver's own request or identity.
+/// The decision was not taken: it is not this approver's, or not (or no longer) to be made.
 pub fn not_allowed() -> Response {
     Response::empty(403)
 }
@@ -175,13 +175,14 @@ mod tests {
 
     const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
     const NOW: i64 = 1_795_914_000;
+    const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
 
     fn slack() -> Slack {
         Slack {
             app: "A111".to_owned(),
             team: "T111".to_owned(),
             secrets: SigningSecrets::parse(&Secret::new(SECRET.to_owned())).unwrap(),
-            approvers: Approvers::parse("U111,U222", "U111=arn:aws:iam::111122223333:user/alice").unwrap(),
+            approvers: Approvers::new(["U111".to_owned(), "U222".to_owned()], [("U111".to_owned(), ALICE.to_owned())].into()),
         }
     }
 
@@ -234,7 +235,7 @@ mod tests {
     #[test]
     fn an_approvers_click_is_a_decision() {
         let Received::Decide(decided) = received(&click()) else { panic!("no decision") };
-        assert_eq!(decided.request, "abcdefghijklmnopqrstuvwxyz");
+        assert_eq!(decided.request.as_str(), "abcdefghijklmnopqrstuvwxyz");
         assert_eq!((decided.plan_hash, decided.decision), ("0f".repeat(32), Decision::Approve));
         assert_eq!((decided.by.user.as_str(), decided.by.called.as_str()), ("U111", "alice"));
         assert_eq!(decided.by.identity.as_deref(), Some("arn:aws:iam::111122223333:user/alice"));

@@ -9,13 +9,14 @@ use clients::accounts::{Aws, Home};
 use clients::ledger::{End, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::approval::decision::{Decided, Decider, Decision, is_own};
+use domain::approval::decision::{BY_COMMAND, Decided, Decider, is_own};
 use domain::approval::request::{Asked, Request, Ruling, State};
 use domain::approval::words::{self, Alert};
 use domain::command::Decide;
 use domain::containment::grouping::Group;
 use domain::containment::relay::Relay;
 use domain::containment::report::Report;
+use domain::decision::Decision;
 use domain::finding::Finding;
 use domain::ids::RequestId;
 use domain::outcome::{Failure, Outcome};
@@ -153,6 +154,11 @@ pub(crate) async fn due(
     }
 }
 
+/// Who asked, and whom it is about.
+fn about(asked: &Asked) -> [&str; 4] {
+    [&asked.requester, &asked.target.name, &asked.target.arn, asked.target.id.as_str()]
+}
+
 fn is_to_be_listed(it: &Request) -> bool {
     let is_beyond = it.asked.as_ref().is_some_and(|it| it.is_beyond);
     is_beyond && it.told_at.is_none() && it.state(now_millis()) == State::Waiting
@@ -167,8 +173,7 @@ impl Desk<'_> {
             return Err(refused("Joined", message));
         }
         let Some(asked) = &request.asked else { return Ok(Decided::NotWaiting) };
-        let about = [asked.requester.as_str(), &asked.target.name, &asked.target.arn, asked.target.id.as_str()];
-        if decision == Decision::Approve && is_own([command.by.as_str()], &about) {
+        if decision == Decision::Approve && is_own([command.by.as_str()], &about(asked)) {
             let message = "who asked for it, and whom it is about, can't approve it: somebody else has to".to_owned();
             return Err(refused("OwnRequest", message));
         }
@@ -319,9 +324,17 @@ impl Desk<'_> {
         match () {
             () if ruling.at >= asked.expires_at || is_late => Some("the request had expired".to_owned()),
             () if !asked.is_whole() => Some("what the ledger has is not what was asked".to_owned()),
+            () if self.is_own(request, asked) => Some("an approver asked for it, or is whom it is about".to_owned()),
             () if mode == Mode::Observe => Some("the mode is `observe` now: nothing is changed".to_owned()),
             () => None,
         }
+    }
+
+    /// Whether somebody in Slack approved their own request, or what is done to themselves.
+    fn is_own(&self, request: &Request, asked: &Asked) -> bool {
+        let in_slack = request.approvers.iter().filter(|it| *it != BY_COMMAND);
+        let known = in_slack.clone().filter_map(|it| self.settings.approvals.identities.get(it.rsplit('/').next()?));
+        is_own(in_slack.chain(known).map(String::as_str), &about(asked))
     }
 
     /// Those that are not asked singly, in one message, and not too often: decoys must not bury the real one.

@@ -17,6 +17,7 @@ mod approvals;
 mod contain;
 pub mod drill;
 mod due;
+pub mod front;
 mod handle;
 mod invocation;
 mod lift;

@@ -8,10 +8,10 @@ use clients::ledger::Ledger;
 use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::approval::decision::Decision;
 use domain::approval::request::{Asked, Ruling, State};
 use domain::approval::words;
 use domain::command::{Restore, Subject};
+use domain::decision::Decision;
 use domain::finding::Principal;
 use domain::identity::IdentityKind;
 use domain::ids::RequestId;
@@ -19,8 +19,7 @@ use domain::outcome::{Failure, Outcome};
 use domain::restoration::report::Verdict;
 use domain::settings::Restorer;
 
-use crate::invocation::Call;
-use crate::invocation::now_millis;
+use crate::invocation::{Call, now_millis};
 use crate::restore::restore;
 use crate::slack::{self, Poster};
 

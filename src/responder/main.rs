@@ -3,8 +3,9 @@
 use std::str::FromStr;
 
 use clients::accounts::Aws;
-use domain::settings::Settings;
+use domain::settings::{Front, Settings};
 use domain::sources::guardduty_types::doubtful_responses;
+use iam_responder::front::{self, Entrance};
 use iam_responder::{Call, Context, handle, parse};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
@@ -21,7 +22,17 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_target(false)
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
         .init();
-    let settings = Settings::from_lookup(|name| std::env::var(name).ok());
+    let lookup = |name: &str| std::env::var(name).ok();
+    if let Some(settings) = Front::from_lookup(lookup) {
+        let aws = Aws::load_for_front(settings.as_ref().ok().and_then(Front::endpoint_url)).await;
+        let entrance = Entrance { settings, aws };
+        let entrance = &entrance;
+        return lambda_runtime::run(service_fn(move |event: LambdaEvent<_>| async move {
+            front::answer(entrance, event.payload, &event.context.request_id).await
+        }))
+        .await;
+    }
+    let settings = Settings::from_lookup(lookup);
     if let Ok(Settings::Responder(it)) = &settings {
         for doubt in doubtful_responses(&it.eligibility) {
             tracing::warn!("{doubt}");

@@ -216,9 +216,27 @@ def context(caller, action, params, region):
     if "Key" in params and action.startswith("dynamodb:"):
         # The partition key's value, whatever the key is called.
         facts["dynamodb:leadingkeys"] = [next(iter(params["Key"].values()))["S"]]
+        facts["dynamodb:attributes"] = sorted(_attributes(params))
+        facts["dynamodb:returnvalues"] = params.get("ReturnValues")
+        if action == "dynamodb:GetItem":
+            facts["dynamodb:select"] = "SPECIFIC_ATTRIBUTES" if params.get("ProjectionExpression") else "ALL_ATTRIBUTES"
     if action == "events:PutEvents":
         facts["events:source"] = [entry["Source"] for entry in params["Entries"]]
+        facts["events:detail-type"] = [entry["DetailType"] for entry in params["Entries"]]
     return {key: value for key, value in facts.items() if value is not None}
+
+
+# What is no attribute in an expression.
+WORDS = "SET ADD REMOVE DELETE AND OR NOT IN BETWEEN attribute_exists attribute_not_exists attribute_type begins_with contains size if_not_exists list_append"
+
+
+def _attributes(params):
+    """The attributes that a request names, at the top level: its key's, and those of its expressions.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html"""
+    text = " ".join(params.get(it) or "" for it in ("ProjectionExpression", "UpdateExpression", "ConditionExpression"))
+    names = re.findall(r"(?<![\w:.#])#?[A-Za-z_]\w*", text)
+    named = params.get("ExpressionAttributeNames") or {}
+    return {named.get(it, it) for it in names if it not in WORDS.split()} | set(params["Key"])
 
 
 def _of_tags(params):

@@ -29,6 +29,7 @@ class World:
         self.url, self.region = url, region
         self.security, self.member = security or random_account(), member or random_account()
         self.emulators = []
+        self.servers = []
         self.listening = set()
         self.clients = {}
 
@@ -234,5 +235,7 @@ class World:
     def close(self):
         for arn in self.listening:
             self.control("function", {"arn": arn, "urls": []})
+        for server in self.servers:
+            server.close()
         for emulator in self.emulators:
             emulator.close()

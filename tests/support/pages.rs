@@ -19,7 +19,7 @@ use std::time::SystemTime;
 
 use aws_lambda_events::lambda_function_urls::{LambdaFunctionUrlRequest, LambdaFunctionUrlResponse};
 use aws_smithy_types::{DateTime, base64};
-use domain::ids::{AccountId, Parse};
+use domain::ids::{AccountId, Parse, RequestId};
 use domain::settings::Secret;
 use front::Key;
 use front::form::lockout::{Counters, LIMIT, Tries};
@@ -117,7 +117,7 @@ fn serve(form: &Form, ledger: &mut Ledger, visit: &Visit) -> Response {
         Served::Create(it) if it.report.text == "the ledger is down" => form.unavailable(&it, &nonce(), ledger.now()),
         Served::Create(it) => {
             ledger.reports.push(format!("{:?}", it.report));
-            form.created("abcdefghijklmnopqrstuvwxyz", ledger.now())
+            form.created(&RequestId::parse("abcdefghijklmnopqrstuvwxyz").unwrap(), ledger.now())
         }
     }
 }

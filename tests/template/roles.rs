@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use clients::iam::{drill_user, observe, resolve};
+use clients::ledger::{decision, lockout, reports};
+use clients::{events, parameters};
+use domain::approval::{request, standing};
 use domain::change::Change;
 use domain::notice::Notice;
 use serde_json::Value;
@@ -50,6 +53,68 @@ fn the_drills_roles_may_do_what_the_code_does_and_only_to_users_of_drills() {
     let home = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish", "events:PutEvents"];
     let ledger = clients::ledger::PERMISSIONS.iter().copied();
     assert_eq!(allowed(resource("template", "DrillerRole")), ledger.chain(home).collect());
+}
+
+/// What faces the internet can assume nothing, changes no identity, and touches only requests: by keys and attributes.
+#[test]
+fn what_faces_the_internet_may_do_what_the_code_does_and_nothing_else() {
+    let own = ["logs:CreateLogStream", "logs:PutLogEvents", events::PERMISSION, parameters::PERMISSION];
+    for (role, ledger) in [("FormRole", reports::PERMISSIONS), ("SlackEndpointRole", decision::PERMISSIONS)] {
+        assert_eq!(allowed(resource("template", role)), ledger.iter().copied().chain(own).collect(), "{role}");
+    }
+    let bounds = |role, sid: &str| {
+        let mut statements = statements(resource("template", role)).into_iter();
+        let condition = &statements.find(|it| it["Sid"] == sid).unwrap()["Condition"];
+        let keys = many(&condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+        let attributes = many(&condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]);
+        let texts = |them: Vec<&'static Value>| them.into_iter().map(|it| it.as_str().unwrap()).collect::<BTreeSet<_>>();
+        (texts(keys), texts(attributes))
+    };
+    for (role, sid, key, attributes) in [
+        ("FormRole", "KeepReports", "request#*", request::REPORT_ATTRIBUTES),
+        ("FormRole", "SeeHowFarRequestsAre", "request#*", standing::ATTRIBUTES),
+        ("FormRole", "CountTries", "lockout#*", lockout::ATTRIBUTES),
+        ("SlackEndpointRole", "DecideRequests", "request#*", domain::approval::decision::ATTRIBUTES),
+    ] {
+        let (keys, named) = bounds(role, sid);
+        assert_eq!((keys, named), (BTreeSet::from([key]), attributes.iter().copied().collect()), "{sid}");
+    }
+    for role in ["FormRole", "SlackEndpointRole"] {
+        let mut statements = statements(resource("template", role)).into_iter();
+        let wakes = &statements.find(|it| it["Action"] == events::PERMISSION).unwrap()["Condition"]["StringEquals"];
+        assert_eq!(wakes["events:source"], iam_responder::front::SOURCE);
+        assert_eq!(wakes["events:detail-type"], iam_responder::front::DETAIL_TYPE);
+    }
+    let wakes = &resource("template", "ResponderApprovals")["EventPattern"];
+    assert_eq!(wakes["source"][0], iam_responder::front::SOURCE);
+    assert_eq!(wakes["detail-type"][0], iam_responder::front::DETAIL_TYPE);
+}
+
+/// Since October 2025 AWS asks for two permissions; the second would open the function to whoever invokes it, were it
+/// not for `InvokedViaFunctionUrl`. <https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html>
+#[test]
+fn a_function_url_is_open_to_the_internet_and_the_function_is_not() {
+    let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
+    let properties = |kind: &'static str| resources.values().filter(move |it| it["Type"] == kind).map(|it| &it["Properties"]);
+    let urls: Vec<_> = properties("AWS::Lambda::Url").map(|it| it["TargetFunctionArn"]["Ref"].as_str().unwrap()).collect();
+    assert_eq!(BTreeSet::from_iter(urls.iter().copied()), BTreeSet::from(["Form", "SlackEndpoint"]));
+    for url in properties("AWS::Lambda::Url") {
+        assert_eq!((&url["AuthType"], &url["Cors"]), (&"NONE".into(), &Value::Null));
+    }
+    let open: Vec<_> = properties("AWS::Lambda::Permission").filter(|it| it["Principal"] == "*").collect();
+    assert_eq!(open.len(), 4);
+    for function in urls {
+        let of: Vec<_> = open.iter().filter(|it| it["FunctionName"]["Ref"] == function).collect();
+        let url = of.iter().find(|it| it["Action"] == "lambda:InvokeFunctionUrl").unwrap();
+        assert_eq!(url["FunctionUrlAuthType"], "NONE", "{function}");
+        let invoke = of.iter().find(|it| it["Action"] == "lambda:InvokeFunction").unwrap();
+        assert_eq!(invoke["InvokedViaFunctionUrl"], true, "{function}");
+        let function = resource("template", function);
+        assert_eq!(function["ReservedConcurrentExecutions"]["Fn::If"][1], 5);
+    }
+    for (name, it) in resources.iter().filter(|it| it.0.starts_with("Form") || it.0.starts_with("SlackEndpoint")) {
+        assert!(it["Condition"] == "HasForm" || it["Condition"] == "HasSlackEndpoint", "{name} is there without its parameters");
+    }
 }
 
 #[test]

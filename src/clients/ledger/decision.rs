@@ -6,8 +6,9 @@
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use domain::approval::decision::{Decided, Decider, Decision};
+use domain::approval::decision::{Decided, Decider};
 use domain::approval::request::State;
+use domain::decision::Decision;
 use domain::ids::RequestId;
 use domain::outcome::Failure;
 
@@ -19,6 +20,9 @@ pub const PERMISSIONS: &[&str] = &["dynamodb:UpdateItem"];
 
 /// When a decision is found by the list of what is due, should nobody be woken by it.
 const LOST_MILLIS: i64 = 30_000;
+
+/// Who asked, and whom it is about: neither decides, as far as the decider's names tell.
+const OF_OTHERS: [&str; 3] = ["requester", "target_arn", "target_name"];
 
 /// How often it is tried again while others approve.
 const TRIES: usize = 8;
@@ -38,14 +42,14 @@ impl Ledger {
         by: &Decider,
     ) -> Result<Decided, Failure> {
         for _ in 0..TRIES {
-            let Err(seen) = self.write(self.final_word(id, decision, by), plan_hash).await? else {
+            let Err(seen) = self.write(self.final_word(id, decision, by), plan_hash, by).await? else {
                 return Ok(Decided::Now);
             };
             if let Some(decided) = refusal(&seen, plan_hash, decision, by) {
                 return Ok(decided);
             }
             let still_needed = int(&seen, "still_needed");
-            if self.write(self.one_of_many(id, by, still_needed), plan_hash).await?.is_ok() {
+            if self.write(self.one_of_many(id, by, still_needed), plan_hash, by).await?.is_ok() {
                 return Ok(Decided::Counted { still_needed: still_needed - 1 });
             }
         }
@@ -56,12 +60,22 @@ impl Ledger {
     /// The item as it is, when a condition does not hold.
     async fn write(
         &self,
-        (request, more): (UpdateItemFluentBuilder, &str),
+        (mut request, more): (UpdateItemFluentBuilder, &str),
         plan_hash: &str,
+        by: &Decider,
     ) -> Result<Result<(), Item>, Failure> {
-        let condition = format!(
+        let mut condition = format!(
             "#state = :waiting AND attribute_not_exists(decision) AND expires_at > :now AND plan_hash = :hash{more}"
         );
+        if !by.names.is_empty() {
+            let names: Vec<_> = (0..by.names.len()).map(|it| format!(":name{it}")).collect();
+            for attribute in OF_OTHERS {
+                condition.push_str(&format!(" AND NOT {attribute} IN ({})", names.join(", ")));
+            }
+            for (name, value) in names.into_iter().zip(&by.names) {
+                request = request.expression_attribute_values(name, text(value));
+            }
+        }
         let sent = request
             .condition_expression(condition)
             .expression_attribute_names("#state", "state")
@@ -136,11 +150,13 @@ fn refusal(seen: &Item, plan_hash: &str, decision: Decision, by: &Decider) -> Op
     if seen.is_empty() {
         return Some(Decided::NotFound);
     }
+    let is_own = OF_OTHERS.iter().filter_map(|it| string(seen, it)).any(|it| by.names.contains(&it));
     let has_approved = strings(seen, "approvers").contains(&by.id);
     match state {
         Some(State::Expired) => Some(Decided::Expired),
         Some(State::Waiting) if int(seen, "expires_at") <= millis_now() => Some(Decided::Expired),
         Some(State::Waiting) if string(seen, "plan_hash").as_deref() != Some(plan_hash) => Some(Decided::OtherPlan),
+        Some(State::Waiting) if is_own => Some(Decided::Own),
         Some(State::Waiting) if decision == Decision::Approve && has_approved => Some(Decided::SameApprover),
         Some(State::Waiting) => None,
         _ => Some(Decided::NotWaiting),

@@ -12,18 +12,13 @@ use super::{Item, int, string, strings};
 /// Valid, or not read at all: what is asked is acted upon.
 pub(super) fn request(id: &RequestId, item: &Item) -> Option<Request> {
     let time = |name: &str| item.contains_key(name).then(|| int(item, name));
-    let ruling = string(item, "decision").and_then(|it| it.parse().ok()).map(|decision| Ruling {
-        decision,
-        by: string(item, "decided_by").unwrap_or_default(),
-        at: int(item, "decided_at"),
-    });
     let reported = string(item, "reported").and_then(|it| serde_json::from_str(&it).ok());
     let it = Request {
         id: id.clone(),
         stored: string(item, "state").and_then(|it| it.parse::<State>().ok()),
         reported,
         asked: asked(item),
-        ruling,
+        ruling: ruling(item),
         votes: list(item, "votes"),
         approvers: strings(item, "approvers"),
         verdict: string(item, "verdict"),
@@ -32,10 +27,14 @@ pub(super) fn request(id: &RequestId, item: &Item) -> Option<Request> {
         told_at: time("told_at"),
         ended_at: time("ended_at"),
         attempts: int(item, "attempts"),
-        state_tokens: strings(item, "state_tokens"),
         card: card(item),
     };
     (it.reported.is_some() || it.stored.is_some()).then_some(it)
+}
+
+pub(super) fn ruling(item: &Item) -> Option<Ruling> {
+    let decision = string(item, "decision").and_then(|it| it.parse().ok())?;
+    Some(Ruling { decision, by: string(item, "decided_by").unwrap_or_default(), at: int(item, "decided_at") })
 }
 
 fn asked(item: &Item) -> Option<Asked> {

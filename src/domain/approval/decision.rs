@@ -1,8 +1,5 @@
 //! A decision: who made it, whether it is theirs to make, and what became of it.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::text;
 
 /// The attributes that a decision touches: a role that decides needs no other (`dynamodb:Attributes`).
@@ -16,46 +13,17 @@ pub const ATTRIBUTES: &[&str] = &[
     "due_at",
     "expires_at",
     "plan_hash",
+    "requester",
     "state",
     "still_needed",
+    "target_arn",
+    "target_name",
     "votes",
 ];
 
 /// The one approver that all commands are: who invoked is in CloudTrail, and the stated name proves nothing, so
 /// that one person with the right to invoke must not count twice.
 pub const BY_COMMAND: &str = "command";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    Approve,
-    Decline,
-}
-
-impl Decision {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Decline => "decline",
-        }
-    }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Approve => "approved",
-            Self::Decline => "declined",
-        })
-    }
-}
-
-impl FromStr for Decision {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Approve, Self::Decline].into_iter().find(|it| it.word() == word).ok_or(())
-    }
-}
 
 /// Who decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +32,9 @@ pub struct Decider {
     pub id: String,
     /// For people, safe to show: `Dana (as stated with the command)`.
     pub words: String,
+    /// All by which this person is known: none of them is the requester's or the target's where the decision is
+    /// written. Empty for a command: what is stated there is compared before.
+    pub names: Vec<String>,
 }
 
 impl Decider {
@@ -71,20 +42,34 @@ impl Decider {
     pub fn by_command(by: &str, reason: &str) -> Self {
         let (by, reason) = (text::line(by, 100), text::line(reason, 300));
         let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-        Self { id: BY_COMMAND.to_owned(), words: format!("{by} (as stated with the command){why}") }
+        Self::commanding(format!("{by} (as stated with the command){why}"))
     }
 
-    /// `user` and `team` are Slack's IDs, `name` is what that person is called there.
-    pub fn in_slack(team: &str, user: &str, name: &str) -> Self {
-        let (team, user) = (text::line(team, 40), text::line(user, 40));
-        Self { id: format!("slack:{team}/{user}"), words: format!("{} (Slack {user})", text::line(name, 80)) }
+    /// The one approver that all commands are.
+    pub fn commanding(words: String) -> Self {
+        Self { id: BY_COMMAND.to_owned(), words, names: Vec::new() }
     }
+
+    /// `user` and `team` are Slack's IDs, `name` is what that person is called there, `identity` the ARN of the same
+    /// person's IAM user or role, where somebody wrote it down.
+    pub fn in_slack(team: &str, user: &str, name: &str, identity: Option<&str>) -> Self {
+        let (team, user) = (text::line(team, 40), text::line(user, 40));
+        let id = format!("slack:{team}/{user}");
+        let bare = identity.map(|it| bare(it).to_owned());
+        let names = [Some(id.clone()), identity.map(str::to_owned), bare].into_iter().flatten().collect();
+        Self { id, words: format!("{} (Slack {user})", text::line(name, 80)), names }
+    }
+}
+
+/// A name without what stands before it.
+fn bare(name: &str) -> &str {
+    name.rsplit(['/', ':']).next().unwrap_or(name).trim()
 }
 
 /// Nobody decides about themselves, as far as that can be told: `names` are all by which the decider is known,
 /// and `about` those of the requester and of the target.
 pub fn is_own<'a>(names: impl IntoIterator<Item = &'a str>, about: &[&str]) -> bool {
-    let bare = |it: &str| it.rsplit(['/', ':']).next().unwrap_or(it).trim().to_lowercase();
+    let bare = |it: &str| bare(it).to_lowercase();
     let about: Vec<_> = about.iter().map(|it| bare(it)).filter(|it| !it.is_empty()).collect();
     names.into_iter().any(|it| about.contains(&bare(it)))
 }
@@ -107,6 +92,8 @@ pub enum Decided {
         at: i64,
     },
     Expired,
+    /// It concerns the approver's own request or identity.
+    Own,
     /// What is asked is not what was shown.
     OtherPlan,
     /// It does not wait for anybody (yet).
@@ -130,6 +117,14 @@ mod tests {
         let (one, other) = (Decider::by_command("Dana\n", "seen"), Decider::by_command("Eve", ""));
         assert_eq!(one.id, other.id);
         assert_eq!(one.words, "Dana? (as stated with the command): seen");
-        assert_ne!(Decider::in_slack("T1", "U1", "dana").id, Decider::in_slack("T1", "U2", "dana").id);
+        let in_slack = |user| Decider::in_slack("T1", user, "dana", None);
+        assert_ne!(in_slack("U1").id, in_slack("U2").id);
+    }
+
+    #[test]
+    fn an_approver_in_slack_is_known_by_every_name_that_was_written_down() {
+        let arn = "arn:aws:iam::111122223333:user/team/alice";
+        assert_eq!(Decider::in_slack("T1", "U1", "x", Some(arn)).names, ["slack:T1/U1", arn, "alice"]);
+        assert_eq!(Decider::in_slack("T1", "U1", "x", None).names, ["slack:T1/U1"]);
     }
 }

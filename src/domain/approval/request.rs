@@ -6,19 +6,19 @@ use std::str::FromStr;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::decision::Decision;
 use crate::change::Change;
 use crate::coverage::{Approval, Kind};
+use crate::decision::Decision;
 use crate::finding::{Finding, Threat};
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AccessKeyId, AccountId, Parse, PrincipalName, RequestId, UniqueId};
 use crate::question::{Question, commands};
 use crate::text;
 
-/// The attributes that the form writes and reads of a request: its role needs no other (`dynamodb:Attributes`).
+/// The attributes that the form writes of a request: its role may write no other (`dynamodb:Attributes`).
 /// `state` is not among them, so that no report can pass for something that was asked or decided.
 pub const REPORT_ATTRIBUTES: &[&str] =
-    &["id", "due_at", "due_bucket", "expires", "report_of", "reported", "request_id", "runs_until", "state_tokens"];
+    &["id", "due_at", "due_bucket", "expires", "report_of", "reported", "request_id", "runs_until"];
 
 /// How far a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -206,8 +206,6 @@ pub struct Request {
     pub ended_at: Option<i64>,
     /// How often it was looked at and left for later.
     pub attempts: i64,
-    /// SHA-256, in hex, of each link to its state page.
-    pub state_tokens: Vec<String>,
     /// Its message in Slack.
     pub card: Option<Card>,
 }
@@ -225,15 +223,20 @@ pub struct Card {
 }
 
 impl Request {
-    /// `now` in milliseconds since 1970: expiry is a comparison, whatever was written.
+    /// `now` in milliseconds since 1970.
     pub fn state(&self, now: i64) -> State {
-        match (self.stored, &self.ruling, &self.asked) {
-            (None, ..) => State::Reported,
-            (Some(State::Waiting), Some(Ruling { decision: Decision::Approve, .. }), _) => State::Approved,
-            (Some(State::Waiting), Some(Ruling { decision: Decision::Decline, .. }), _) => State::Declined,
-            (Some(State::Waiting), None, Some(asked)) if asked.expires_at <= now => State::Expired,
-            (Some(state), ..) => state,
-        }
+        state(self.stored, self.ruling.as_ref(), self.asked.as_ref().map(|it| it.expires_at), now)
+    }
+}
+
+/// Expiry is a comparison, whatever was written.
+pub(super) fn state(stored: Option<State>, ruling: Option<&Ruling>, expires_at: Option<i64>, now: i64) -> State {
+    match (stored, ruling.map(|it| it.decision), expires_at) {
+        (None, ..) => State::Reported,
+        (Some(State::Waiting), Some(Decision::Approve), _) => State::Approved,
+        (Some(State::Waiting), Some(Decision::Decline), _) => State::Declined,
+        (Some(State::Waiting), None, Some(expires_at)) if expires_at <= now => State::Expired,
+        (Some(state), ..) => state,
     }
 }
 
@@ -348,7 +351,6 @@ mod tests {
             told_at: None,
             ended_at: None,
             attempts: 0,
-            state_tokens: Vec::new(),
             card: None,
         };
         assert_eq!((it.state(1_999), it.state(2_000)), (State::Waiting, State::Expired));

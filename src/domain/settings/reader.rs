@@ -3,7 +3,8 @@
 
 use super::values::{FindingResponse, Mode, Pattern};
 use crate::finding::Threat;
-use crate::ids::{Arn, Parse, PrincipalName, Region};
+use crate::ids::{AccountId, Arn, Parse, PrincipalName, Region};
+use crate::text;
 use crate::told::Answer;
 
 pub(super) struct Reader<'a> {
@@ -22,7 +23,7 @@ impl Reader<'_> {
     }
 
     /// Once, however many structs read the variable.
-    fn tell(&mut self, problem: String) {
+    pub(super) fn tell(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
@@ -154,6 +155,58 @@ pub(super) fn parameter(text: &str) -> Result<String, String> {
         Some(rest) if text.len() <= 1_000 && rest.split('/').all(is_part) => Ok(text.to_owned()),
         _ => Err("expected the name of an SSM parameter that begins with a slash".to_owned()),
     }
+}
+
+fn slack_id(text: &str, kinds: &[char], what: &str) -> Result<String, String> {
+    let is_rest =
+        |it: &str| (2..=30).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let is_id = text.strip_prefix(kinds).is_some_and(is_rest);
+    is_id.then(|| text.to_owned()).ok_or_else(|| format!("expected {what}"))
+}
+
+pub(super) fn slack_app(text: &str) -> Result<String, String> {
+    slack_id(text, &['A'], "the app's ID, such as A0123456789")
+}
+
+/// An organisation's ID begins with an E, and is refused: what is clicked there names no workspace.
+pub(super) fn slack_team(text: &str) -> Result<String, String> {
+    slack_id(text, &['T'], "the workspace's ID, such as T0123456789")
+}
+
+pub(super) fn slack_user(text: &str) -> Result<String, String> {
+    slack_id(text, &['U', 'W'], "a Slack user ID such as U0123456789")
+}
+
+/// `U0123456789=arn:aws:iam::111122223333:user/alice`.
+pub(super) fn approver_identity(text: &str) -> Result<(String, String), String> {
+    let (user, arn) = text.split_once('=').ok_or("expected `<Slack user ID>=<ARN>`")?;
+    let is_identity = Arn::parse(arn).is_some_and(|it| it.service == "iam" && it.kind_and_name().is_some());
+    if !is_identity {
+        return Err("expected the ARN of an IAM user or role".to_owned());
+    }
+    Ok((slack_user(user)?, arn.to_owned()))
+}
+
+/// What HTTP's basic authentication takes, and more strictly: the name is shown to approvers.
+pub(super) fn form_user(text: &str) -> Result<String, String> {
+    let is_name = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    is_name.then(|| text.to_owned()).ok_or_else(|| "expected 1 to 64 letters, digits, `.`, `_` or `-`".to_owned())
+}
+
+/// `111122223333=Shop`, or the ID alone.
+pub(super) fn form_account(text: &str) -> Result<(AccountId, String), String> {
+    let (id, name) = text.split_once('=').unwrap_or((text, text));
+    Ok((parsed(id)?, text::line(name, 60)))
+}
+
+/// As a browser says it: a scheme, a host and nothing behind. Without TLS on the machine itself only.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let is_host = |it: &str| {
+        !it.is_empty() && it.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-:".contains(&b))
+    };
+    let is_local = text.strip_prefix("http://").is_some_and(|it| it.starts_with("127.0.0.1:") && is_host(it));
+    let is_origin = is_local || text.strip_prefix("https://").is_some_and(is_host);
+    is_origin.then(|| text.to_owned()).ok_or_else(|| "expected an origin such as https://report.example.com".to_owned())
 }
 
 pub(super) fn limits(text: &str) -> Result<(u32, u32), String> {

@@ -48,6 +48,8 @@ pub struct Approvals {
     pub required: BTreeMap<&'static str, i64>,
     /// The reversible deny goes in at once, and stays unless somebody declines.
     pub strike_while_waiting: bool,
+    /// Who an approver in Slack is in AWS, where somebody wrote it down.
+    pub identities: BTreeMap<String, String>,
 }
 
 impl Approvals {
@@ -55,6 +57,7 @@ impl Approvals {
         Self {
             lasts: Duration::from_secs(60 * read.optional("APPROVAL_MINUTES", minutes).unwrap_or(60)),
             required: read.list("APPROVALS_REQUIRED", approvals).into_iter().collect(),
+            identities: super::front::identities(read),
             strike_while_waiting: read.optional("STRIKE_WHILE_WAITING", flag).unwrap_or(false),
         }
     }

@@ -32,7 +32,7 @@ impl FromStr for Mode {
     }
 }
 
-/// Which of the template's functions this is. Each has a role of its own, so that what contains can't
+/// Which of the template's functions this is, those that face the internet apart. Each has a role of its own, so that what contains can't
 /// give permissions and what gives them back can't contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -52,7 +52,7 @@ impl FromStr for Part {
             "hygiene" => Ok(Self::Hygiene),
             "restorer" => Ok(Self::Restorer),
             "driller" => Ok(Self::Driller),
-            _ => Err("expected `responder`, `hygiene`, `restorer` or `driller`".to_owned()),
+            _ => Err("expected `responder`, `hygiene`, `restorer`, `driller`, `form` or `slack`".to_owned()),
         }
     }
 }

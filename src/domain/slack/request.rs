@@ -1,12 +1,11 @@
 //! A request for approval as a card: who, why, the plan, what would be affected, and two buttons; later who decided
 //! and what came of it.
 
-use std::fmt;
-
 use serde_json::{Value, json};
 
 use super::Message;
 use super::blocks::{Body, context, escaped, fallback, header, message, plain_text, size};
+use crate::decision::{self, Decision};
 
 /// What a person is asked.
 #[derive(Debug, Clone, Copy)]
@@ -67,22 +66,6 @@ pub enum Decided<'a> {
         by: &'a str,
         why: &'a str,
     },
-}
-
-/// A click.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    Approve,
-    Decline,
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Approve => "approve",
-            Self::Decline => "decline",
-        })
-    }
 }
 
 impl Decided<'_> {
@@ -163,10 +146,10 @@ fn buttons(it: &Request) -> Value {
 fn button(it: &Request, decision: Decision, label: &str, style: &str, confirm: &str, words: &str) -> Value {
     json!({
         "type": "button",
-        "action_id": decision.to_string(),
+        "action_id": decision.word(),
         "style": style,
         "text": plain_text(label),
-        "value": value(it.id, it.plan_hash, decision),
+        "value": decision::button(it.id, it.plan_hash, decision),
         "confirm": {
             "title": plain_text(&format!("{label}?")),
             "text": plain_text(&escaped(words, 300)),
@@ -175,11 +158,6 @@ fn button(it: &Request, decision: Decision, label: &str, style: &str, confirm: &
             "style": style,
         },
     })
-}
-
-/// What a click sends back. Nobody can forge it without the signing secret, and all of it is looked up again.
-fn value(id: &str, plan_hash: &str, decision: Decision) -> String {
-    format!("v1|{id}|{plan_hash}|{decision}")
 }
 
 /// One of many that wait.

@@ -3,7 +3,10 @@
 //! Who has the link sees it, so that it says nothing of whom the report was about.
 
 use aws_smithy_types::DateTime;
+use domain::approval::request as asked;
+use domain::approval::standing::Standing;
 use domain::text;
+use domain::verdict::Verdict;
 use maud::html;
 
 use super::frame::{Address, document};
@@ -47,6 +50,29 @@ pub enum State {
     Failed {
         at: DateTime,
     },
+}
+
+impl State {
+    /// INVARIANT: contained is said of what the responder saw to hold, and of nothing else.
+    pub fn of(standing: &Standing, now: DateTime) -> Self {
+        let now_millis = now.to_millis().unwrap_or(i64::MAX);
+        let at = |millis: Option<i64>| millis.map_or(now, DateTime::from_millis);
+        let ruled = standing.ruling.as_ref().map(|it| (it.by.clone(), DateTime::from_millis(it.at)));
+        let ended = at(standing.ended_at);
+        match (standing.state(now_millis), ruled, standing.verdict) {
+            (asked::State::Reported, ..) => Self::Reported,
+            // Without a time it is about to be asked, as a part of another or by itself.
+            (asked::State::Waiting, ..) if standing.expires_at.is_none() => Self::Reported,
+            (asked::State::Waiting, ..) => Self::Waiting { until: at(standing.expires_at) },
+            (asked::State::Approved, Some((by, at)), _) => Self::Approved { by, at },
+            (asked::State::Declined, Some((by, at)), _) => Self::Declined { by, at },
+            (asked::State::Expired, ..) => Self::Expired { at: at(standing.expires_at) },
+            (asked::State::Done, Some((by, _)), Some(Verdict::Contained)) => Self::Contained { by, at: ended },
+            (asked::State::Done, Some((by, _)), Some(Verdict::SuspectsOpen)) => Self::SuspectsOpen { by, at: ended },
+            (asked::State::Done | asked::State::Failed, Some((by, _)), _) => Self::NotContained { by, at: ended },
+            (_, ruled, _) => Self::Failed { at: ruled.map_or(ended, |it| it.1) },
+        }
+    }
 }
 
 /// A few words, and what they mean.
@@ -109,7 +135,49 @@ fn time(at: DateTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::approval::request::Ruling;
+    use domain::decision::Decision;
+
     use super::*;
+
+    #[test]
+    fn contained_is_what_the_responder_saw_to_hold() {
+        let (now, by) = (DateTime::from_secs(1_000), "Dana".to_owned());
+        let ruling = |decision| Some(Ruling { decision, by: by.clone(), at: 500_000 });
+        let approved = Standing {
+            stored: Some(asked::State::Waiting),
+            ruling: ruling(Decision::Approve),
+            expires_at: Some(900_000),
+            ..Standing::default()
+        };
+        let ended = |stored, verdict| Standing {
+            stored: Some(stored),
+            verdict: Some(verdict),
+            ended_at: Some(600_000),
+            ..approved.clone()
+        };
+        let at = DateTime::from_secs(600);
+        for verdict in Verdict::ALL {
+            for stored in asked::State::ALL {
+                let state = State::of(&ended(stored, verdict), now);
+                let is_good = stored == asked::State::Done && verdict == Verdict::Contained;
+                assert_eq!(state == State::Contained { by: by.clone(), at }, is_good, "{stored:?} {verdict:?}");
+            }
+        }
+        let by = || by.clone();
+        let decided = DateTime::from_secs(500);
+        assert_eq!(State::of(&approved, now), State::Approved { by: by(), at: decided });
+        assert_eq!(State::of(&ended(asked::State::Done, Verdict::SuspectsOpen), now), State::SuspectsOpen { by: by(), at });
+        assert_eq!(State::of(&ended(asked::State::Failed, Verdict::Contained), now), State::NotContained { by: by(), at });
+        let declined = Standing { ruling: ruling(Decision::Decline), ..approved.clone() };
+        assert_eq!(State::of(&declined, now), State::Declined { by: by(), at: decided });
+        let undecided = Standing { ruling: None, ..approved };
+        assert_eq!(State::of(&undecided, now), State::Expired { at: DateTime::from_secs(900) });
+        assert_eq!(State::of(&undecided, at), State::Waiting { until: DateTime::from_secs(900) });
+        let refused = Standing { ruling: None, ..ended(asked::State::Failed, Verdict::Refused) };
+        assert_eq!(State::of(&refused, now), State::Failed { at });
+        assert_eq!(State::of(&Standing::default(), now), State::Reported);
+    }
 
     #[test]
     fn each_state_says_what_is_known_and_no_more() {

@@ -2,9 +2,9 @@
 //! was let in. None is kept anywhere, so that a guess costs a signature and no read of the ledger.
 
 use aws_smithy_types::DateTime;
+use domain::ids::{Parse, RequestId};
 
 use crate::mac::{Key, Purpose, is_lower_hex};
-use crate::slack::value::is_request_id;
 
 /// How long a page may be open before it is sent.
 const PAGE_SECONDS: i64 = 60 * 60;
@@ -50,11 +50,11 @@ pub(super) fn link(key: &Key, request: &str, now: DateTime) -> String {
 }
 
 /// The request that a link shows.
-pub(super) fn read_link(key: &Key, token: &str, now: DateTime) -> Option<String> {
+pub(super) fn read_link(key: &Key, token: &str, now: DateTime) -> Option<RequestId> {
     let (request, expiry, signature) = parts(token)?;
     let is_good = key.is_signed(Purpose::StateLink, &[request, expiry], signature)
         && seconds(expiry).is_some_and(|it| it > now.secs());
-    (is_good && is_request_id(request)).then(|| request.to_owned())
+    RequestId::parse(request).ok().filter(|_| is_good)
 }
 
 /// Until when a link works that was read before.
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_link_shows_its_own_request_for_a_day() {
         let token = link(&key(), REQUEST, at(0));
-        assert_eq!(read_link(&key(), &token, at(LINK_SECONDS - 1)).as_deref(), Some(REQUEST));
+        assert_eq!(read_link(&key(), &token, at(LINK_SECONDS - 1)).unwrap().as_str(), REQUEST);
         assert_eq!(read_link(&key(), &token, at(LINK_SECONDS)), None);
         let other = token.replace(REQUEST, "abcdefghijklmnopqrstuvwxy2");
         for bad in ["", REQUEST, &other, &token.replacen("1796", "2796", 1), &token.to_uppercase()] {

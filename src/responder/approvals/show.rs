@@ -2,9 +2,10 @@
 
 use aws_smithy_types::DateTime;
 use clients::accounts::Aws;
-use domain::approval::decision::{Decided, Decision};
+use domain::approval::decision::Decided;
 use domain::approval::request::Request;
 use domain::approval::words;
+use domain::decision::Decision;
 use domain::ids::RequestId;
 use domain::outcome::Failure;
 use domain::settings::Responder;
@@ -33,6 +34,7 @@ pub(super) fn decided(id: &RequestId, decision: Decision, decided: &Decided) -> 
             ("already-decided".to_owned(), json!({"decision": decision, "by": by, "at": time(*at)}))
         }
         Decided::Expired => ("expired".to_owned(), json!({"reason": "nobody decided in time: nothing was changed"})),
+        Decided::Own => ("own-request".to_owned(), json!({"reason": "who asked, and whom it is about, does not decide"})),
         Decided::OtherPlan => ("other-plan".to_owned(), json!({"reason": "what is asked is not what was shown"})),
         Decided::NotFound => {
             ("not-found".to_owned(), json!({"reason": "there is no such request: the command `requests` lists them"}))

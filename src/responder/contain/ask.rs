@@ -9,11 +9,12 @@ use clients::iam::resolve::Resolved;
 use clients::iam::usage;
 use clients::ledger::Aimed;
 use domain::approval::affected;
-use domain::approval::decision::{BY_COMMAND, Decider, Decision};
+use domain::approval::decision::Decider;
 use domain::approval::request::{Asked, Request, State, Target, plan_hash, plan_words, request_id};
 use domain::change::Change;
 use domain::containment::playbooks::{self, Case};
 use domain::coverage::{Kind, kinds};
+use domain::decision::Decision;
 use domain::finding::Source;
 use domain::identity::{Identity, Observed};
 use domain::ids::RequestId;
@@ -214,7 +215,7 @@ impl Attempt<'_> {
         }
         if self.finding.source == Source::Command {
             // Who asks by command has approved by command.
-            let by = Decider { id: BY_COMMAND.to_owned(), words: "the command `contain`".to_owned() };
+            let by = Decider::commanding("the command `contain`".to_owned());
             self.ledger.decide(id, &asked.plan_hash, Decision::Approve, &by).await?;
         }
         Ok(Asking::New(id.clone(), asked))

@@ -1,5 +1,5 @@
 """CloudFormation: the partition of a stack is that of its region (moto always says `aws`), and queues'
-policies, which moto leaves out.
+policies and functions' URLs, which moto leaves out.
 
 moto also reads a template anew for every stack and makes an RSA key pair for every KMS key, which takes
 longer than a response.
@@ -43,6 +43,31 @@ class QueuePolicy(CloudFormationModel):
         policy = cls()
         policy.physical_resource_id = resource_name
         return policy
+
+
+class FunctionUrl(CloudFormationModel):
+    """Its address; who wants to be answered there asks `harness/function_url.py` to listen."""
+
+    @staticmethod
+    def cloudformation_name_type():
+        return None
+
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::Lambda::Url"
+
+    @classmethod
+    def has_cfn_attr(cls, attr):
+        return attr == "FunctionUrl"
+
+    def get_cfn_attribute(self, name):
+        return f"https://{self.physical_resource_id.lower()}.lambda-url.{self.region}.on.aws/"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        url = cls()
+        url.physical_resource_id, url.region = resource_name, region_name
+        return url
 
 
 def parsed_once(original):

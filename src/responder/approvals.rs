@@ -33,6 +33,7 @@ use crate::invocation::now_millis;
 
 mod card;
 mod expiry;
+mod list;
 mod report;
 mod show;
 
@@ -47,8 +48,6 @@ const PAUSE: i64 = 60_000;
 const LATE: i64 = 5 * 60_000;
 /// What fails for as long is given up, with a word.
 const GIVEN_UP: i64 = 24 * 3_600_000;
-/// How often a list of those that are not asked singly is sent at most.
-const LIST_EVERY: i64 = 10 * 60_000;
 /// What one attempt needs at the least.
 const ENOUGH: Duration = Duration::from_secs(30);
 
@@ -134,7 +133,7 @@ pub(crate) async fn due(
     let (mut listed, mut single) = (Vec::new(), Vec::new());
     for found in read {
         match found {
-            Ok(Some(it)) if is_to_be_listed(&it) => listed.push(it),
+            Ok(Some(it)) if list::is_untold(&it) => listed.push(it),
             Ok(Some(it)) => single.push(it.id),
             Ok(None) => {}
             Err(failure) => failed.push(format!("reading a request: {failure}")),
@@ -157,11 +156,6 @@ pub(crate) async fn due(
 /// Who asked, and whom it is about.
 fn about(asked: &Asked) -> [&str; 4] {
     [&asked.requester, &asked.target.name, &asked.target.arn, asked.target.id.as_str()]
-}
-
-fn is_to_be_listed(it: &Request) -> bool {
-    let is_beyond = it.asked.as_ref().is_some_and(|it| it.is_beyond);
-    is_beyond && it.told_at.is_none() && it.state(now_millis()) == State::Waiting
 }
 
 impl Desk<'_> {
@@ -335,30 +329,5 @@ impl Desk<'_> {
         let in_slack = request.approvers.iter().filter(|it| *it != BY_COMMAND);
         let known = in_slack.clone().filter_map(|it| self.settings.approvals.identities.get(it.rsplit('/').next()?));
         is_own(in_slack.chain(known).map(String::as_str), &about(asked))
-    }
-
-    /// Those that are not asked singly, in one message, and not too often: decoys must not bury the real one.
-    async fn tell_list(&self, mut untold: Vec<Request>) -> Result<(), Failure> {
-        if untold.is_empty() {
-            return Ok(());
-        }
-        self.show_list().await?;
-        if !self.ledger.take_list(LIST_EVERY).await? {
-            for it in &untold {
-                self.ledger.put_request_off(&it.id, now_millis() + PAUSE).await?;
-            }
-            return Ok(());
-        }
-        words::in_order(&mut untold);
-        let alert = words::list(&untold, &self.settings.function_name);
-        tracing::warn!("{}", alert.subject);
-        if let Err(failure) = self.publish(&alert, None).await {
-            self.ledger.give_list_back().await?;
-            return Err(failure);
-        }
-        for it in &untold {
-            self.ledger.note_asked(&it.id).await?;
-        }
-        Ok(())
     }
 }

@@ -339,3 +339,17 @@ def test_what_could_not_be_lifted_is_said_in_the_thread(world):
     deliver(world, slack, responder)
     last = slack.messages()[-1]
     assert "STILL DENIED" in last["text"] and last["thread_ts"] == slack.messages()[0]["ts"] and user.is_denied()
+
+
+def test_a_function_that_is_killed_while_it_changes_a_card_leaves_that_to_the_schedule(world, slack):
+    user, table = User(world), Table(world)
+    request = ask(world, world.responder(), user)
+    slack.fault(times=1)  # The answer in the thread goes well.
+    slack.fault(times=1, hold=True, reset="before")
+    decline = {"command": "decline", "request": request, "by": "Dana", "reason": "a test"}
+    killed(world, decline, lambda: word(world, request) == "declined" and len(slack.calls()) == 3)
+    slack.release()
+    assert buttons(slack.messages()[0])
+    table.pass_time()
+    deliver(world, slack, world.responder())
+    assert "DECLINED by Dana" in shown(slack.messages()[0]) and "waiting" not in table.item("slack#")

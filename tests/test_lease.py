@@ -27,9 +27,9 @@ def while_running(responder, event, begun):
         answers.append(future.result())
 
 
-def killed(world, event, begun):
+def killed(world, event, begun, timeout=30):
     """The function ends while it responds to the event."""
-    responder = world.responder(timeout=30)
+    responder = world.responder(timeout=timeout)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
 
         def invoke():

@@ -347,7 +347,7 @@ def test_a_function_that_is_killed_while_it_changes_a_card_leaves_that_to_the_sc
     slack.fault(times=1)  # The answer in the thread goes well.
     slack.fault(times=1, hold=True, reset="before")
     decline = {"command": "decline", "request": request, "by": "Dana", "reason": "a test"}
-    killed(world, decline, lambda: word(world, request) == "declined" and len(slack.calls()) == 3)
+    killed(world, decline, lambda: word(world, request) == "declined" and len(slack.calls()) == 3, timeout=60)
     slack.release()
     assert buttons(slack.messages()[0])
     table.pass_time()

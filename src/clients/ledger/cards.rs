@@ -5,9 +5,11 @@ use domain::approval::request::Card;
 use domain::ids::RequestId;
 use domain::outcome::Failure;
 
-use super::requests::LIST;
 use super::{Item, Ledger, string, text};
 use crate::errors::{failure, is};
+
+/// The list of those that are not asked singly.
+pub(super) const LIST: &str = "asked#list";
 
 impl Ledger {
     pub async fn note_card(&self, id: &RequestId, it: &Card) -> Result<(), Failure> {

@@ -15,6 +15,7 @@ use domain::finding::Finding;
 use domain::ids::{AccountId, Parse, RequestId, UniqueId};
 use domain::outcome::Failure;
 
+use super::cards::LIST;
 use super::due::GRACE_MILLIS;
 use super::request_item::request;
 use super::{Item, Ledger, millis, millis_now, number, set, string, text};
@@ -28,7 +29,6 @@ const UNTOLD_MILLIS: i64 = 60_000;
 const KEPT_SECONDS: i64 = 90 * 24 * 3_600;
 /// Declined, and denied everything until the restoring function has lifted that.
 const LIFT: &str = "lift";
-pub(super) const LIST: &str = "asked#list";
 /// Findings about the same identity that are kept with a request.
 const MOST_OTHERS: usize = 20;
 

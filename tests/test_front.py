@@ -8,6 +8,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from .harness.browser import running
 from .harness.ledger import DUE, Table
 from .harness.people import APP, DANA, EVE, SIGNING_PARAMETER, TEAM, FormDoor, SlackDoor, generated, put, request_of
 from .harness.requests import ask, command, iam_writes, item, wake_up, word
@@ -246,6 +247,27 @@ def test_a_report_goes_to_a_person_and_its_state_is_followed(world):
     assert not user.key_works()
     state = door.state(location)
     assert state.startswith("Contained at") and "dana (Slack U0DANA)" in state
+
+
+def test_a_person_with_a_browser_reports_and_follows_it_to_contained(world):
+    """On a phone, without JavaScript, against the function itself."""
+    with running() as browser:
+        door, responder = form(world)
+        user = User(world)
+        credentials = {"username": "report", "password": door.password}
+        page = browser.new_context(http_credentials=credentials, java_script_enabled=False, viewport={"width": 375, "height": 700}).new_page()
+        page.goto(door.front.url)
+        page.locator("[name=account]").select_option(world.member)
+        page.locator("[name=access-key]").fill(user.keys[0]["AccessKeyId"])
+        page.locator("[name=text]").fill("I pushed my key")
+        page.get_by_role("button", name="Report").click()
+        world.deliveries()
+        page.get_by_role("link", name="Look again").click()
+        assert "Waiting for approval" in page.get_by_role("status").inner_text()
+        [request] = [it["id"]["S"] for it in Table(world).items("request#") if "plan_hash" in it]
+        command(responder, "approve", request.removeprefix("request#"), by="Eve")
+        page.get_by_role("link", name="Look again").click()
+        assert "Contained at" in page.get_by_role("status").inner_text() and not user.key_works()
 
 
 def test_a_report_is_decided_by_command_too(world):

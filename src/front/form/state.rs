@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(State::of(&ended(asked::State::Failed, Verdict::Contained), now), State::NotContained { by: by(), at });
         let declined = Standing { ruling: ruling(Decision::Decline), ..approved.clone() };
         assert_eq!(State::of(&declined, now), State::Declined { by: by(), at: decided });
-        let undecided = Standing { ruling: None, ..approved };
+        let undecided = Standing { ruling: None, ..approved.clone() };
         assert_eq!(State::of(&undecided, now), State::Expired { at: DateTime::from_secs(900) });
         assert_eq!(State::of(&undecided, at), State::Waiting { until: DateTime::from_secs(900) });
         let refused = Standing { ruling: None, ..ended(asked::State::Failed, Verdict::Refused) };

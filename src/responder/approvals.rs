@@ -27,9 +27,9 @@ use futures_util::stream;
 use serde_json::Value;
 
 use crate::contain::contain;
-use crate::invocation::now_millis;
 use crate::contain::turns::Turns;
 use crate::invocation::Call;
+use crate::invocation::now_millis;
 
 mod expiry;
 mod report;

@@ -23,8 +23,8 @@ use domain::text;
 use domain::verdict::Verdict;
 
 use super::Attempt;
-use crate::invocation::now_millis;
 use super::progress::Running;
+use crate::invocation::now_millis;
 
 /// Of a threat in an account, so many requests are asked singly; the others are told in one list.
 const MOST_SINGLY: i64 = 5;

@@ -9,7 +9,7 @@ from .harness.ledger import DUE, Table, about, until
 from .harness.people import SlackDoor
 from .harness.requests import EXFILTRATION, ask, command, iam_writes, item, wake_up, word
 from .harness.slack import Slack, buttons, kinds, shown
-from .harness.victims import User
+from .harness.victims import User, allowed
 from .test_approvals import UNUSED, written
 from .test_lease import killed
 from .test_slack import HOSTILE, SILENT
@@ -275,6 +275,29 @@ def test_who_writes_what_waits_for_slack_makes_no_button(world, slack):
     responder.invoke(DUE)
     [card, said] = slack.messages()
     assert buttons(card) and buttons(said) == {}
+
+
+def test_who_steals_the_restoring_functions_role_writes_no_request(world):
+    """Not even where it lifts what was declined."""
+    slack = Slack(world)
+    world.deploy(Mode="approve", StrikeWhileWaiting="true", **slack.parameters)
+    user, table = User(world), Table(world)
+    request = ask(world, world.responder(), user)
+    dynamodb = of_function(world, "iam-responder-restorer", "dynamodb")
+    key = {"TableName": table.name, "Key": {"id": {"S": f"request#{request}"}}}
+    for name in ("plan_words", "plan_hash", "target_name", "affected", "decision", "state", "expires_at", "message_ts"):
+        update = {"UpdateExpression": "SET #x = :x", "ExpressionAttributeNames": {"#x": name}, "ExpressionAttributeValues": {":x": {"S": "x"}}}
+        assert not allowed(dynamodb.update_item, **key, **update), name
+    assert allowed(dynamodb.get_item, **key)
+
+
+def test_a_request_that_is_not_what_was_asked_gets_no_buttons(world, slack):
+    user, responder, table = User(world), world.responder(), Table(world)
+    slack.fault(times=1, reset="before")
+    request = ask(world, responder, user)
+    table.change(item(world, request), "SET plan_words = :other", other={"L": [{"S": "do nothing"}]})
+    deliver(world, slack, responder)
+    assert slack.messages() == [] and "waiting" not in table.item("slack#")
 
 
 def test_those_beyond_the_limit_are_one_list_that_is_changed_in_place(world, slack):

@@ -163,9 +163,14 @@ fn title(asked: &Asked) -> &'static str {
     playbooks::select(asked.threat()).map_or(asked.threat().playbook(), |it| it.title)
 }
 
-/// `None`: it asks nothing by itself.
+/// `None`: it asks nothing by itself, or is not what was asked.
 fn rendered(request: &Request) -> Option<Message> {
     let asked = request.asked.as_ref().filter(|_| request.joined.is_none())?;
+    let state = request.state(now_millis());
+    // What is not what was asked would not be carried out.
+    if state == State::Reported || (state == State::Waiting && !asked.is_whole()) {
+        return None;
+    }
     let ruling = request.ruling.as_ref();
     let by = match ruling {
         Some(Ruling { by, .. }) if request.votes.is_empty() => by.clone(),
@@ -178,9 +183,8 @@ fn rendered(request: &Request) -> Option<Message> {
         Some(reason) if !reason.is_empty() => format!("{verdict}: {reason}"),
         _ => verdict,
     };
-    let decided = match request.state(now_millis()) {
-        State::Reported => return None,
-        State::Waiting => {
+    let decided = match state {
+        State::Reported | State::Waiting => {
             Decided::Waiting { approvals: request.votes.len(), needed: usize::try_from(asked.needed).unwrap_or(1) }
         }
         State::Approved => Decided::Approved { by: &by, at: &at },

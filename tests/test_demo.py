@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -45,6 +47,27 @@ def test_an_attacker_is_undone_or_said_not_to_be():
     assert contained or "compromised-credential: NotContained" in output
     [line] = [line for line in output.splitlines() if "may list users" in line]
     assert not contained or line.split()[-1] == "no"
+
+
+def test_a_persons_click_contains_and_no_other_does():
+    output, _ = demo("--settle", "0", module="tests.demo_approval").communicate(timeout=90)
+    [line] = [line for line in output.splitlines() if "may list users" in line]
+    assert line.split()[-2:] == ["yes", "no"]
+    for said in ("401  somebody who can't sign", "403  somebody who is no approver", "403  about another plan", "alice's key works: yes", "dana (Slack U0DANA) decided"):
+        assert said in output, output
+
+
+def test_the_form_is_served_until_it_is_ended():
+    process = demo(module="tests.form")
+    try:
+        line = next(it for it in iter(process.stdout.readline, "") if "password: " in it)
+        with pytest.raises(urllib.error.HTTPError) as answer:
+            urllib.request.urlopen(line.split()[0])
+        assert answer.value.code == 401
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
 
 
 def test_an_attacker_without_a_key_is_said():

@@ -27,9 +27,9 @@ def while_running(responder, event, begun):
         answers.append(future.result())
 
 
-def killed(world, event, begun, part="responder"):
+def killed(world, event, begun, timeout=30, part="responder"):
     """The function ends while it responds to the event."""
-    responder = world.responder(part=part, timeout=30)
+    responder = world.responder(part=part, timeout=timeout)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
 
         def invoke():

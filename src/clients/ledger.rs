@@ -37,6 +37,7 @@ use crate::errors::failure;
 
 mod applied;
 mod breaker;
+mod cards;
 pub mod decision;
 pub mod digest;
 mod due;

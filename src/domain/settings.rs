@@ -267,6 +267,13 @@ pub(crate) mod tests {
         }
         // Only one function has the token.
         assert!(settings(&[good[0], ("PART", "hygiene")]).is_ok());
+        // Who is asked is a person too, and only where there is an app.
+        let person = ("APPROVER_CHANNEL", "U0123456789");
+        assert_eq!(
+            super::tests::config(&[good[0], good[1], person]).unwrap().approver_channel.as_deref(),
+            Some(person.1)
+        );
+        assert!(super::tests::config(&[person]).unwrap_err().to_string().contains("SLACK_CHANNEL"));
     }
 
     #[test]

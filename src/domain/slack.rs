@@ -6,6 +6,7 @@
 //! <https://docs.slack.dev/messaging/formatting-message-text>
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 mod alert;
 mod answer;
@@ -16,7 +17,7 @@ mod thread;
 pub use alert::{Alert, alert};
 pub use answer::{Accepted, Refused, Trouble, read};
 pub use request::{Decided, Request, Waiting, list, request};
-pub use thread::{thread, thread_of};
+pub use thread::{thread, thread_of, thread_of_id};
 
 /// A whole message, as JSON. Slack refuses blocks of more than about 13,200 characters altogether.
 /// <https://docs.slack.dev/reference/methods/chat.postMessage>
@@ -71,6 +72,12 @@ impl Message {
             }
         }
         body
+    }
+
+    /// What tells it from another: what Slack shows already is not sent again.
+    pub fn mark(&self) -> String {
+        let whole = json!([self.text, self.blocks]).to_string();
+        hex::encode(Sha256::digest(whole)).chars().take(32).collect()
     }
 
     /// The same without blocks, for when Slack does not take them: an alert must not be lost for its looks.

@@ -182,7 +182,10 @@ mod tests {
             app: "A111".to_owned(),
             team: "T111".to_owned(),
             secrets: SigningSecrets::parse(&Secret::new(SECRET.to_owned())).unwrap(),
-            approvers: Approvers::new(["U111".to_owned(), "U222".to_owned()], [("U111".to_owned(), ALICE.to_owned())].into()),
+            approvers: Approvers::new(
+                ["U111".to_owned(), "U222".to_owned()],
+                [("U111".to_owned(), ALICE.to_owned())].into(),
+            ),
         }
     }
 

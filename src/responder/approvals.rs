@@ -27,11 +27,13 @@ use futures_util::stream;
 use serde_json::Value;
 
 use crate::contain::contain;
-use crate::invocation::now_millis;
 use crate::contain::turns::Turns;
 use crate::invocation::Call;
+use crate::invocation::now_millis;
 
+mod card;
 mod expiry;
+mod list;
 mod report;
 mod show;
 
@@ -46,8 +48,6 @@ const PAUSE: i64 = 60_000;
 const LATE: i64 = 5 * 60_000;
 /// What fails for as long is given up, with a word.
 const GIVEN_UP: i64 = 24 * 3_600_000;
-/// How often a list of those that are not asked singly is sent at most.
-const LIST_EVERY: i64 = 10 * 60_000;
 /// What one attempt needs at the least.
 const ENOUGH: Duration = Duration::from_secs(30);
 
@@ -85,8 +85,14 @@ pub(crate) async fn decide(aws: &Aws, settings: &Responder, command: &Decide, ca
         Ok(it) => it,
         Err(failure) => return Answered { decision: Err(failure), reports: Vec::new(), failed: Vec::new() },
     };
-    let is_decided = decided == Decided::Now;
-    let (reports, failed) = if is_decided { desk.look_at(&command.request).await } else { Looked::default() };
+    let (reports, failed) = match decided {
+        Decided::Now => desk.look_at(&command.request).await,
+        Decided::Counted { .. } => {
+            desk.show_vote(&command.request).await;
+            Looked::default()
+        }
+        _ => Looked::default(),
+    };
     let answer = show::decided(&command.request, decision, &decided);
     tracing::warn!(request = command.request.as_str(), answer = answer.to_string(), "answered by command");
     Answered { decision: Ok(answer), reports, failed }
@@ -97,7 +103,10 @@ pub(crate) async fn wake_up(aws: &Aws, settings: &Responder, call: &Call, id: &R
     let desk = Desk::new(aws, settings, call);
     // Who asks is telling people, or has; the list of what is due sees to what was not told.
     match desk.ledger.request(id).await {
-        Ok(Some(it)) if it.state(now_millis()) == State::Waiting => Looked::default(),
+        Ok(Some(it)) if it.state(now_millis()) == State::Waiting => {
+            desk.show(&it).await;
+            Looked::default()
+        }
         Ok(_) => desk.look_at(id).await,
         Err(failure) => (Vec::new(), vec![format!("request {id}: {failure}")]),
     }
@@ -124,7 +133,7 @@ pub(crate) async fn due(
     let (mut listed, mut single) = (Vec::new(), Vec::new());
     for found in read {
         match found {
-            Ok(Some(it)) if is_to_be_listed(&it) => listed.push(it),
+            Ok(Some(it)) if list::is_untold(&it) => listed.push(it),
             Ok(Some(it)) => single.push(it.id),
             Ok(None) => {}
             Err(failure) => failed.push(format!("reading a request: {failure}")),
@@ -147,11 +156,6 @@ pub(crate) async fn due(
 /// Who asked, and whom it is about.
 fn about(asked: &Asked) -> [&str; 4] {
     [&asked.requester, &asked.target.name, &asked.target.arn, asked.target.id.as_str()]
-}
-
-fn is_to_be_listed(it: &Request) -> bool {
-    let is_beyond = it.asked.as_ref().is_some_and(|it| it.is_beyond);
-    is_beyond && it.told_at.is_none() && it.state(now_millis()) == State::Waiting
 }
 
 impl Desk<'_> {
@@ -227,20 +231,27 @@ impl Desk<'_> {
         reason: &str,
     ) -> Result<Looked, Failure> {
         tracing::warn!(request = request.id.as_str(), state = state.word(), reason, "{}", alert.subject);
-        if let Err(failure) = self.publish(alert).await {
+        if let Err(failure) = self.publish(alert, Some(request)).await {
             self.ledger.leave_request(&request.id, Some(now_millis() + PAUSE)).await?;
             return Err(failure);
         }
-        self.ledger.end_request(request, &End { state, verdict, reason }).await?;
+        self.close(request, &End { state, verdict, reason }).await?;
         Ok(Looked::default())
     }
 
-    async fn publish(&self, it: &Alert) -> Result<(), Failure> {
-        let Some(topic) = &self.settings.common.alert_topic_arn else { return Ok(()) };
-        match alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await {
-            Outcome::Failed(failure) => Err(failure),
-            _ => Ok(()),
-        }
+    /// By the topic and in Slack, in the thread of whom it is about.
+    async fn publish(&self, it: &Alert, request: Option<&Request>) -> Result<(), Failure> {
+        let published = async {
+            let topic = self.settings.common.alert_topic_arn.as_ref()?;
+            Some(alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await)
+        };
+        let posted = async { Some(self.post(it, request?).await) };
+        let (published, posted) = tokio::join!(published, posted);
+        let failed = published.into_iter().chain(posted.flatten()).find_map(|it| match it {
+            Outcome::Failed(failure) => Some(failure),
+            _ => None,
+        });
+        failed.map_or(Ok(()), Err)
     }
 
     /// People may not have been told of it.
@@ -275,7 +286,8 @@ impl Desk<'_> {
         }
         let by = if request.votes.is_empty() { ruling.by.clone() } else { request.votes.join("; ") };
         let relay = self.relay(&request.id, &asked.finding, &asked.others).under(asked.approval(&request.id, &by));
-        let (mut reports, mut failed) = self.contain(&relay).await;
+        // Nothing waits for what the card says.
+        let ((mut reports, mut failed), ()) = tokio::join!(self.contain(&relay), self.show(request));
         let Some((verdict, reason, is_uncovered)) =
             reports.first().map(|it| (it.verdict, it.reason.clone(), it.is_uncovered))
         else {
@@ -296,7 +308,7 @@ impl Desk<'_> {
             return Ok((reports, failed));
         }
         let state = if verdict.is_success() { State::Done } else { State::Failed };
-        self.ledger.end_request(request, &End { state, verdict: verdict.name(), reason: &reason }).await?;
+        self.close(request, &End { state, verdict: verdict.name(), reason: &reason }).await?;
         Ok((reports, failed))
     }
 
@@ -317,29 +329,5 @@ impl Desk<'_> {
         let in_slack = request.approvers.iter().filter(|it| *it != BY_COMMAND);
         let known = in_slack.clone().filter_map(|it| self.settings.approvals.identities.get(it.rsplit('/').next()?));
         is_own(in_slack.chain(known).map(String::as_str), &about(asked))
-    }
-
-    /// Those that are not asked singly, in one message, and not too often: decoys must not bury the real one.
-    async fn tell_list(&self, mut untold: Vec<Request>) -> Result<(), Failure> {
-        if untold.is_empty() {
-            return Ok(());
-        }
-        if !self.ledger.take_list(LIST_EVERY).await? {
-            for it in &untold {
-                self.ledger.put_request_off(&it.id, now_millis() + PAUSE).await?;
-            }
-            return Ok(());
-        }
-        words::in_order(&mut untold);
-        let alert = words::list(&untold, &self.settings.function_name);
-        tracing::warn!("{}", alert.subject);
-        if let Err(failure) = self.publish(&alert).await {
-            self.ledger.give_list_back().await?;
-            return Err(failure);
-        }
-        for it in &untold {
-            self.ledger.note_asked(&it.id).await?;
-        }
-        Ok(())
     }
 }

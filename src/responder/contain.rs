@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
-use clients::iam::resolve::{Resolved, Unresolved};
+use clients::iam::resolve::Resolved;
 use clients::ledger::{Acquired, Ledger};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
@@ -31,6 +31,7 @@ mod beside;
 mod closing;
 mod entry;
 mod hold;
+mod identify;
 mod judge;
 mod named;
 mod pace;
@@ -345,36 +346,6 @@ impl Attempt<'_> {
             // Nobody is there to take them only when the whole response has ended.
             let _ = apart.send(groups);
         }
-    }
-
-    /// The identity, when it may be contained; otherwise the verdict is in.
-    fn check(&self, resolved: Result<Resolved, Unresolved>, running: &mut Running) -> Option<Resolved> {
-        let Running { progress, memory, is_quiet, .. } = running;
-        let resolved = match resolved {
-            Ok(it) => it,
-            Err(Unresolved::Refused(reason)) => {
-                progress.conclude(Verdict::Refused, reason);
-                return None;
-            }
-            Err(Unresolved::Failed(failure)) => {
-                progress.failed.push(format!("finding the identity: {failure}"));
-                progress.conclude(Verdict::NotContained, format!("the identity could not be looked up: {failure}"));
-                return None;
-            }
-        };
-        progress.identity = Some(resolved.identity.clone());
-        if let Some(reason) = guard::refuse_identity(self.settings, self.finding, &resolved.identity) {
-            progress.conclude(Verdict::Refused, reason);
-            return None;
-        }
-        // Who approved knew that it was restored.
-        let restored = memory.restored.as_ref().filter(|_| self.relay.approval.is_none());
-        if let Some(reason) = guard::refuse_restored(restored, self.finding, &resolved.identity, self.now) {
-            *is_quiet = true;
-            progress.conclude(Verdict::Refused, reason);
-            return None;
-        }
-        Some(resolved)
     }
 }
 

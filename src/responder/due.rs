@@ -58,7 +58,7 @@ pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> End
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let run = Run { aws, home: &home, ledger: &ledger, settings, call };
-    let poster = Poster::new(&home, &settings.common, settings.slack_token_parameter.as_deref());
+    let poster = Poster::asking(&home, settings, false);
     let for_slack = async {
         match &poster {
             Some(poster) => poster.deliver_due(call.left().mul_f64(0.5).min(FOR_SLACK)).await,
@@ -261,7 +261,7 @@ impl Run<'_> {
             Some(alert::publish(&self.home.sns, topic, &words.subject, &words.text, &words.attributes).await)
         };
         let posted = async {
-            let poster = Poster::new(self.home, common, self.settings.slack_token_parameter.as_deref())?;
+            let poster = Poster::asking(self.home, self.settings, false)?;
             let thread = domain::slack::thread(&finding.account, None, finding);
             let alert = slack::told(&words.subject, &words.text, &self.call.request_id);
             let news = format!("Dropped {}", Ledger::due_id(finding));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clients::accounts::{Aws, Home};
 use clients::ledger::Ledger;
+use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::approval::request::{Asked, Ruling, State};
@@ -20,6 +21,7 @@ use domain::settings::Restorer;
 
 use crate::invocation::{Call, now_millis};
 use crate::restore::restore;
+use crate::slack::{self, Poster};
 
 /// In one run: the next one comes in a minute.
 const MOST: i32 = 10;
@@ -66,7 +68,8 @@ async fn lift(
     let kept = ledger.kept_by_id(&asked.finding.account, &asked.target.id).await?;
     if kept.responses.iter().any(|it| it.id == *response && !it.only_denies()) {
         // Somebody contained it since: a decline takes back no more than what was done while people were asked.
-        give_up(home, settings, id, asked, "more than the deny was done since, under the same response", &[]).await?;
+        give_up(home, settings, call, id, asked, "more than the deny was done since, under the same response", &[])
+            .await?;
         return ledger.note_lifted(id, "Refused", None).await;
     }
     let command = command(asked, ruling, response, id);
@@ -80,7 +83,7 @@ async fn lift(
             Err(Failure { code: "NotLifted".to_owned(), message: report.reason, retryable: true })
         }
         Verdict::Refused | Verdict::Drifted => {
-            give_up(home, settings, id, asked, &report.reason, &report.drift).await?;
+            give_up(home, settings, call, id, asked, &report.reason, &report.drift).await?;
             ledger.note_lifted(id, &format!("{:?}", report.verdict), None).await
         }
     }
@@ -90,17 +93,30 @@ async fn lift(
 async fn give_up(
     home: &Home,
     settings: &Restorer,
+    call: &Call,
     id: &RequestId,
     asked: &Asked,
     why: &str,
     drift: &[String],
 ) -> Result<(), Failure> {
     let it = words::not_lifted(id, asked, why, drift);
-    let Some(topic) = &settings.common.alert_topic_arn else { return Ok(()) };
-    match alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await {
-        Outcome::Failed(failure) => Err(failure),
-        _ => Ok(()),
+    let published = async {
+        let topic = settings.common.alert_topic_arn.as_ref()?;
+        Some(alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await)
+    };
+    let posted = async {
+        let poster = Poster::new(home, &settings.common, None)?;
+        let thread = domain::slack::thread_of_id(&asked.finding.account, &asked.target.id);
+        let told = slack::told(&it.subject, &it.text, &call.request_id);
+        Some(poster.post(&thread, told, News { words: &it.subject, can_be_old: true }).await)
+    };
+    let (published, posted) = tokio::join!(published, posted);
+    for outcome in published.into_iter().chain(posted) {
+        if let Outcome::Failed(failure) = outcome {
+            return Err(failure);
+        }
     }
+    Ok(())
 }
 
 fn command(asked: &Asked, ruling: &Ruling, response: &str, id: &RequestId) -> Restore {

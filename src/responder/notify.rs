@@ -107,10 +107,23 @@ impl Scene<'_> {
     }
 
     async fn post(&self, progress: &Progress, message: &Message) -> Outcome {
-        let parameter = self.settings.slack_token_parameter.as_deref().filter(|_| !self.is_hurried);
-        let Some(poster) = Poster::new(self.home, &self.settings.common, parameter) else {
+        let Some(poster) = Poster::asking(self.home, self.settings, self.is_hurried) else {
             return Outcome::Skipped { reason: "SLACK_CHANNEL is not set".to_owned() };
         };
+        let question = progress.question.as_ref().filter(|it| !it.is_beyond);
+        let card = match (question, &progress.identity) {
+            (Some(question), Some(identity)) => {
+                Some(poster.show(&question.request, &self.finding.account, &identity.id).await)
+            }
+            _ => None,
+        };
+        // The card says it, but for what was done meanwhile.
+        let is_said = question.is_some_and(|it| !it.is_struck) && progress.verdict() == Verdict::Waiting;
+        match card {
+            Some(card @ Outcome::Failed(_)) => return card,
+            Some(card) if is_said && poster.asks_here() => return card,
+            _ => {}
+        }
         let thread = domain::slack::thread(&self.finding.account, progress.identity.as_ref(), self.finding);
         let alert = slack::told(&message.subject, &message.text, self.request_id);
         let news = progress.news();

@@ -13,10 +13,15 @@ use clients::ledger::slack::{Kept, News, Thread, Waiting};
 use clients::notices::alert as topic;
 use clients::slack::Slack;
 use domain::outcome::{Failure, Outcome};
-use domain::settings::Common;
+use domain::settings::{Common, Responder};
 use domain::slack::{self, Accepted, Place, Refused, Trouble};
 
 use crate::invocation::now_millis;
+
+mod card;
+
+use card::Ready;
+pub(crate) use card::is_shown;
 
 /// What sending at once may take, whatever has to be asked for it.
 const AT_ONCE: Duration = Duration::from_secs(6);
@@ -38,6 +43,8 @@ pub(crate) struct Poster<'a> {
     home: &'a Home,
     common: &'a Common,
     channel: &'a str,
+    /// Where people are asked for approval.
+    approvers: &'a str,
     ledger: Ledger,
     /// Only one function has the token.
     sender: Option<Slack>,
@@ -60,7 +67,15 @@ impl<'a> Poster<'a> {
         let owner = format!("slack/{:016x}", fastrand::u64(..));
         let ledger = Ledger::new(home.dynamodb.clone(), &common.ledger_table, &owner);
         let sender = parameter.map(|it| home.slack(it, common.endpoint_url.as_deref()));
-        Some(Self { home, common, channel, ledger, sender })
+        Some(Self { home, common, channel, approvers: channel, ledger, sender })
+    }
+
+    /// That of a function that asks for approval. One in a hurry leaves what it says to the schedule.
+    pub(crate) fn asking(home: &'a Home, settings: &'a Responder, is_hurried: bool) -> Option<Self> {
+        let parameter = settings.slack_token_parameter.as_deref().filter(|_| !is_hurried);
+        let poster = Self::new(home, &settings.common, parameter)?;
+        let approvers = settings.approver_channel.as_deref().unwrap_or(poster.channel);
+        Some(Self { approvers, ..poster })
     }
 
     /// Posts a message in a thread, behind what waits there.
@@ -104,12 +119,16 @@ impl<'a> Poster<'a> {
         }
     }
 
-    /// The ledger is away: once, and without a thread, rather than not at all.
+    /// The ledger is away: once, and without a thread, rather than not at all. What is rendered from the ledger can't
+    /// be sent.
     async fn send_without_ledger(&self, it: &Waiting, failure: Failure) -> Outcome {
         let failed = |failure: Failure| {
             Outcome::Failed(Failure { message: format!("keeping it for Slack: {}", failure.message), ..failure })
         };
-        let Some(sender) = self.sender.as_ref().filter(|it| !it.is_resting()) else { return failed(failure) };
+        let is_alert = it.card.is_none();
+        let Some(sender) = self.sender.as_ref().filter(|it| is_alert && !it.is_resting()) else {
+            return failed(failure);
+        };
         let message = slack::alert(&it.alert);
         let sent = tokio::time::timeout(AT_ONCE, sender.send(self.channel, Place::Channel, &message)).await;
         match sent {
@@ -136,18 +155,29 @@ impl<'a> Poster<'a> {
                 }
                 continue;
             };
-            let next = match self.send(sender, &mut taken, &first).await {
-                Ok(accepted) => {
+            let Some(mut ready) = self.ready(&first).await? else {
+                delivery.sent.push(first.id.clone());
+                match self.ledger.drop_first(&taken).await? {
+                    Some(it) => taken = it,
+                    None => return Ok(delivery),
+                }
+                continue;
+            };
+            let channel = self.channel_of(thread);
+            let next = match self.send(sender, channel, &mut taken, &mut ready).await {
+                Ok((accepted, is_root)) => {
+                    self.note_shown(&first, channel, &ready, &accepted).await?;
                     delivery.sent.push(first.id.clone());
-                    self.ledger.has_sent(&taken, self.channel, &first, &accepted).await?
+                    let root = Some(&accepted).filter(|_| is_root && !first.is_apart);
+                    self.ledger.has_sent(&taken, channel, root).await?
                 }
                 Err(refused) if self.is_given_up(&first, refused.trouble) => {
                     tracing::error!(code = refused.code, "a message for Slack is given up: {}", refused.code);
-                    self.alarm(&refused).await;
+                    self.alarm(channel, &refused).await;
                     self.ledger.drop_first(&taken).await?
                 }
                 Err(refused) => {
-                    self.put_off(&taken, &refused).await?;
+                    self.put_off(&taken, channel, &refused).await?;
                     delivery.trouble = Some(refused);
                     return Ok(delivery);
                 }
@@ -171,32 +201,35 @@ impl<'a> Poster<'a> {
         taken.waiting.first().cloned().or_else(counted)
     }
 
-    /// As new where what it is to replace, or the thread, is gone; as plain text where the blocks are not taken.
-    async fn send(&self, sender: &Slack, taken: &mut Thread, it: &Waiting) -> Result<Accepted, Refused> {
-        let mut message = slack::alert(&it.alert);
+    /// As new where what it is to replace, or the thread, is gone; as plain text where the blocks are not taken. Tells
+    /// whether it begins a thread.
+    async fn send(
+        &self,
+        sender: &Slack,
+        channel: &str,
+        taken: &mut Thread,
+        it: &mut Ready,
+    ) -> Result<(Accepted, bool), Refused> {
         // Of another channel nothing is known here.
-        if taken.channel.as_deref() != Some(self.channel) {
-            (taken.ts, taken.cards) = (None, std::collections::HashMap::new());
+        if taken.channel.as_deref() != Some(channel) {
+            taken.ts = None;
         }
         loop {
-            let card = it.card.as_ref().and_then(|card| taken.cards.get(card)).cloned();
-            let ts = taken.ts.clone().filter(|_| !it.is_apart);
-            let place = match (&card, &ts) {
-                (Some(ts), _) => Place::Instead(ts),
-                (None, Some(ts)) => Place::Thread(ts),
-                (None, None) => Place::Channel,
+            let (shown, ts) = (it.instead_of.clone(), taken.ts.clone().filter(|_| !it.is_apart));
+            let (place, channel) = match (&shown, &ts) {
+                (Some(card), _) => (Place::Instead(&card.ts), card.channel.as_str()),
+                (None, Some(ts)) => (Place::Thread(ts), channel),
+                (None, None) => (Place::Channel, channel),
             };
-            let refused = match sender.send(self.channel, place, &message).await {
-                Ok(accepted) => return Ok(accepted),
+            let refused = match sender.send(channel, place, &it.message).await {
+                Ok(accepted) => return Ok((accepted, matches!(place, Place::Channel))),
                 Err(it) => it,
             };
             tracing::warn!(code = refused.code, trouble = ?refused.trouble, "Slack: {}", refused.code);
             match (refused.trouble, place) {
-                (Trouble::Gone, Place::Instead(_)) => {
-                    it.card.as_ref().and_then(|card| taken.cards.remove(card));
-                }
+                (Trouble::Gone, Place::Instead(_)) => it.instead_of = None,
                 (Trouble::Gone, Place::Thread(_)) => taken.ts = None,
-                (Trouble::Unfit, _) if !message.blocks.is_empty() => message = message.plain(),
+                (Trouble::Unfit, _) if !it.message.blocks.is_empty() => it.message = it.message.plain(),
                 _ => return Err(refused),
             }
         }
@@ -207,22 +240,22 @@ impl<'a> Poster<'a> {
         matches!(trouble, Trouble::Unfit | Trouble::Gone) || now_millis() - it.at > GIVEN_UP
     }
 
-    async fn put_off(&self, taken: &Thread, refused: &Refused) -> Result<(), Failure> {
+    async fn put_off(&self, taken: &Thread, channel: &str, refused: &Refused) -> Result<(), Failure> {
         let mut pause = 30_000_i64.saturating_mul(1 << taken.attempts.clamp(0, 8)).min(LONGEST_PAUSE);
         match refused.trouble {
             Trouble::Later { after: Some(seconds) } => pause = i64::try_from(seconds).unwrap_or(3_600) * 1_000,
-            Trouble::Configuration | Trouble::Secret => self.alarm(refused).await,
+            Trouble::Configuration | Trouble::Secret => self.alarm(channel, refused).await,
             _ => {}
         }
         self.ledger.put_thread_off(taken, now_millis() + pause).await
     }
 
     /// Once a day for one trouble, by the topic: Slack can't tell of itself.
-    async fn alarm(&self, refused: &Refused) {
+    async fn alarm(&self, channel: &str, refused: &Refused) {
         let what = "Slack does not take the alerts";
-        tracing::error!(code = refused.code, channel = self.channel, "{what}: {}", refused.code);
+        tracing::error!(code = refused.code, channel, "{what}: {}", refused.code);
         let Some(arn) = &self.common.alert_topic_arn else { return };
-        let matter = format!("slack|{}|{}", self.channel, refused.code);
+        let matter = format!("slack|{channel}|{}", refused.code);
         match self.ledger.take_to_tell(&matter, AGAIN).await {
             Ok(Taken::Ours) => {}
             Ok(Taken::Told(_) | Taken::Others) => return,
@@ -230,10 +263,9 @@ impl<'a> Poster<'a> {
             Err(failure) => tracing::warn!("whether people were told is not known: {failure}"),
         }
         let text = format!(
-            "{what}: {}\n\nChannel: {}\nWhat to do: {}\n\nNothing is lost: what waits is sent in order once that is \
+            "{what}: {}\n\nChannel: {channel}\nWhat to do: {}\n\nNothing is lost: what waits is sent in order once that is \
              done, for a day. The alerts of this topic go on.",
             refused.code,
-            self.channel,
             refused.trouble.remedy()
         );
         let attributes = [("severity", "HIGH".to_owned()), ("verdict", "Slack".to_owned())];

@@ -197,7 +197,7 @@ impl Teller<'_> {
             Some(alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await)
         };
         let posted = async {
-            let poster = Poster::new(self.home, common, self.settings.slack_token_parameter.as_deref())?;
+            let poster = Poster::asking(self.home, self.settings, false)?;
             let alert = slack::told(&it.subject, &it.text, self.request_id);
             Some(match stand {
                 Stand::Thread { thread, matter } => {

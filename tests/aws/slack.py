@@ -64,10 +64,18 @@ def calls(_, query):
         return json.loads(json.dumps(TEAMS[query["token"][0]]["calls"]))
 
 
+def delete(body, _):
+    """Somebody deletes a message: {"channel", "ts"}."""
+    with LOCK:
+        MESSAGES[body["channel"]][:] = [it for it in MESSAGES[body["channel"]] if it["ts"] != body["ts"]]
+    return {}
+
+
 ROUTES = {
     ("POST", "/_sim/slack/team"): team,
     ("POST", "/_sim/slack/fault"): fault,
     ("POST", "/_sim/slack/release"): release,
+    ("POST", "/_sim/slack/delete"): delete,
     ("GET", "/_sim/slack/channel"): channel,
     ("GET", "/_sim/slack/calls"): calls,
 }
@@ -113,6 +121,9 @@ def called(method, known, content_type, raw, call):
     except ValueError:
         return refusal("invalid_json")
     place = call["channel"] = body.get("channel")
+    if method == "chat.postMessage" and place in known["channels"] and place.startswith("U"):
+        place = body["channel"] = "D" + place[1:]  # What is posted to a person is changed where it stands.
+        known["channels"].add(place)
     if not re.fullmatch(r"[CGDUW][A-Z0-9]{8,}", place or "") or place not in known["channels"]:
         return refusal("channel_not_found")
     if place in known["archived"]:
@@ -141,6 +152,7 @@ def update(body, place):
     if message is None:
         return refusal("message_not_found")
     message |= {key: body[key] for key in ("text", "blocks") if key in body} | {"flags": flags(body)}
+    message["changes"] = message.get("changes", 0) + 1
     return {"ok": True, "channel": place, "ts": message["ts"], "text": message["text"]}
 
 

@@ -38,8 +38,15 @@ class Slack:
     def calls(self):
         return self.world.control(f"slack/calls?token={self.token}")
 
-    def messages(self):
-        return self.world.control(f"slack/channel?channel={self.channel}")
+    def messages(self, channel=None):
+        return self.world.control(f"slack/channel?channel={channel or self.channel}")
+
+    def cards(self, channel=None):
+        """The messages about requests."""
+        return [it for it in self.messages(channel) if "Asked by: " in shown(it) or buttons(it)]
+
+    def delete(self, message):
+        self.control("delete", channel=self.channel, ts=message["ts"])
 
     def threads(self):
         """The texts of the channel: what began each thread, and what was answered to it."""
@@ -67,6 +74,12 @@ def shown(message):
 
     walk(message.get("blocks", []))
     return "\n".join(found)
+
+
+def buttons(message):
+    """What each button says when it is clicked, by its action."""
+    actions = [it for block in message.get("blocks", []) if block["type"] == "actions" for it in block["elements"]]
+    return {it["action_id"]: it["value"] for it in actions}
 
 
 def kinds(message):

@@ -67,7 +67,8 @@ fn what_faces_the_internet_may_do_what_the_code_does_and_nothing_else() {
         let condition = &statements.find(|it| it["Sid"] == sid).unwrap()["Condition"];
         let keys = many(&condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
         let attributes = many(&condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]);
-        let texts = |them: Vec<&'static Value>| them.into_iter().map(|it| it.as_str().unwrap()).collect::<BTreeSet<_>>();
+        let texts =
+            |them: Vec<&'static Value>| them.into_iter().map(|it| it.as_str().unwrap()).collect::<BTreeSet<_>>();
         (texts(keys), texts(attributes))
     };
     for (role, sid, key, attributes) in [
@@ -95,8 +96,10 @@ fn what_faces_the_internet_may_do_what_the_code_does_and_nothing_else() {
 #[test]
 fn a_function_url_is_open_to_the_internet_and_the_function_is_not() {
     let resources = TEMPLATES["template"]["Resources"].as_object().unwrap();
-    let properties = |kind: &'static str| resources.values().filter(move |it| it["Type"] == kind).map(|it| &it["Properties"]);
-    let urls: Vec<_> = properties("AWS::Lambda::Url").map(|it| it["TargetFunctionArn"]["Ref"].as_str().unwrap()).collect();
+    let properties =
+        |kind: &'static str| resources.values().filter(move |it| it["Type"] == kind).map(|it| &it["Properties"]);
+    let urls: Vec<_> =
+        properties("AWS::Lambda::Url").map(|it| it["TargetFunctionArn"]["Ref"].as_str().unwrap()).collect();
     assert_eq!(BTreeSet::from_iter(urls.iter().copied()), BTreeSet::from(["Form", "SlackEndpoint"]));
     for url in properties("AWS::Lambda::Url") {
         assert_eq!((&url["AuthType"], &url["Cors"]), (&"NONE".into(), &Value::Null));
@@ -113,7 +116,10 @@ fn a_function_url_is_open_to_the_internet_and_the_function_is_not() {
         assert_eq!(function["ReservedConcurrentExecutions"]["Fn::If"][1], 5);
     }
     for (name, it) in resources.iter().filter(|it| it.0.starts_with("Form") || it.0.starts_with("SlackEndpoint")) {
-        assert!(it["Condition"] == "HasForm" || it["Condition"] == "HasSlackEndpoint", "{name} is there without its parameters");
+        assert!(
+            it["Condition"] == "HasForm" || it["Condition"] == "HasSlackEndpoint",
+            "{name} is there without its parameters"
+        );
     }
 }
 

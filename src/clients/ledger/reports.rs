@@ -13,8 +13,8 @@ use domain::ids::{Parse, RequestId};
 use domain::outcome::Failure;
 use serde_json::json;
 
-use super::requests::BUCKET;
 use super::request_item::ruling;
+use super::requests::BUCKET;
 use super::{Item, Ledger, int, millis_now, number, string, text};
 use crate::errors::{failure, is};
 

@@ -6,6 +6,7 @@ use domain::finding::Finding;
 use domain::identity::IdentityKind;
 use domain::ids::{Parse, RequestId, UniqueId};
 
+use super::cards::card;
 use super::{Item, int, string, strings};
 
 /// Valid, or not read at all: what is asked is acted upon.
@@ -26,8 +27,7 @@ pub(super) fn request(id: &RequestId, item: &Item) -> Option<Request> {
         told_at: time("told_at"),
         ended_at: time("ended_at"),
         attempts: int(item, "attempts"),
-        channel: string(item, "channel"),
-        message_ts: string(item, "message_ts"),
+        card: card(item),
     };
     (it.reported.is_some() || it.stored.is_some()).then_some(it)
 }

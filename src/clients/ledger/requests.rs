@@ -15,6 +15,7 @@ use domain::finding::Finding;
 use domain::ids::{AccountId, Parse, RequestId, UniqueId};
 use domain::outcome::Failure;
 
+use super::cards::LIST;
 use super::due::GRACE_MILLIS;
 use super::request_item::request;
 use super::{Item, Ledger, millis, millis_now, number, set, string, text};
@@ -28,7 +29,6 @@ const UNTOLD_MILLIS: i64 = 60_000;
 const KEPT_SECONDS: i64 = 90 * 24 * 3_600;
 /// Declined, and denied everything until the restoring function has lifted that.
 const LIFT: &str = "lift";
-const LIST: &str = "asked#list";
 /// Findings about the same identity that are kept with a request.
 const MOST_OTHERS: usize = 20;
 
@@ -175,19 +175,19 @@ impl Ledger {
         }
     }
 
-    /// Keeps a finding with the open request about its identity, for when that is carried out.
-    pub async fn join(&self, open: &Request, finding: &Finding) -> Result<(), Failure> {
-        let Some(asked) = &open.asked else { return Ok(()) };
+    /// Keeps a finding with the open request about its identity, for when that is carried out. False: it was there.
+    pub async fn join(&self, open: &Request, finding: &Finding) -> Result<bool, Failure> {
+        let Some(asked) = &open.asked else { return Ok(false) };
         let is_kept = std::iter::once(&asked.finding).chain(&asked.others).any(|it| it.id == finding.id);
         if is_kept || asked.others.len() >= MOST_OTHERS {
-            return Ok(());
+            return Ok(false);
         }
         let request = self
             .update(&Self::request_item(&open.id))
             .update_expression("SET other_findings = list_append(other_findings, :finding)")
             .condition_expression("attribute_exists(plan_hash)")
             .expression_attribute_values(":finding", AttributeValue::L(vec![text(finding.kept())]));
-        request.send().await.map(|_| ()).map_err(|it| failure(&it))
+        request.send().await.map(|_| true).map_err(|it| failure(&it))
     }
 
     /// A report that asks for what another request asks: it ends as that one does.

@@ -4,11 +4,11 @@
 //! A message is kept before it is sent, and taken off after Slack said so: of a crash in between comes a second one,
 //! and never none. One invocation at a time sends those of a thread, so that they stay in order.
 
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use domain::ids::RequestId;
 use domain::outcome::Failure;
 use domain::slack::{Accepted, Alert};
 use serde::{Deserialize, Serialize};
@@ -21,10 +21,10 @@ use crate::errors::{failure, is};
 const BUCKET: &str = "slack";
 /// An item holds 400 KB, and a message 10.
 const MOST_WAITING: usize = 20;
+/// One that is rendered from its request has a hundred bytes.
+const MOST_CARDS: usize = 80;
 /// After so long a thread is not continued: nobody looks there any more.
 const KEPT_SECONDS: i64 = 30 * 24 * 3_600;
-/// How many cards of a thread are known.
-const MOST_CARDS: usize = 100;
 
 /// A message that Slack is to get.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,12 +33,20 @@ pub struct Waiting {
     /// In milliseconds since 1970.
     pub at: i64,
     pub alert: Alert,
-    /// What bears the same name replaces what was posted under it.
+    /// Instead of the alert: rendered when it is sent, so that nothing that stands here makes a button.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub card: Option<String>,
+    pub card: Option<CardOf>,
     /// It stands in the channel by itself.
     #[serde(default)]
     pub is_apart: bool,
+}
+
+/// What a message shows that is changed from then on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CardOf {
+    Request(RequestId),
+    /// Those that are not asked singly.
+    List,
 }
 
 /// What a message tells, in few bytes.
@@ -68,7 +76,6 @@ pub struct Thread {
     /// Of the channel and of the first message in it.
     pub channel: Option<String>,
     pub ts: Option<String>,
-    pub cards: HashMap<String, String>,
     /// The next one first.
     pub waiting: Vec<Waiting>,
     /// How many there was no room for.
@@ -86,25 +93,28 @@ impl Ledger {
     pub async fn keep_for_slack(&self, thread: &str, it: &Waiting, news: News<'_>) -> Result<Kept, Failure> {
         let id = Self::slack_id(thread);
         let json = serde_json::to_string(it).unwrap_or_default();
+        let is_card = it.card.is_some();
         let mut condition = "(attribute_not_exists(waiting) OR size(waiting) < :most)".to_owned();
         if news.can_be_old {
             condition.push_str(" AND (attribute_not_exists(said) OR said <> :news)");
         }
-        let sent = self
-            .update(&id)
-            .update_expression(
-                "SET said = :news, waiting = list_append(if_not_exists(waiting, :none), :one), \
-                 cards = if_not_exists(cards, :no_cards), due_bucket = :bucket, \
-                 due_at = if_not_exists(due_at, :now) REMOVE expires",
-            )
+        let mut expression = "SET waiting = list_append(if_not_exists(waiting, :none), :one), due_bucket = :bucket, \
+                              due_at = if_not_exists(due_at, :now)"
+            .to_owned();
+        let mut request = self.update(&id);
+        // A card tells nothing of what alerts say.
+        if !is_card {
+            expression.push_str(", said = :news");
+            request = request.expression_attribute_values(":news", text(news.words));
+        }
+        let sent = request
+            .update_expression(format!("{expression} REMOVE expires"))
             .condition_expression(condition)
-            .expression_attribute_values(":news", text(news.words))
             .expression_attribute_values(":one", AttributeValue::L(vec![text(json)]))
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
-            .expression_attribute_values(":no_cards", AttributeValue::M(HashMap::new()))
             .expression_attribute_values(":bucket", text(BUCKET))
             .expression_attribute_values(":now", number(millis_now()))
-            .expression_attribute_values(":most", number(MOST_WAITING))
+            .expression_attribute_values(":most", number(if is_card { MOST_CARDS } else { MOST_WAITING }))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -158,33 +168,26 @@ impl Ledger {
         }
     }
 
-    /// Slack has the first message that waited: what waits now. `None`: the thread is somebody else's by now.
+    /// Slack has the first message that waited: what waits now. `root`: it begins the thread. `None`: the thread is
+    /// somebody else's by now.
     pub async fn has_sent(
         &self,
         taken: &Thread,
         channel: &str,
-        sent: &Waiting,
-        accepted: &Accepted,
+        root: Option<&Accepted>,
     ) -> Result<Option<Thread>, Failure> {
         let mut expression = "SET attempts = :zero".to_owned();
         let mut request = self.update(&Self::slack_id(&taken.id)).expression_attribute_values(":zero", number(0));
-        if !sent.is_apart && (taken.ts.is_none() || taken.channel.as_deref() != Some(channel)) {
+        if let Some(accepted) = root {
             expression.push_str(", channel = :channel, thread_ts = :ts");
-            request = request.expression_attribute_values(":channel", text(channel));
-        }
-        if let Some(card) =
-            sent.card.as_ref().filter(|it| taken.cards.len() < MOST_CARDS || taken.cards.contains_key(*it))
-        {
-            expression.push_str(", cards.#card = :ts");
-            request = request.expression_attribute_names("#card", card);
-        }
-        if expression.contains(":ts") {
-            request = request.expression_attribute_values(":ts", text(&accepted.ts));
+            request = request
+                .expression_attribute_values(":channel", text(channel))
+                .expression_attribute_values(":ts", text(&accepted.ts));
         }
         self.take_off(taken, request.update_expression(format!("{expression} REMOVE waiting[0]"))).await
     }
 
-    /// The first message is given up.
+    /// The first message is given up, or shows what Slack has.
     pub async fn drop_first(&self, taken: &Thread) -> Result<Option<Thread>, Failure> {
         self.take_off(taken, self.update(&Self::slack_id(&taken.id)).update_expression("REMOVE waiting[0]")).await
     }
@@ -255,12 +258,10 @@ fn waiting(json: &str) -> Waiting {
 
 fn thread_of(id: &str, item: &Item) -> Thread {
     let all = item.get("waiting").and_then(|it| it.as_l().ok()).into_iter().flatten();
-    let cards = item.get("cards").and_then(|it| it.as_m().ok()).into_iter().flatten();
     Thread {
         id: id.to_owned(),
         channel: string(item, "channel"),
         ts: string(item, "thread_ts"),
-        cards: cards.filter_map(|(name, ts)| Some((name.clone(), ts.as_s().ok()?.clone()))).collect(),
         waiting: all.map(|it| waiting(it.as_s().map_or("", String::as_str))).collect(),
         left_out: int(item, "left_out"),
         attempts: int(item, "attempts"),

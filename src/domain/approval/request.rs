@@ -206,9 +206,20 @@ pub struct Request {
     pub ended_at: Option<i64>,
     /// How often it was looked at and left for later.
     pub attempts: i64,
-    /// Where the card is in Slack.
-    pub channel: Option<String>,
-    pub message_ts: Option<String>,
+    /// Its message in Slack.
+    pub card: Option<Card>,
+}
+
+/// A message in Slack that is changed when there is something else to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// The channel or person of the settings.
+    pub posted_to: String,
+    /// Where Slack put it.
+    pub channel: String,
+    pub ts: String,
+    /// The mark of what it shows.
+    pub shown: String,
 }
 
 impl Request {
@@ -340,8 +351,7 @@ mod tests {
             told_at: None,
             ended_at: None,
             attempts: 0,
-            channel: None,
-            message_ts: None,
+            card: None,
         };
         assert_eq!((it.state(1_999), it.state(2_000)), (State::Waiting, State::Expired));
         it.ruling = Some(Ruling { decision: Decision::Approve, by: "Dana".to_owned(), at: 1_500 });

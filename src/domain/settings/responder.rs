@@ -33,6 +33,8 @@ pub struct Responder {
     pub approvals: Approvals,
     /// Where Slack's bot token is. Only one function has it: the others leave their messages in the ledger.
     pub slack_token_parameter: Option<String>,
+    /// The channel or person that is asked for approval in Slack; where it is absent, the channel of the alerts.
+    pub approver_channel: Option<String>,
     /// Whom to send commands to.
     pub function_name: String,
 }
@@ -122,6 +124,10 @@ impl Responder {
                 (Part::Responder, Some(_)) => read.required("SLACK_TOKEN_PARAMETER", parameter),
                 (Part::Responder, None) => read.optional("SLACK_TOKEN_PARAMETER", parameter),
                 _ => None,
+            },
+            approver_channel: match read.optional("APPROVER_CHANNEL", slack_channel) {
+                Some(it) => read.required("SLACK_CHANNEL", slack_channel).map(|_| it),
+                None => None,
             },
             untouchable: Untouchable::read(read),
             protected_principals: read.list("PROTECTED_PRINCIPALS", IdentityPattern::parse),

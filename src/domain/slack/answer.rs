@@ -12,6 +12,8 @@ use crate::text;
 pub struct Accepted {
     /// The message's ID in its channel.
     pub ts: String,
+    /// Which is another one than was named where that is a person: a change has to name this one.
+    pub channel: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl Trouble {
         match self {
             Self::Later { .. } => "Slack did not take it for a day: look at status.slack.com",
             Self::Configuration => {
-                "invite the app to the channel of SLACK_CHANNEL, or name another: it must be a channel's ID"
+                "invite the app to the channel of SLACK_CHANNEL (APPROVER_CHANNEL), or name another: it must be an ID"
             }
             Self::Secret => {
                 "put the app's bot token (scope chat:write) into the parameter that SLACK_TOKEN_PARAMETER names"
@@ -113,7 +115,10 @@ pub fn read(status: u16, retry_after: Option<&str>, body: &[u8]) -> Result<Accep
         return refused("ratelimited", Trouble::Later { after: Some(after.unwrap_or(DEFAULT_WAIT)) });
     }
     match (answer.get("ok").and_then(Value::as_bool), answer.get("ts").and_then(Value::as_str)) {
-        (Some(true), Some(ts)) if status == 200 && is_ts(ts) => Ok(Accepted { ts: ts.to_owned() }),
+        (Some(true), Some(ts)) if status == 200 && is_ts(ts) => {
+            let channel = answer.get("channel").and_then(Value::as_str).filter(|it| is_channel(it));
+            Ok(Accepted { ts: ts.to_owned(), channel: channel.map(str::to_owned) })
+        }
         (Some(true), _) => refused("incomplete_answer", Trouble::Later { after }),
         (Some(false), _) => {
             let code = answer.get("error").and_then(Value::as_str).unwrap_or("unknown_error");
@@ -133,6 +138,10 @@ const LONGEST_WAIT: u64 = 3_600;
 /// It goes into later requests and the ledger.
 fn is_ts(ts: &str) -> bool {
     (3..=40).contains(&ts.len()) && ts.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+fn is_channel(id: &str) -> bool {
+    (9..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -166,7 +175,9 @@ mod tests {
     #[test]
     fn only_a_whole_answer_counts_as_taken() {
         let taken = read(200, None, br#"{"ok":true,"channel":"C1","ts":"1700000000.123456"}"#);
-        assert_eq!(taken.unwrap().ts, "1700000000.123456");
+        assert_eq!(taken, Ok(Accepted { ts: "1700000000.123456".to_owned(), channel: None }));
+        let taken = read(200, None, br#"{"ok":true,"channel":"D0123456789","ts":"1700000000.123456"}"#);
+        assert_eq!(taken.unwrap().channel.as_deref(), Some("D0123456789"));
         for (status, body) in [
             (200, r#"{"ok":true}"#),
             (200, r#"{"ok":true,"ts":"<script>"}"#),

@@ -20,6 +20,12 @@ pub struct Request<'a> {
     pub title: &'a str,
     /// What the finding says.
     pub why: &'a str,
+    /// A person, or the finding's source.
+    pub requester: &'a str,
+    /// Findings about it that came since.
+    pub more_findings: usize,
+    /// It is denied everything while it waits.
+    pub is_struck: bool,
     /// In `observe` mode's words.
     pub plan: &'a [String],
     /// Last use of each key, console use, groups.
@@ -55,21 +61,34 @@ pub enum Decided<'a> {
         by: &'a str,
         outcome: &'a str,
     },
+    /// Approved, and not done as it was approved, or not seen to hold.
+    Failed {
+        by: &'a str,
+        why: &'a str,
+    },
 }
 
 impl Decided<'_> {
-    fn words(&self) -> String {
+    fn words(&self, is_struck: bool) -> String {
+        let meanwhile = if is_struck { "It is denied everything meanwhile" } else { "Nothing is changed until then" };
         match self {
             Self::Waiting { needed, approvals } if *needed > 1 => {
-                format!("WAITING for approval: {approvals} of {needed}. Nothing is changed until then")
+                format!("WAITING for approval: {approvals} of {needed}. {meanwhile}")
             }
-            Self::Waiting { .. } => "WAITING for approval. Nothing is changed until then".to_owned(),
+            Self::Waiting { .. } => format!("WAITING for approval. {meanwhile}"),
             Self::Approved { by, at } => format!("APPROVED by {by} at {at}. It is being done"),
+            Self::Declined { by, at } if is_struck => {
+                format!("DECLINED by {by} at {at}. The restoring function lifts the deny, and tells of it")
+            }
             Self::Declined { by, at } => format!("DECLINED by {by} at {at}. Nothing more is done to the identity"),
+            Self::Expired { at } if is_struck => {
+                format!("EXPIRED at {at}: nobody decided. It STAYS denied everything")
+            }
             Self::Expired { at } => {
                 format!("EXPIRED at {at}: nobody decided. Nothing more is done to the identity")
             }
             Self::Done { by, outcome } => format!("APPROVED by {by}, and ended: {outcome}"),
+            Self::Failed { by, why } => format!("APPROVED by {by}, and NOT CARRIED OUT as approved: {why}"),
         }
     }
 
@@ -80,6 +99,7 @@ impl Decided<'_> {
             Self::Declined { .. } => "Declined",
             Self::Expired { .. } => "Expired",
             Self::Done { .. } => "Done",
+            Self::Failed { .. } => "Failed",
         }
     }
 }
@@ -91,8 +111,12 @@ pub fn request(it: &Request) -> Message {
     let mut body = Body::new(size(&head) + size(&foot) + buttons.as_ref().map_or(0, size) + 60);
     // What cuts the rest short must not hide whom it is about and how it stands.
     body.bold(&format!("[{}] {}: {}", it.severity, it.title, it.who));
-    body.line(&it.decided.words());
+    body.line(&it.decided.words(it.is_struck));
     body.line(&format!("Why: {}", it.why));
+    body.line(&format!("Asked by: {}", it.requester));
+    if it.more_findings > 0 {
+        body.line(&format!("Findings about it since: {}", it.more_findings));
+    }
     if let Decided::Waiting { .. } = it.decided {
         body.line(&format!("Expires: {}", it.expires));
     }
@@ -102,15 +126,18 @@ pub fn request(it: &Request) -> Message {
             items.iter().for_each(|it| body.item(it));
         }
     }
-    let (title, words) = (format!("{}: {}: {}", it.decided.word(), it.title, it.who), it.decided.words());
-    let lines = [title.as_str(), &words, it.why];
+    let title = format!("{}: {}: {}", it.decided.word(), it.title, it.who);
+    // It has no buttons.
+    let (words, number) = (it.decided.words(it.is_struck), format!("Request {}. {}", it.id, it.rest));
+    let lines = [title.as_str(), &words, it.why, &number];
     let blocks = [Some(head), Some(body.block(it.rest)), buttons, Some(foot)];
     message(fallback(&lines), blocks.into_iter().flatten().collect())
 }
 
 fn buttons(it: &Request) -> Value {
     let approve = button(it, Decision::Approve, "Approve", "primary", "Do it", &format!("{}: {}", it.title, it.who));
-    let words = format!("Nothing more will be done to {}", it.who);
+    let words = if it.is_struck { "The deny will be lifted from" } else { "Nothing more will be done to" };
+    let words = format!("{words} {}", it.who);
     let decline = button(it, Decision::Decline, "Decline", "danger", "Decline", &words);
     json!({"type": "actions", "block_id": "decide", "elements": [approve, decline]})
 }
@@ -145,10 +172,14 @@ pub struct Waiting<'a> {
 
 /// Many requests in one message, in the order in which they come: who asks for many must not bury one.
 pub fn list(waiting: &[Waiting], rest: &str) -> Message {
-    let words = format!("{} requests wait for approval", waiting.len());
+    let words = match waiting.len() {
+        0 => "No request waits in this list any more".to_owned(),
+        1 => "1 more request waits for approval".to_owned(),
+        many => format!("{many} more requests wait for approval"),
+    };
     let (head, foot) = (header(&words), context(rest));
     let mut body = Body::new(size(&head) + size(&foot) + 60);
-    body.bold("Too many at once to ask for each. The gravest first:");
+    body.bold(if waiting.is_empty() { &words } else { "Too many at once to ask for each. The gravest first:" });
     for it in waiting {
         body.item(&format!("[{}] {}: {} - request {}, until {}", it.severity, it.title, it.who, it.id, it.expires));
     }
@@ -172,6 +203,9 @@ mod tests {
             who: "user alice (AIDACKCEVSQ6C2EXAMPLE) in account 111122223333",
             title: "Compromised credential",
             why: "a title",
+            requester: "guard-duty",
+            more_findings: 0,
+            is_struck: false,
             plan,
             affected: &[],
             expires: "2026-11-29 03:00 UTC",
@@ -197,6 +231,7 @@ mod tests {
             (Decided::Declined { by: "U1", at: "02:00 UTC" }, "DECLINED by U1"),
             (Decided::Expired { at: "03:00 UTC" }, "EXPIRED at 03:00 UTC"),
             (Decided::Done { by: "U1", outcome: "Contained" }, "ended: Contained"),
+            (Decided::Failed { by: "U1", why: "Refused" }, "NOT CARRIED OUT as approved: Refused"),
         ] {
             let message = request(&asked(&[], decided));
             assert!(message.text.contains(words) && !message.blocks.iter().any(|it| it["type"] == "actions"));
@@ -212,5 +247,19 @@ mod tests {
         assert!(text.contains("AIDACKCEVSQ6C2EXAMPLE") && text.contains("1 of 2") && text.contains("Expires: "));
         assert!(text.contains("more lines: the command `requests`"));
         assert!(message.blocks.iter().any(|it| it["type"] == "actions"));
+    }
+
+    #[test]
+    fn what_is_denied_already_is_never_said_to_be_untouched() {
+        for decided in [
+            Decided::Waiting { approvals: 0, needed: 1 },
+            Decided::Waiting { approvals: 1, needed: 2 },
+            Decided::Declined { by: "U1", at: "02:00 UTC" },
+            Decided::Expired { at: "03:00 UTC" },
+        ] {
+            let message = request(&Request { is_struck: true, ..asked(&[], decided) });
+            let all = format!("{} {:?}", message.text, message.blocks);
+            assert!(!all.contains("Nothing") && (all.contains("denied") || all.contains("deny")), "{all}");
+        }
     }
 }

@@ -2,11 +2,15 @@
 
 use crate::finding::{Finding, Principal};
 use crate::identity::Identity;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, UniqueId};
 
 /// The thread of an identity that was looked up.
 pub fn thread_of(account: &AccountId, identity: &Identity) -> String {
-    format!("target#{account}#{}", identity.id)
+    thread_of_id(account, &identity.id)
+}
+
+pub fn thread_of_id(account: &AccountId, id: &UniqueId) -> String {
+    format!("target#{account}#{id}")
 }
 
 /// The thread of a target: the account and the unique ID, or what a finding calls it as long as nobody has looked.

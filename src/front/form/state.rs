@@ -167,11 +167,17 @@ mod tests {
         let by = || by.clone();
         let decided = DateTime::from_secs(500);
         assert_eq!(State::of(&approved, now), State::Approved { by: by(), at: decided });
-        assert_eq!(State::of(&ended(asked::State::Done, Verdict::SuspectsOpen), now), State::SuspectsOpen { by: by(), at });
-        assert_eq!(State::of(&ended(asked::State::Failed, Verdict::Contained), now), State::NotContained { by: by(), at });
+        assert_eq!(
+            State::of(&ended(asked::State::Done, Verdict::SuspectsOpen), now),
+            State::SuspectsOpen { by: by(), at }
+        );
+        assert_eq!(
+            State::of(&ended(asked::State::Failed, Verdict::Contained), now),
+            State::NotContained { by: by(), at }
+        );
         let declined = Standing { ruling: ruling(Decision::Decline), ..approved.clone() };
         assert_eq!(State::of(&declined, now), State::Declined { by: by(), at: decided });
-        let undecided = Standing { ruling: None, ..approved };
+        let undecided = Standing { ruling: None, ..approved.clone() };
         assert_eq!(State::of(&undecided, now), State::Expired { at: DateTime::from_secs(900) });
         assert_eq!(State::of(&undecided, at), State::Waiting { until: DateTime::from_secs(900) });
         let refused = Standing { ruling: None, ..ended(asked::State::Failed, Verdict::Refused) };

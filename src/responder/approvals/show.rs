@@ -14,8 +14,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::{Desk, MOST, PARALLEL};
-use crate::invocation::now_millis;
 use crate::invocation::Call;
+use crate::invocation::now_millis;
 
 fn time(millis: i64) -> String {
     DateTime::from_millis(millis).to_string()
@@ -34,7 +34,9 @@ pub(super) fn decided(id: &RequestId, decision: Decision, decided: &Decided) -> 
             ("already-decided".to_owned(), json!({"decision": decision, "by": by, "at": time(*at)}))
         }
         Decided::Expired => ("expired".to_owned(), json!({"reason": "nobody decided in time: nothing was changed"})),
-        Decided::Own => ("own-request".to_owned(), json!({"reason": "who asked, and whom it is about, does not decide"})),
+        Decided::Own => {
+            ("own-request".to_owned(), json!({"reason": "who asked, and whom it is about, does not decide"}))
+        }
         Decided::OtherPlan => ("other-plan".to_owned(), json!({"reason": "what is asked is not what was shown"})),
         Decided::NotFound => {
             ("not-found".to_owned(), json!({"reason": "there is no such request: the command `requests` lists them"}))

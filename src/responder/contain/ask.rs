@@ -18,13 +18,14 @@ use domain::decision::Decision;
 use domain::finding::Source;
 use domain::identity::{Identity, Observed};
 use domain::ids::RequestId;
-use domain::outcome::Failure;
+use domain::outcome::{Failure, Outcome};
 use domain::text;
 use domain::verdict::Verdict;
 
 use super::Attempt;
-use crate::invocation::now_millis;
 use super::progress::Running;
+use crate::invocation::now_millis;
+use crate::slack::Poster;
 
 /// Of a threat in an account, so many requests are asked singly; the others are told in one list.
 const MOST_SINGLY: i64 = 5;
@@ -37,7 +38,8 @@ enum Asking {
     /// People are to be told.
     New(RequestId, Asked),
     /// The same is asked already. `is_told`: people know.
-    Open { id: RequestId, asked: Asked, is_told: bool },
+    /// `is_joined`: this finding is kept with it since now.
+    Open { id: RequestId, asked: Asked, is_told: bool, is_joined: bool },
 }
 
 impl Attempt<'_> {
@@ -104,8 +106,11 @@ impl Attempt<'_> {
                 };
                 self.waits(&id, &asked, reason, running);
             }
-            Ok(Asking::Open { id, asked, is_told }) => {
+            Ok(Asking::Open { id, asked, is_told, is_joined }) => {
                 running.is_quiet = is_told || asked.is_beyond;
+                if is_joined && running.is_quiet {
+                    self.show_joined(&id, &asked).await;
+                }
                 self.waits(&id, &asked, "the same waits for approval already", running);
             }
             Err(failure) => {
@@ -113,6 +118,15 @@ impl Attempt<'_> {
                 running.progress.failed.push(format!("asking for approval: {failure}"));
                 running.progress.conclude(Verdict::NotContained, reason);
             }
+        }
+    }
+
+    /// What is in the channel says that there is more to it by now. Nobody is told anew: trouble with it is none of
+    /// the response's.
+    async fn show_joined(&self, id: &RequestId, asked: &Asked) {
+        let Some(poster) = Poster::asking(self.home, self.settings, false).filter(|_| !asked.is_beyond) else { return };
+        if let Outcome::Failed(failure) = poster.show(id, &asked.finding.account, &asked.target.id).await {
+            tracing::warn!(request = id.as_str(), "the card could not be changed: {failure}");
         }
     }
 
@@ -176,11 +190,12 @@ impl Attempt<'_> {
             if let Some(open) = open.as_ref().filter(|it| self.is_same_question(it, &asked))
                 && let Some(kept) = &open.asked
             {
-                self.ledger.join(open, self.finding).await?;
+                let is_joined = self.ledger.join(open, self.finding).await?;
                 if self.relay.asking.is_some() {
                     self.ledger.note_joined(id, &other).await?;
                 }
-                return Ok(Asking::Open { id: other, asked: kept.clone(), is_told: open.told_at.is_some() });
+                let (asked, is_told) = (kept.clone(), open.told_at.is_some());
+                return Ok(Asking::Open { id: other, asked, is_told, is_joined });
             }
             // Over, or not written yet.
             if open.is_some() || moments == MOMENTS {
@@ -195,7 +210,8 @@ impl Attempt<'_> {
             && let Some(kept) = self.ledger.request(id).await?
             && let Some(first) = kept.asked
         {
-            return Ok(Asking::Open { id: id.clone(), asked: first, is_told: kept.told_at.is_some() });
+            let is_told = kept.told_at.is_some();
+            return Ok(Asking::Open { id: id.clone(), asked: first, is_told, is_joined: false });
         }
         if self.finding.source == Source::Command {
             // Who asks by command has approved by command.

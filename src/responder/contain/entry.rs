@@ -1,7 +1,6 @@
 //! How a response begins: the lease, what it does beside somebody who has it, and the circuit breaker.
 
 use clients::accounts::Member;
-use clients::iam::resolve::{self, Resolved, Unresolved};
 use clients::ledger::{Acquired, Kind, Ledger, Memory, Reservation};
 use domain::containment::admission::{self, Beside, Held};
 use domain::finding::Finding;
@@ -178,20 +177,5 @@ impl Attempt<'_> {
 
     pub(super) async fn assume(&self, scope: &Scope) -> Result<Member, Failure> {
         self.home.assume(&self.settings.common, &self.finding.account, &self.finding.partition, scope).await
-    }
-
-    /// Once more where AWS does not take a session of an earlier response: the role was made anew, or its sessions
-    /// were revoked.
-    pub(super) async fn resolve(&self, member: &mut Member, scope: &Scope) -> Result<Resolved, Unresolved> {
-        let claimed = || resolve::Claimed::from(self.finding);
-        let resolved = member.patience.with(|| resolve::resolve(&member.read, claimed())).await;
-        match resolved {
-            Err(Unresolved::Failed(failure)) if member.is_kept && failure.is_refused() => {
-                self.home.drop_session(member);
-                *member = self.assume(scope).await?;
-                member.patience.with(|| resolve::resolve(&member.read, claimed())).await
-            }
-            other => other,
-        }
     }
 }

@@ -43,12 +43,7 @@ pub(super) async fn answer(
 }
 
 /// A password that is wrong may be the new one.
-async fn tried(
-    desk: &Desk,
-    settings: &settings::Form,
-    event: LambdaFunctionUrlRequest,
-    request_id: &str,
-) -> Response {
+async fn tried(desk: &Desk, settings: &settings::Form, event: LambdaFunctionUrlRequest, request_id: &str) -> Response {
     let secret = match desk.parameters.get(&settings.secret_parameter).await {
         Ok(it) => it,
         Err(failure) => return unreadable(&settings.secret_parameter, &failure.to_string()),

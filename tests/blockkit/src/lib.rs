@@ -78,6 +78,7 @@ fn a_request_is_within_slacks_limits_whatever_stands_in_it() {
                 Decided::Declined { by: &text, at: &text },
                 Decided::Expired { at: &text },
                 Decided::Done { by: &text, outcome: &text },
+                Decided::Failed { by: &text, why: &text },
             ] {
                 let card = request(&Request {
                     id: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -86,6 +87,9 @@ fn a_request_is_within_slacks_limits_whatever_stands_in_it() {
                     who: &text,
                     title: "Compromised credential",
                     why: &text,
+                    requester: &text,
+                    more_findings: count,
+                    is_struck: count == 1,
                     plan: &plan,
                     affected: &plan,
                     expires: "2026-11-29 03:00 UTC",

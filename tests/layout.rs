@@ -47,6 +47,8 @@ const PURE: &[&str] = &[
     "const-oid",
     "cpufeatures",
     "crypto-common",
+    "csv",
+    "csv-core",
     "deranged",
     "digest",
     "domain",

@@ -2,23 +2,26 @@
 //! done to what people are told. Pure: no SDK, no network, no clock, no environment, no file, no log;
 //! time comes in as an argument.
 //!
-//! The folders (`settings`, `sources`, `containment`, `restoration`) never import each other, only the
+//! The folders (`settings`, `sources`, `containment`, `restoration`, `hygiene`) never import each other, only the
 //! files beside this one.
 
 pub mod administrator;
 pub mod change;
 pub mod command;
 pub mod containment;
+pub mod day;
 pub mod finding;
 #[cfg(test)]
 mod fixtures;
 pub mod history;
+pub mod hygiene;
 pub mod identity;
 pub mod ids;
 pub mod notice;
 pub mod outcome;
 pub mod payload;
 pub mod policy_document;
+pub mod problem;
 pub mod restoration;
 pub mod round_trips;
 pub mod session_policy;

@@ -263,6 +263,7 @@ pub(crate) mod tests {
         let config = config(&[("MODE", "enforce"), ("PLAYBOOK_MODES", "unused-user=observe")]).unwrap();
         assert_eq!(config.mode_of("unused-user"), Mode::Observe);
         assert_eq!(config.mode_of("compromised-credential"), Mode::Enforce);
+        assert_eq!(config.mode_of("missing-mfa"), Mode::Observe);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::suspects::Suspect;
 use crate::text;
 
 mod compromised_credential;
+mod missing_mfa;
 mod overprivileged_user;
 pub mod root_access_key;
 mod unauthorized_user;
@@ -45,6 +46,7 @@ pub static ALL: &[Playbook] = &[
     root_access_key::PLAYBOOK,
     unused_user::PLAYBOOK,
     unauthorized_user::PLAYBOOK,
+    missing_mfa::PLAYBOOK,
 ];
 
 /// The playbook of a threat; each has exactly one.

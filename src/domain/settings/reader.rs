@@ -163,7 +163,8 @@ pub(super) fn generator(text: &str) -> Result<(Pattern, Threat), String> {
     let threat = match playbook {
         "overprivileged-user" => Threat::OverprivilegedUser,
         "unused-user" => Threat::UnusedUser,
-        _ => return Err("expected the playbook `overprivileged-user` or `unused-user`".to_owned()),
+        "missing-mfa" => Threat::MissingMfa,
+        _ => return Err("expected the playbook `overprivileged-user`, `unused-user` or `missing-mfa`".to_owned()),
     };
     if pattern.trim_matches('*').is_empty() {
         return Err("expected a generator ID before the `=`".to_owned());

@@ -13,6 +13,7 @@
 //! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
 //! - `refused#…`: a refusal that people were told of.
 //! - `drill#last`: when the last drill passed.
+//! - `sweep#…`: what the daily sweep remembers of an account, and of a day.
 //!
 //! No secret is ever in it.
 
@@ -38,6 +39,7 @@ mod records;
 mod refusals;
 mod snapshots;
 mod suspects;
+pub mod sweep;
 
 pub use breaker::Reservation;
 pub use due::{Due, Kind, Listed};

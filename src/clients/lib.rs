@@ -8,6 +8,7 @@ pub mod events;
 pub mod iam;
 pub mod ledger;
 pub mod notices;
+pub mod organizations;
 pub mod patience;
 pub mod relay;
 pub mod round_trips;

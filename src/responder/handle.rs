@@ -21,6 +21,7 @@ use crate::invocation::{Call, Context, Error};
 use crate::restore::restore;
 use crate::status::status;
 use crate::suspects;
+use crate::sweep;
 use crate::tell;
 
 /// The response of one invocation.
@@ -37,6 +38,9 @@ pub struct Response {
     /// Only in the answer to the command `drill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<drill::Report>,
+    /// Only in the answers to the commands of the daily sweep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<sweep::Report>,
     /// How many findings the command `drop-deferred` dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<usize>,
@@ -73,7 +77,9 @@ async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: 
         (Some(command), _) => answer(context, settings, command, call).await,
         (None, Settings::Responder(settings)) => respond(context, settings, decoded, call).await,
         // They take commands only: the decoder says what is wrong with anything else.
-        (None, Settings::Restorer(_) | Settings::Driller(_)) => Err(Error::Malformed(decoded.malformed)),
+        (None, Settings::Restorer(_) | Settings::Driller(_) | Settings::Sweeper(_)) => {
+            Err(Error::Malformed(decoded.malformed))
+        }
     }
 }
 
@@ -87,6 +93,15 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         (Command::Drill { if_older_than_days }, Settings::Driller(settings)) => {
             let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;
             finished(Response { drill: Some(report), ..Response::default() }, failed)
+        }
+        (Command::Sweep(command), Settings::Sweeper(settings)) => {
+            swept(sweep::sweep(&context.aws, settings, command, call).await)
+        }
+        (Command::SweepAccounts(run), Settings::Sweeper(settings)) => {
+            swept(sweep::begin(&context.aws, settings, run, call).await)
+        }
+        (Command::SweepDigest(run), Settings::Sweeper(settings)) => {
+            swept(sweep::end(&context.aws, settings, run, call).await)
         }
         (Command::Due, Settings::Responder(settings)) => {
             let (reports, failed) = due::take_up(&context.aws, settings, call).await;
@@ -113,6 +128,10 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         }
         (_, _) => Err(Error::Incomplete(vec!["this command is for another function".to_owned()])),
     }
+}
+
+fn swept((report, failed): (sweep::Report, Vec<String>)) -> Result<Response, Error> {
+    finished(Response { sweep: Some(report), ..Response::default() }, failed)
 }
 
 fn finished(response: Response, failed: Vec<String>) -> Result<Response, Error> {

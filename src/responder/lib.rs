@@ -24,6 +24,7 @@ mod notify;
 mod restore;
 mod status;
 mod suspects;
+mod sweep;
 mod tell;
 
 pub use handle::{Response, handle, parse};

@@ -133,6 +133,7 @@ class World:
                 "ResponderRoleArn": self.responder_role,
                 "RestorerRoleArn": given["RestorerRoleArn"],
                 "HygieneRoleArn": given["HygieneRoleArn"],
+                "SweeperRoleArn": given["SweeperRoleArn"],
                 "EventBusArn": given["EventBusArn"],
                 "DrillAccount": given.get("DrillAccount", ""),
                 "DrillerRoleArn": given.get("DrillerRoleArn", ""),

@@ -9,6 +9,15 @@ use serde_json::Value;
 
 use crate::{TEMPLATES, resource};
 
+/// Every function of the template, and which part it is.
+const FUNCTIONS: [(&str, &str); 5] = [
+    ("Responder", "responder"),
+    ("Hygiene", "hygiene"),
+    ("Restorer", "restorer"),
+    ("Driller", "driller"),
+    ("Sweeper", "sweeper"),
+];
+
 fn environment(function: &str) -> BTreeSet<String> {
     let variables = &resource("template", function)["Environment"]["Variables"];
     variables.as_object().unwrap().keys().cloned().collect()
@@ -27,9 +36,7 @@ fn settings(part: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_template_sets_what_each_function_reads_and_nothing_else() {
-    for (function, part) in
-        [("Responder", "responder"), ("Hygiene", "hygiene"), ("Restorer", "restorer"), ("Driller", "driller")]
-    {
+    for (function, part) in FUNCTIONS {
         assert_eq!(environment(function), settings(part), "{function}");
     }
 }
@@ -40,7 +47,7 @@ fn the_readme_lists_every_setting() {
     let rows = readme.lines().filter_map(|it| it.strip_prefix("| `")).filter_map(|it| it.split_once('`'));
     let listed: BTreeSet<String> =
         rows.map(|(name, _)| name.to_owned()).filter(|it| it.to_uppercase() == *it).collect();
-    let read: BTreeSet<_> = ["responder", "hygiene", "restorer", "driller"].into_iter().flat_map(settings).collect();
+    let read: BTreeSet<_> = FUNCTIONS.iter().flat_map(|(_, part)| settings(part)).collect();
     assert_eq!(listed, read);
 }
 

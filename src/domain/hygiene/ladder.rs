@@ -70,6 +70,8 @@ pub enum Step {
     Asked {
         time: u32,
     },
+    /// A person is asked about the same user for something graver.
+    Joined,
     /// It is as a person left it.
     Ended(Ending),
     /// Nothing is done, for this reason.
@@ -89,7 +91,7 @@ pub enum Step {
 impl Step {
     /// Whether people are told of it by name: the others are counted.
     pub fn is_told(&self) -> bool {
-        !matches!(self, Self::Listed | Self::Waiting { .. } | Self::Ended(_) | Self::Spared { .. })
+        !matches!(self, Self::Listed | Self::Waiting { .. } | Self::Joined | Self::Ended(_) | Self::Spared { .. })
     }
 
     pub fn is_asked(&self) -> bool {
@@ -150,6 +152,30 @@ pub fn advance(rules: Rules, today: Day, problem: &Problem, standing: Standing, 
         Standing::Present { acts: true, became } => climb(rules, problem, became, &mut next),
     };
     next
+}
+
+/// A problem that is there no more.
+pub fn leave(today: Day, memory: &Memory, reason: String) -> Memory {
+    step(today, memory, Step::Left { reason })
+}
+
+/// A problem of which nothing can be said today.
+pub fn unconfirmed(today: Day, memory: &Memory, reason: String) -> Memory {
+    step(today, memory, Step::Unconfirmed { reason })
+}
+
+fn step(today: Day, memory: &Memory, step: Step) -> Memory {
+    if memory.day >= today { memory.clone() } else { Memory { day: today, step, ..memory.clone() } }
+}
+
+/// Instead of asking: a person is asked about the same user for something else already.
+pub fn join(today: Day, asking: Memory, before: Option<&Memory>) -> Memory {
+    match before {
+        // It was asked about earlier on this day.
+        Some(same) if same.day >= today => asking,
+        Some(before) => Memory { asked: before.asked, step: Step::Joined, ..asking },
+        None => Memory { asked: 0, step: Step::Joined, ..asking },
+    }
 }
 
 impl Memory {

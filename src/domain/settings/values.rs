@@ -39,6 +39,8 @@ pub enum Part {
     Hygiene,
     Restorer,
     Driller,
+    /// Reads the users of an account once a day.
+    Sweeper,
 }
 
 impl FromStr for Part {
@@ -50,7 +52,8 @@ impl FromStr for Part {
             "hygiene" => Ok(Self::Hygiene),
             "restorer" => Ok(Self::Restorer),
             "driller" => Ok(Self::Driller),
-            _ => Err("expected `responder`, `hygiene`, `restorer` or `driller`".to_owned()),
+            "sweeper" => Ok(Self::Sweeper),
+            _ => Err("expected `responder`, `hygiene`, `restorer`, `driller` or `sweeper`".to_owned()),
         }
     }
 }

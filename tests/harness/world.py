@@ -144,7 +144,8 @@ class World:
             },
         )
         # A role that is as young as the response would be a suspect.
-        for role in self.client("iam", account).list_roles()["Roles"]:
+        pages = self.client("iam", account).get_paginator("list_roles").paginate()
+        for role in [role for page in pages for role in page["Roles"]]:
             self.identify(account=account, role=role["RoleName"], created="2020-01-01T00:00:00")
 
     def stack(self, account, body, parameters):

@@ -1,10 +1,14 @@
 """The sweep of an organisation: the state machine as deployed, run by moto, its tasks over HTTP; and the digest."""
 
 import json
+import subprocess
+import sys
+from xml.etree import ElementTree
 
 import pytest
 
-from .harness.sweeps import Account, day, rows, run
+from .harness.processes import ROOT
+from .harness.sweeps import Account, day, digest, rows, run
 from .harness.world import random_account
 
 
@@ -30,7 +34,7 @@ class Organisation:
         self.world.control("organization", {"account": self.world.security, "accounts": [*accounts, *more]})
 
     def digest(self, number):
-        return json.loads(rows(self.world)[f"sweep#digest#{day(number)}"]["digest"]["S"])
+        return digest(self.world, number)
 
     def swept(self):
         return [it for it in self.world.journal() if it["action"] == "iam:GetCredentialReport"]
@@ -45,11 +49,11 @@ def test_every_account_is_swept_and_people_are_told(world):
     second.user("carol", mfa=True)
     third.user("robot", password=False, keys=2, key_age=400)
     assert run(world, 0)["status"] == "SUCCEEDED"
-    digest = organisation.digest(0)
-    assert (digest["accounts"], digest["users"]) == (3, 4)
-    assert digest["kinds"]["missing-mfa"] == {"now": 2, "new": 2, "left": 0}
-    assert sorted(digest["baselines"]) == sorted(it.id for it in organisation.accounts)
-    reasons = {it["account"].split()[0]: it["reason"] for it in digest["not_swept"]}
+    told = organisation.digest(0)
+    assert (told["accounts"], told["users"]) == (3, 4)
+    assert told["kinds"]["missing-mfa"] == {"now": 2, "new": 2, "left": 0}
+    assert sorted(told["baselines"]) == sorted(it.id for it in organisation.accounts)
+    reasons = {it["account"].split()[0]: it["reason"] for it in told["not_swept"]}
     assert reasons[organisation.suspended] == "its state is SUSPENDED" and "can't assume" in reasons[organisation.roleless]
     assert organisation.elsewhere not in reasons
     [alert] = world.alerts()
@@ -71,8 +75,7 @@ def test_the_whole_ladder_over_days(world):
     assert run(world, 7)["status"] == "SUCCEEDED"
     subjects = [it["Subject"].split(": ")[1] for it in world.alerts()]
     assert [it.split(", 3 acc")[0] for it in sorted(subjects)] == ["0 to decide, 0 warned", "0 to decide, 2 warned", "1 to decide, 0 warned"]
-    told = {(it["user"], it["step"]) for _, it in organisation.digest(7)["told"]}
-    assert told == {("alice", "asked"), ("bob", "left")}
+    assert {(it["user"], it["step"]) for _, it in organisation.digest(7)["told"]} == {("alice", "asked"), ("bob", "left")}
     assert {(it["user"], it["step"]) for _, it in organisation.digest(4)["told"]} == {("alice", "reminded"), ("bob", "reminded")}
     # The sweeper reads: nobody lost anything.
     assert not [it for it in world.writes() if it.startswith("iam:") and it != "iam:GenerateCredentialReport"]
@@ -95,8 +98,8 @@ def test_too_much_to_ask_for_stops_before_the_first_action(world):
         organisation.accounts[0].user(name)
     for number in (0, 7):
         run(world, number)
-    digest = organisation.digest(7)
-    assert "2 actions are asked for, and SWEEP_MAX_ACTIONS is 1" in digest["stopped"]
+    told = organisation.digest(7)
+    assert "2 actions are asked for, and SWEEP_MAX_ACTIONS is 1" in told["stopped"]
     assert "STOPPED" in max(world.alerts(), key=lambda it: "STOPPED" in it["Subject"])["Subject"]
 
 
@@ -109,9 +112,9 @@ def test_what_fails_for_a_while_is_tried_again_and_what_fails_for_good_is_named(
     world.control("fault", {"action": "iam:GetCredentialReport", "code": "ServiceFailure", "status": 500, "accounts": [broken.id]})
     execution = run(world, 0, seconds=110)
     assert execution["status"] == "SUCCEEDED", execution
-    digest = organisation.digest(0)
-    reasons = {it["account"].split()[0]: it["reason"] for it in digest["not_swept"]}
-    assert "ServiceFailure" in reasons[broken.id] and world.member not in reasons and digest["accounts"] == 2
+    told = organisation.digest(0)
+    reasons = {it["account"].split()[0]: it["reason"] for it in told["not_swept"]}
+    assert "ServiceFailure" in reasons[broken.id] and world.member not in reasons and told["accounts"] == 2
 
 
 def test_who_may_not_list_accounts_fails_loudly(world):
@@ -159,3 +162,16 @@ def test_ten_thousand_accounts_are_listed_and_told_of(world):
     told = told["sweep"]
     assert "10000 accounts NOT swept" in told["outcome"]
     assert len(world.alerts()[0]["Message"]) < 256 * 1024
+
+
+@pytest.mark.seconds(35)
+def test_the_demo_shows_the_ladder_and_draws_it(tmp_path):
+    picture = tmp_path / "sweep.svg"
+    shown = subprocess.run([sys.executable, "-m", "tests.sweep_demo", "--picture", str(picture)], cwd=ROOT, capture_output=True, text=True, timeout=170)
+    assert shown.returncode == 0, shown.stderr
+    for line in ("alice    missing-mfa: reminded, 3 days left", "bob      missing-mfa: no problem any more", "alice    missing-mfa: waits for a person"):
+        assert line in shown.stdout
+    assert "its state is SUSPENDED" in shown.stdout
+    drawn = ElementTree.parse(picture)
+    words = [it.text for it in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert words.count("warned") == 3 and "waits for a person" in words

@@ -5,15 +5,14 @@ use std::fmt;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::{Invalid, Parse};
 
 const SECONDS: i64 = 86_400;
 
-/// A day, by its number since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+/// A day, by its number since 1970; as it is written wherever people and programs read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(i64);
 
 impl Day {
@@ -42,6 +41,18 @@ impl Parse for Day {
     }
 }
 
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::from_secs(self.0.saturating_mul(SECONDS)).to_string();
@@ -57,6 +68,7 @@ mod tests {
     fn a_day_reads_as_it_is_written() {
         let day = Day::parse("2026-11-29").unwrap();
         assert_eq!(day.to_string(), "2026-11-29");
+        assert_eq!(serde_json::from_str::<Day>(&serde_json::to_string(&day).unwrap()).unwrap(), day);
         assert_eq!(day.plus(2).to_string(), "2026-12-01");
         assert_eq!((day.plus(2).since(day), day.since(day.plus(2))), (2, 0));
         for odd in ["2026-11-29T00", "2026-13-01", "26-11-29", "", "2026-11-2x"] {

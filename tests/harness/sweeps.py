@@ -73,6 +73,11 @@ def summary(world, account):
     return json.loads(rows(world)[f"sweep#{account.id}"]["summary"]["S"])
 
 
+def digest(world, number):
+    """The day's digest as JSON."""
+    return json.loads(rows(world)[f"sweep#digest#{day(number)}"]["digest"]["S"])
+
+
 def run(world, number, name=None, seconds=60):
     """The state machine, from its start to its end."""
     states = world.client("stepfunctions", world.security)

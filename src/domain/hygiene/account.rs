@@ -113,9 +113,9 @@ impl Sweep<'_> {
         problems.sort_by_key(|it| Kind::ALL.iter().position(|kind| *kind == it.kind));
         let mut asked_about = BTreeSet::new();
         for mut problem in problems {
-            let memory = self.memories.remove(&problem.id);
+            let memory = self.memories.remove(&problem.id).filter(|it| !is_over(it, self.today));
             let standing = self.standing(&mut problem);
-            // Nobody was ever told of what the report alone says.
+            // Nobody was told of what the report alone says, or that it is over was told already.
             if memory.is_none() && matches!(standing, Standing::Gone { .. }) {
                 continue;
             }
@@ -142,8 +142,7 @@ impl Sweep<'_> {
     fn remember_others(self, swept: &mut Swept) {
         for (id, memory) in self.memories {
             let Some(kind) = id.split('/').next().and_then(Kind::of_name) else { continue };
-            // It was told yesterday.
-            if matches!(memory.step, Step::Left { .. }) && memory.day < self.today {
+            if is_over(&memory, self.today) {
                 continue;
             }
             let user = id.split_once('/').and_then(|(_, it)| it.rsplit_once('@')).map(|(name, _)| name);
@@ -199,6 +198,11 @@ impl Sweep<'_> {
         let exempt = self.settings.exempt.iter().find(|it| it.until >= self.today && it.who.matches(&problem.arn))?;
         Some(format!("exempt until {}: {}", exempt.until, exempt.reason))
     }
+}
+
+/// That it is no problem any more was told on an earlier day.
+fn is_over(memory: &Memory, today: Day) -> bool {
+    matches!(memory.step, Step::Left { .. }) && memory.day < today
 }
 
 impl Entry {
@@ -315,7 +319,11 @@ pub(crate) mod tests {
             account.confirmation = confirmation;
             let Step::Left { reason: given } = steps(&account.sweep(8, &alice))[0].clone() else { panic!() };
             assert!(given.contains(reason), "{given}");
+            let left = account.memories.clone();
             assert_eq!(account.sweep(9, &[]), Swept::default());
+            // The report may be hours old, and show it still.
+            account.memories = left;
+            assert_eq!(account.sweep(9, &alice), Swept::default());
         }
     }
 

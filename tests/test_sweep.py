@@ -1,6 +1,7 @@
 """One account's sweep on the wire: the credential report in every state, who is confirmed, and what is remembered."""
 
 import concurrent.futures
+import datetime as dt
 import json
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from .harness.sweeps import Account, day, rows, steps, summary, sweep
 
 MFA = "missing-mfa"
+NOW = dt.datetime.now(dt.timezone.utc)
 
 
 def stage(world, **parameters):
@@ -227,3 +229,31 @@ def test_its_role_reads_and_writes_nothing_but_its_rows(world):
     actions = {action for it in session["policy"]["Statement"] for action in it["Action"]}
     assert all(it.startswith(("iam:Get", "iam:List", "iam:GenerateCredentialReport")) for it in actions)
     assert json.dumps(rows(world)).count("AKIA") == 0
+
+
+def test_a_user_of_whose_creation_no_event_told_is_named_and_a_first_sweep_names_nobody(world):
+    """CloudTrail delivers its events as well as it can."""
+    world.deploy(TrustedCreators=f"arn:aws:iam::{world.member}:role/Admin")
+    account, sweeper = Account(world), world.responder(part="sweeper")
+    account.user("old", mfa=True)
+    assert "kinds" not in sweep(sweeper, account, 0)
+    # The report of the day before is two days old, and these came yesterday.
+    dynamodb = world.client("dynamodb", world.security)
+    [table] = dynamodb.list_tables()["TableNames"]
+    head = rows(world)[f"sweep#{account.id}"]
+    old = json.loads(head["summary"]["S"]) | {"as_of": (NOW - dt.timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    dynamodb.update_item(TableName=table, Key={"id": head["id"]}, UpdateExpression="SET summary = :s", ExpressionAttributeValues={":s": {"S": json.dumps(old)}})
+    yesterday = NOW - dt.timedelta(days=1)
+    for name in ("told", "untold"):
+        account.user(name, mfa=True)
+        world.identify(user=name, created=yesterday.isoformat())
+    event = world.event("cloudtrail-create-user")
+    text = json.dumps(event).replace(event["detail"]["responseElements"]["user"]["userName"], "told")
+    event = json.loads(text)
+    event["detail"]["eventTime"] = yesterday.strftime("%Y-%m-%dT%H:%M:%SZ")
+    answer = world.responder(part="hygiene").invoke(event)
+    assert answer["reports"] == [] and answer["ignored"], answer
+    account.report(forget=True)
+    for number in (1, 2):
+        assert sweep(sweeper, account, number)["kinds"] == {"unseen-user": {"now": 1, "new": 2 - number, "left": 0}}
+        assert [(it["user"], it["step"]) for it in summary(world, account)["told"]] == [("untold", "listed")]

@@ -7,7 +7,7 @@ use domain::containment::relay::Relay;
 use domain::containment::report::Report;
 use domain::payload;
 use domain::settings::{Responder, Settings};
-use domain::sources::{DecodeError, Decoded, decode};
+use domain::sources::{DecodeError, Decoded, created_user, decode};
 use domain::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,10 +72,21 @@ async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: 
     {
         return go_on(context, settings, relay, call).await;
     }
-    let decoded = events(payload).iter().map(|it| read(it, settings)).fold(Decoded::default(), Decoded::and);
+    let events = events(payload);
+    let decoded = events.iter().map(|it| read(it, settings)).fold(Decoded::default(), Decoded::and);
     match (&decoded.command, settings) {
         (Some(command), _) => answer(context, settings, command, call).await,
-        (None, Settings::Responder(settings)) => respond(context, settings, decoded, call).await,
+        (None, Settings::Responder(settings)) => {
+            let created: Vec<_> = events.iter().filter(|_| settings.is_hygiene).filter_map(created_user).collect();
+            let (response, unnoted) = tokio::join!(
+                respond(context, settings, decoded, call),
+                sweep::note_created(&context.aws, settings, &created, call)
+            );
+            match response {
+                Ok(response) => finished(response, unnoted),
+                failed => failed,
+            }
+        }
         // They take commands only: the decoder says what is wrong with anything else.
         (None, Settings::Restorer(_) | Settings::Driller(_) | Settings::Sweeper(_)) => {
             Err(Error::Malformed(decoded.malformed))

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::credential_report;
 use clients::ledger::Ledger;
@@ -16,14 +17,15 @@ use clients::round_trips::CallLog;
 use domain::command::Sweep as Command;
 use domain::day::Day;
 use domain::hygiene::account::{Count, Entry, Sweep, Swept, candidates};
-use domain::hygiene::credential_report::parse;
+use domain::hygiene::credential_report::{CredentialReport, User, parse};
 use domain::hygiene::digest::Summary;
 use domain::hygiene::ladder::Memory;
-use domain::hygiene::problems::{self, Limits};
+use domain::hygiene::problems::{self, Limits, Problem};
 use domain::ids::{AccountId, Partition};
 use domain::problem::Kind;
 use domain::session_policy::Scope;
-use domain::settings::Sweeper;
+use domain::settings::{Responder, Sweeper};
+use domain::sources::CreatedUser;
 use domain::text;
 use serde::Serialize;
 
@@ -123,6 +125,18 @@ pub(crate) async fn sweep(aws: &Aws, settings: &Sweeper, command: &Command, call
     (report, failed)
 }
 
+/// Keeps of which users' creation an event told, so that a sweep can name the others.
+pub(crate) async fn note_created(aws: &Aws, settings: &Responder, created: &[CreatedUser], call: &Call) -> Vec<String> {
+    if created.is_empty() {
+        return Vec::new();
+    }
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let noted = futures_util::future::join_all(created.iter().map(|it| ledger.note_created(it))).await;
+    let failed = noted.into_iter().filter_map(Result::err);
+    failed.map(|it| format!("keeping that an event told of a new user: {it}")).collect()
+}
+
 struct Trip<'a> {
     home: &'a Home,
     ledger: &'a Ledger,
@@ -193,7 +207,8 @@ impl Trip<'_> {
         let read = parse(&fetched.content, self.account).map_err(|it| Failed::for_good(it.to_string()))?;
         drop(fetched.content);
         let limits = Limits { key_max_age: self.settings.key_max_age_days, unused: self.settings.unused_days };
-        let problems = problems::find(&read, limits, self.today);
+        let mut problems = problems::find(&read, limits, self.today);
+        problems.extend(self.unseen(&read, head, fetched.generated, &memories).await?);
         let confirmations = credential_report::confirm(&member.read, candidates(&problems), self.until).await;
         let mut unreadable = read.unreadable;
         let service_credentials = others.unwrap_or_else(|it| {
@@ -213,6 +228,23 @@ impl Trip<'_> {
             unreadable,
             service_credentials,
         })
+    }
+
+    /// Users that came since the last sweep, and of whom no event told; and those that an earlier one named so.
+    async fn unseen(
+        &self,
+        report: &CredentialReport,
+        head: &Head,
+        as_of: DateTime,
+        memories: &BTreeMap<String, Memory>,
+    ) -> Result<Vec<Problem>, Failed> {
+        let last = head.summary.as_deref().and_then(|it| serde_json::from_str::<Summary>(it).ok());
+        let last = last.and_then(|it| DateTime::from_str(&it.as_of, Format::DateTime).ok());
+        let suspects = problems::maybe_unseen(report, last, as_of, |id| memories.contains_key(id));
+        let names: Vec<_> = suspects.iter().map(|it| it.name.clone()).collect();
+        let told = self.ledger.created_users(self.account, &names).await?;
+        let is_told = |user: &User| told.get(user.name.as_str()).is_some_and(|at| problems::is_its_event(user, *at));
+        Ok(suspects.into_iter().filter(|it| !is_told(it)).map(Problem::unseen).collect())
     }
 
     async fn assume(&self) -> Result<Member, Failed> {

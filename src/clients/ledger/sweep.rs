@@ -13,8 +13,9 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::command::Run;
 use domain::day::Day;
-use domain::ids::AccountId;
+use domain::ids::{AccountId, PrincipalName};
 use domain::outcome::Failure;
+use domain::sources::CreatedUser;
 
 use super::{Item, Ledger, int, millis_now, number, string, text};
 use crate::errors::{failure, incomplete, is};
@@ -29,6 +30,9 @@ const PART_BYTES: usize = 300_000;
 
 /// For an ended day's rows, in days: what nobody sweeps any more is forgotten.
 const KEPT_DAYS: i64 = 400;
+
+/// For which days a sweep may still ask whether an event told of a user.
+const SEEN_DAYS: i64 = 90;
 
 /// Of one account, as the last sweep left it.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +86,10 @@ fn part_id(account: &AccountId, version: i64, part: i64) -> String {
     format!("sweep#{account}#{}#{part}", version.rem_euclid(2))
 }
 
+fn seen_id(account: &AccountId, user: &PrincipalName) -> String {
+    format!("sweep#seen#{account}#{user}")
+}
+
 fn run_id(day: Day) -> String {
     format!("sweep#run#{day}")
 }
@@ -128,12 +136,47 @@ impl Ledger {
         Ok(head(&self.item(&head_id(account)).await?))
     }
 
-    /// Of many accounts, by their IDs; those that were never swept have none. A hundred at a time, which is what
-    /// DynamoDB takes, and those again that did not fit into an answer.
-    /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+    /// Of many accounts, by their IDs; those that were never swept have none.
     pub async fn sweep_heads(&self, accounts: &[AccountId]) -> Result<BTreeMap<String, Head>, Failure> {
+        let items = self.items(accounts.iter().map(head_id).collect()).await?;
+        let account = |item: &Item| Some(string(item, "id")?.strip_prefix("sweep#")?.to_owned());
+        Ok(items.iter().filter_map(|it| Some((account(it)?, head(it)))).collect())
+    }
+
+    /// An event told of the user's creation.
+    pub async fn note_created(&self, user: &CreatedUser) -> Result<(), Failure> {
+        let noted = self
+            .update(&seen_id(&user.account, &user.name))
+            .update_expression("SET created_at = :at, expires = :expires")
+            .expression_attribute_values(":at", number(user.at))
+            .expression_attribute_values(":expires", number(millis_now() / 1_000 + SEEN_DAYS * 86_400))
+            .send()
+            .await;
+        noted.map(|_| ()).map_err(|it| failure(&it))
+    }
+
+    /// When events say that these users were created, in seconds since 1970; those that none told of are missing.
+    pub async fn created_users(
+        &self,
+        account: &AccountId,
+        users: &[PrincipalName],
+    ) -> Result<BTreeMap<String, i64>, Failure> {
         let mut found = BTreeMap::new();
-        let mut left: Vec<_> = accounts.iter().map(head_id).collect();
+        for some in users.chunks(AT_ONCE) {
+            let prefix = format!("sweep#seen#{account}#");
+            for item in self.items(some.iter().map(|it| seen_id(account, it)).collect()).await? {
+                if let Some(name) = string(&item, "id").as_deref().and_then(|it| it.strip_prefix(&prefix)) {
+                    found.insert(name.to_owned(), int(&item, "created_at"));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// A hundred at most, which is what DynamoDB takes, and those again that did not fit into an answer.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+    async fn items(&self, mut left: Vec<String>) -> Result<Vec<Item>, Failure> {
+        let mut found = Vec::new();
         let mut pause = Duration::from_millis(50);
         while !left.is_empty() {
             let keys = left.iter().map(|it| Item::from([("id".to_owned(), text(it))])).collect();
@@ -141,11 +184,7 @@ impl Ledger {
             let keys = keys.map_err(|it| incomplete(&it.to_string()))?;
             let answer = self.client.batch_get_item().request_items(&self.table, keys).send().await;
             let answer = answer.map_err(|it| failure(&it))?;
-            for item in answer.responses.iter().flatten().flat_map(|(_, items)| items) {
-                if let Some(account) = string(item, "id").as_deref().and_then(|it| it.strip_prefix("sweep#")) {
-                    found.insert(account.to_owned(), head(item));
-                }
-            }
+            found.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
             let before = left.len();
             let unread = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, it)| it.keys);
             left = unread.filter_map(|it| string(&it, "id")).collect();

@@ -150,7 +150,7 @@ impl Sweep<'_> {
                 let reason = "rows of the credential report could not be read".to_owned();
                 ladder::unconfirmed(self.today, &memory, reason)
             } else {
-                ladder::leave(self.today, &memory, "the credential report shows it no more".to_owned())
+                ladder::leave(self.today, &memory, "it is seen no more".to_owned())
             };
             let count = swept.kinds.entry(kind).or_default();
             match next.step {

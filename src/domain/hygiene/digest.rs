@@ -47,12 +47,21 @@ pub struct Summary {
 impl Summary {
     /// Requests before all others, since they are what a person has to decide.
     pub fn told(swept: &Swept) -> (Vec<Entry>, usize) {
-        let mut told: Vec<_> = swept.entries.iter().filter(|it| it.step.is_told()).cloned().collect();
+        let mut told: Vec<_> = swept.entries.iter().filter(|it| is_told(it)).cloned().collect();
         told.sort_by_key(|it| !it.step.is_asked());
         let more = told.len().saturating_sub(MOST_OF_ACCOUNT);
         told.truncate(MOST_OF_ACCOUNT);
         (told, more)
     }
+}
+
+/// By name: what happens today, and what nobody was warned of.
+fn is_told(entry: &Entry) -> bool {
+    entry.step.is_told() || is_listed_by_name(entry)
+}
+
+fn is_listed_by_name(entry: &Entry) -> bool {
+    entry.kind.is_urgent() && entry.step == Step::Listed
 }
 
 /// A day's sweep of all accounts, one account after the other.
@@ -137,7 +146,7 @@ impl Digest {
     pub fn finish(mut self, budget: Budget, seconds: i64) -> Self {
         self.stopped = budget::exceeded(budget, &self.asked);
         self.seconds = seconds;
-        self.told.sort_by(|a, b| (rank(&a.1.step), &a.0).cmp(&(rank(&b.1.step), &b.0)));
+        self.told.sort_by(|a, b| (rank(&a.1), &a.0).cmp(&(rank(&b.1), &b.0)));
         self.more += self.told.len().saturating_sub(MOST_LINES * 3);
         self.told.truncate(MOST_LINES * 3);
         // The worst accounts first, where not all have room.
@@ -194,7 +203,7 @@ impl Digest {
         let skipped: Vec<_> = self.not_swept.iter().map(|it| format!("{}: {}", it.account, it.reason)).collect();
         section(&mut out, "NOT SWEPT", &skipped);
         for (title, is_in) in PARTS {
-            let of = self.told.iter().filter(|(_, it)| is_in(&it.step));
+            let of = self.told.iter().filter(|(_, it)| is_in(it));
             section(&mut out, title, &of.map(|(account, it)| line(account, it)).collect::<Vec<_>>());
         }
         section(&mut out, "COULD NOT BE READ", &self.unreadable);
@@ -211,18 +220,19 @@ impl Digest {
     }
 }
 
-type Part = (&'static str, fn(&Step) -> bool);
+type Part = (&'static str, fn(&Entry) -> bool);
 
-const PARTS: [Part; 5] = [
-    ("WAITS FOR A PERSON", |it| matches!(it, Step::Asked { .. })),
-    ("REMINDED", |it| matches!(it, Step::Reminded { .. })),
-    ("WARNED", |it| matches!(it, Step::Warned { .. })),
-    ("COULD NOT BE CONFIRMED", |it| matches!(it, Step::Unconfirmed { .. })),
-    ("NO PROBLEM ANY MORE", |it| matches!(it, Step::Left { .. })),
+const PARTS: [Part; 6] = [
+    ("WAITS FOR A PERSON", |it| matches!(it.step, Step::Asked { .. })),
+    ("NEW, AND NO EVENT TOLD OF IT", is_listed_by_name),
+    ("REMINDED", |it| matches!(it.step, Step::Reminded { .. })),
+    ("WARNED", |it| matches!(it.step, Step::Warned { .. })),
+    ("COULD NOT BE CONFIRMED", |it| matches!(it.step, Step::Unconfirmed { .. })),
+    ("NO PROBLEM ANY MORE", |it| matches!(it.step, Step::Left { .. })),
 ];
 
-fn rank(step: &Step) -> usize {
-    PARTS.iter().position(|(_, is_in)| is_in(step)).unwrap_or(PARTS.len())
+fn rank(entry: &Entry) -> usize {
+    PARTS.iter().position(|(_, is_in)| is_in(entry)).unwrap_or(PARTS.len())
 }
 
 fn section(out: &mut String, title: &str, lines: &[String]) {

@@ -71,9 +71,26 @@ impl Problem {
     }
 }
 
-/// Those created after the report that the last sweep read; a second counts for both reports.
-pub fn created_since(report: &CredentialReport, last: DateTime) -> impl Iterator<Item = &User> {
-    report.users.iter().filter(move |it| it.created.secs() >= last.secs())
+/// CloudTrail tells within minutes, mostly: who came in the last hour before a report is the next sweep's to look at.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html>
+const LATE: i64 = 3_600;
+
+/// Users whose creation an event should have told of: those that came between two sweeps' reports, none where there
+/// was no earlier one, and those that `is_known` from before.
+pub fn maybe_unseen<'a>(
+    report: &'a CredentialReport,
+    last: Option<DateTime>,
+    as_of: DateTime,
+    is_known: impl Fn(&str) -> bool,
+) -> Vec<&'a User> {
+    let from = last.map(|it| it.secs() - LATE);
+    let is_new = |it: &User| from.is_some_and(|from| (from..as_of.secs() - LATE).contains(&it.created.secs()));
+    report.users.iter().filter(|it| is_new(it) || is_known(&Problem::unseen(it).id)).collect()
+}
+
+/// Whether an event of this time, in seconds since 1970, is about this user and no former one of its name.
+pub fn is_its_event(user: &User, at: i64) -> bool {
+    (user.created.secs() - at).abs() <= 300
 }
 
 /// Everything that the report says by itself.
@@ -259,10 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn who_came_since_the_last_report_is_new() {
+    fn who_came_between_two_reports_is_new_but_for_the_last_hour() {
         let report = report_of(&[user_row("alice", "true,N/A", "true", NO_KEY, NO_KEY)]);
         let created = report.users[0].created.secs();
-        let new = |at| created_since(&report, DateTime::from_secs(at)).count();
-        assert_eq!((new(created), new(created + 1)), (1, 0));
+        let new = |last: Option<i64>, as_of| {
+            let last = last.map(DateTime::from_secs);
+            maybe_unseen(&report, last, DateTime::from_secs(as_of), |_| false).len()
+        };
+        let day = 86_400;
+        assert_eq!(new(Some(created - day), created + day), 1);
+        assert_eq!(new(Some(created - day), created + LATE), 0, "its event may come yet");
+        assert_eq!(new(Some(created + LATE), created + day), 1, "it was too young for the last sweep");
+        assert_eq!(new(Some(created + LATE + 1), created + day), 0);
+        assert_eq!(new(None, created + day), 0, "a first sweep is a baseline");
+        let id = Problem::unseen(&report.users[0]).id;
+        let known = maybe_unseen(&report, None, DateTime::from_secs(0), |it| it == id);
+        assert_eq!(known.len(), 1);
+        assert!(is_its_event(&report.users[0], created + 5) && !is_its_event(&report.users[0], created + day));
     }
 }

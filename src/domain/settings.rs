@@ -26,7 +26,7 @@ use reader::{Reader, arn, external_id, nowhere, parsed, table, url};
 #[derive(Debug, Clone)]
 pub enum Settings {
     Responder(Box<Responder>),
-    Restorer(Restorer),
+    Restorer(Box<Restorer>),
     Driller(Driller),
     Sweeper(Box<Sweeper>),
 }
@@ -45,7 +45,7 @@ impl Settings {
         let mut read = Reader { lookup: &lookup, problems: Vec::new() };
         let settings = match read.optional("PART", Part::from_str).unwrap_or(Part::Responder) {
             part @ (Part::Responder | Part::Hygiene) => Self::Responder(Box::new(Responder::read(&mut read, part))),
-            Part::Restorer => Self::Restorer(Restorer::read(&mut read)),
+            Part::Restorer => Self::Restorer(Box::new(Restorer::read(&mut read))),
             Part::Driller => Self::Driller(Driller::read(&mut read)),
             Part::Sweeper => Self::Sweeper(Box::new(Sweeper::read(&mut read))),
         };

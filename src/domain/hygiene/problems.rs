@@ -77,12 +77,12 @@ const LATE: i64 = 3_600;
 
 /// Users whose creation an event should have told of: those that came between two sweeps' reports, none where there
 /// was no earlier one, and those that `is_known` from before.
-pub fn maybe_unseen<'a>(
-    report: &'a CredentialReport,
+pub fn maybe_unseen(
+    report: &CredentialReport,
     last: Option<DateTime>,
     as_of: DateTime,
     is_known: impl Fn(&str) -> bool,
-) -> Vec<&'a User> {
+) -> Vec<&User> {
     let from = last.map(|it| it.secs() - LATE);
     let is_new = |it: &User| from.is_some_and(|from| (from..as_of.secs() - LATE).contains(&it.created.secs()));
     report.users.iter().filter(|it| is_new(it) || is_known(&Problem::unseen(it).id)).collect()

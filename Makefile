@@ -15,7 +15,7 @@ CHECKS := rust python
 # Python's own answer to Ctrl-C is a traceback; none is due until the demos have set theirs.
 SHOW := trap '' INT; exec $(PYTHON) -m
 
-.PHONY: help demo attack demo-approval form invoke local sam browser test check lint bench build test-sam picture lock clean debug ready
+.PHONY: help demo attack demo-approval demo-sweep form invoke local sam browser test check lint bench build test-sam picture lock clean debug ready
 
 help: ## list the verbs
 	@echo "In the order of use. Needs Rust, Python 3.11 or later and make; the first builds for a few minutes."
@@ -32,6 +32,9 @@ demo-approval: debug ## 15 s: a finding waits for a person, whose click in Slack
 
 form: debug ## until Ctrl-C: the report form for your browser; you approve on the terminal
 	@$(SHOW) tests.form
+
+demo-sweep: debug ## 40 s: three accounts, swept over nine simulated days
+	@$(SHOW) tests.sweep_demo
 
 invoke: debug ## 5 s: send EVENT to the function, its answer as JSON on standard output
 	@$(SHOW) tests.demo --plain '$(EVENT)'
@@ -78,8 +81,9 @@ bench: debug ## hours: the attacker experiment of docs/attacker.md; RUNS=100 for
 test-sam: debug sam ## nightly, 10 min: `make local` and `sam local invoke` with Docker, or Debian's docker.io as root
 	@$(PYTHON) -m tests.sam_local
 
-picture: debug ## 1 min: record `make demo ATTACKER=1` as docs/attacker.svg
+picture: debug ## 2 min: record `make demo ATTACKER=1` as docs/attacker.svg, draw the sweep's ladder as docs/sweep.svg
 	@$(PYTHON) -m tests.picture docs/attacker.svg
+	@$(PYTHON) -m tests.sweep_demo --picture docs/sweep.svg
 
 debug: .venv/ready
 	@echo "Building the responder (a few minutes at first, seconds later) ..." >&2

@@ -78,6 +78,8 @@ def pytest_sessionfinish(session, exitstatus):
     for role, template, name in (
         ("iam-responder", templates.translated(), "ResponderRole"),
         ("iam-responder-hygiene", templates.translated(), "HygieneRole"),
+        ("iam-responder-sweeper", templates.translated(), "SweeperRole"),
+        ("SecuritySweepRole", yaml_parse(templates.member()), "SecuritySweepRole"),
         ("iam-responder-driller", templates.translated(), "DrillerRole"),
         ("SecurityDrillRole", yaml_parse(templates.member()), "SecurityDrillRole"),
         ("iam-responder-restorer", templates.translated(), "RestorerRole"),

@@ -53,6 +53,8 @@ const PURE: &[&str] = &[
     "const-oid",
     "cpufeatures",
     "crypto-common",
+    "csv",
+    "csv-core",
     "deranged",
     "digest",
     "domain",

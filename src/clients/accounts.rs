@@ -197,6 +197,12 @@ impl Home {
         aws_sdk_eventbridge::Client::new(&self.sdk)
     }
 
+    /// Only the daily sweep asks for the organisation's accounts.
+    pub fn organizations(&self) -> aws_sdk_organizations::Client {
+        let config = aws_sdk_organizations::config::Builder::from(&self.sdk).interceptor(self.calls.clone());
+        aws_sdk_organizations::Client::from_conf(config.build())
+    }
+
     /// IAM as the holder of an access key sees it.
     pub fn iam_of(&self, access_key: &AccessKeyId, secret: &Secret) -> IamRead {
         let (id, secret) = (access_key.as_str(), secret.expose());

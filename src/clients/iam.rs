@@ -4,6 +4,7 @@ pub mod apply;
 pub mod assumed_roles;
 mod client;
 mod contents;
+pub mod credential_report;
 mod credentials;
 pub mod drill_user;
 pub mod observe;

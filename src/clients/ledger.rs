@@ -19,6 +19,7 @@
 //! - `lockout#…`: how often somebody tried the form's password in one minute.
 //! - `drill#last`: when the last drill passed.
 //! - `slack#…`: the thread of a target in Slack, and what Slack is still to get for it.
+//! - `sweep#…`: what the daily sweep remembers of an account, and of a day.
 //!
 //! No secret is ever in it.
 
@@ -53,6 +54,7 @@ mod requests;
 pub mod slack;
 mod snapshots;
 mod suspects;
+pub mod sweep;
 
 pub use breaker::Reservation;
 pub use due::{Due, Kind, Listed};

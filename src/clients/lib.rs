@@ -9,6 +9,7 @@ pub mod iam;
 pub mod ledger;
 pub mod notices;
 pub mod parameters;
+pub mod organizations;
 pub mod patience;
 pub mod relay;
 pub mod round_trips;

@@ -11,7 +11,7 @@ use domain::outcome::Failure;
 use domain::session_policy::Scope;
 
 use crate::errors::{self, incomplete};
-use crate::iam::{observe, resolve};
+use crate::iam::{credential_report, observe, resolve};
 
 /// How long a session lasts: as short as STS makes it.
 pub(crate) const SECONDS: i32 = 900;
@@ -29,6 +29,7 @@ pub fn reads(scope: &Scope) -> Vec<&'static str> {
         Scope::Observe => [both, user, to_take, observe::ROLE_PERMISSIONS.to_vec()].concat(),
         Scope::Users => [both, user, to_take, resolve::ROLE_PERMISSIONS.to_vec()].concat(),
         Scope::Role(_) => [both, observe::ROLE_PERMISSIONS.to_vec()].concat(),
+        Scope::Sweep => credential_report::PERMISSIONS.to_vec(),
     };
     reads.sort_unstable();
     reads

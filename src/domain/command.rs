@@ -1,5 +1,6 @@
 //! What a person asks for with `aws lambda invoke`, beside a containment.
 
+use crate::day::Day;
 use crate::finding::Principal;
 use crate::ids::{AccountId, Partition, RequestId};
 
@@ -27,6 +28,12 @@ pub enum Command {
     Requests,
     /// Look at a request: somebody decided, or reported. Nothing of it is believed but the ID.
     WakeUp(RequestId),
+    /// Look through an account's users.
+    Sweep(Sweep),
+    /// Begin the day's sweep: which accounts there are.
+    SweepAccounts(Run),
+    /// End the day's sweep: count what is asked for, and tell people.
+    SweepDigest(Run),
 }
 
 /// A person answers. Who that is, is only stated.
@@ -36,6 +43,21 @@ pub struct Decide {
     pub is_approval: bool,
     pub by: String,
     pub reason: String,
+}
+
+/// One account's sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sweep {
+    pub account: AccountId,
+    /// The day that it counts for. Without one nothing is remembered: a person only looks.
+    pub day: Option<Day>,
+}
+
+/// The sweep of a day, by what the state machine calls its execution: another start on that day is none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub day: Day,
+    pub execution: String,
 }
 
 /// An identity as a person names it.

@@ -51,15 +51,17 @@ pub enum Threat {
     RootAccessKey,
     UnusedUser,
     UnauthorizedUser,
+    MissingMfa,
 }
 
 impl Threat {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::CompromisedCredential,
         Self::OverprivilegedUser,
         Self::RootAccessKey,
         Self::UnusedUser,
         Self::UnauthorizedUser,
+        Self::MissingMfa,
     ];
 
     /// The ID of the playbook that answers it: the same in PLAYBOOK_MODES, the README and every report.
@@ -70,6 +72,7 @@ impl Threat {
             Self::RootAccessKey => "root-access-key",
             Self::UnusedUser => "unused-user",
             Self::UnauthorizedUser => "unauthorized-user",
+            Self::MissingMfa => "missing-mfa",
         }
     }
 
@@ -85,7 +88,8 @@ impl Threat {
             Self::CompromisedCredential => 4,
             Self::UnauthorizedUser => 3,
             Self::OverprivilegedUser => 2,
-            Self::UnusedUser => 1,
+            // Less than any other: it does nothing to who has turned MFA on.
+            Self::UnusedUser | Self::MissingMfa => 1,
             // Nobody else's answer reaches root, and root's reaches nobody else.
             Self::RootAccessKey => 0,
         }
@@ -95,7 +99,7 @@ impl Threat {
     pub const fn covers(self, other: Self) -> bool {
         match (self, other) {
             (Self::RootAccessKey, Self::RootAccessKey) => true,
-            (Self::RootAccessKey, _) | (_, Self::RootAccessKey) => false,
+            (Self::RootAccessKey, _) | (_, Self::RootAccessKey) | (Self::MissingMfa, Self::UnusedUser) => false,
             _ => self.gravity() >= other.gravity(),
         }
     }
@@ -321,8 +325,10 @@ mod tests {
 
     #[test]
     fn an_answer_covers_what_is_no_graver() {
-        use Threat::{CompromisedCredential, OverprivilegedUser, RootAccessKey, UnauthorizedUser, UnusedUser};
-        let users = [CompromisedCredential, UnauthorizedUser, OverprivilegedUser, UnusedUser];
+        use Threat::{
+            CompromisedCredential, MissingMfa, OverprivilegedUser, RootAccessKey, UnauthorizedUser, UnusedUser,
+        };
+        let users = [CompromisedCredential, UnauthorizedUser, OverprivilegedUser, UnusedUser, MissingMfa];
         for (n, it) in users.into_iter().enumerate() {
             let covered: Vec<_> = Threat::ALL.into_iter().filter(|other| it.covers(*other)).collect();
             assert!(users.iter().skip(n).all(|other| covered.contains(other)) && covered.len() == users.len() - n);

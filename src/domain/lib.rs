@@ -2,8 +2,8 @@
 //! done to what people are told. Pure: no SDK, no network, no clock, no environment, no file, no log;
 //! time comes in as an argument.
 //!
-//! The folders (`settings`, `sources`, `containment`, `approval`, `restoration`, `slack`) never import each other, only the
-//! files beside this one.
+//! The folders (`settings`, `sources`, `containment`, `approval`, `restoration`, `slack`, `hygiene`) never import each
+//! other, only the files beside this one.
 
 pub mod administrator;
 pub mod approval;
@@ -12,10 +12,12 @@ pub mod command;
 pub mod containment;
 pub mod coverage;
 pub mod decision;
+pub mod day;
 pub mod finding;
 #[cfg(test)]
 mod fixtures;
 pub mod history;
+pub mod hygiene;
 pub mod identity;
 pub mod ids;
 pub mod notice;
@@ -23,6 +25,7 @@ pub mod outcome;
 pub mod payload;
 pub mod policy_document;
 pub mod question;
+pub mod problem;
 pub mod restoration;
 pub mod round_trips;
 pub mod session_policy;

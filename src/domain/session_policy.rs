@@ -20,6 +20,8 @@ pub enum Scope {
     Look,
     /// All that `observe` mode reads.
     Observe,
+    /// Looking through all users of the account.
+    Sweep,
     /// Containing any user of the account.
     Users,
     /// Containing this one role.
@@ -70,7 +72,7 @@ impl Scope {
     pub fn policy(&self, reads: &[&str], account: &AccountId, partition: &Partition) -> String {
         // The actions tell users from roles, so that they need no resource.
         let writes = match self {
-            Self::Look | Self::Observe => None,
+            Self::Look | Self::Observe | Self::Sweep => None,
             Self::Users => Some(Statement::new(USER_WRITES, vec!["*".to_owned()])),
             Self::Role(name) => Some(Statement::new(ROLE_WRITES, named(account, partition, "role", name.as_str()))),
         };

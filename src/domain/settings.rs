@@ -12,12 +12,14 @@ mod front;
 mod reader;
 mod responder;
 mod restorer;
+mod sweeper;
 mod values;
 
 pub use driller::Driller;
 pub use front::{Form, Front, SlackEndpoint};
 pub use responder::{Approvals, Eligibility, Notices, Options, Responder};
 pub use restorer::Restorer;
+pub use sweeper::{Exempt, Sweeper};
 pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 
 use reader::{Reader, arn, external_id, nowhere, parsed, slack_channel, table, url};
@@ -26,8 +28,9 @@ use reader::{Reader, arn, external_id, nowhere, parsed, slack_channel, table, ur
 #[derive(Debug, Clone)]
 pub enum Settings {
     Responder(Box<Responder>),
-    Restorer(Restorer),
+    Restorer(Box<Restorer>),
     Driller(Driller),
+    Sweeper(Box<Sweeper>),
 }
 
 /// Every problem with the settings, each with the name of its variable.
@@ -44,8 +47,9 @@ impl Settings {
         let mut read = Reader { lookup: &lookup, problems: Vec::new() };
         let settings = match read.optional("PART", Part::from_str).unwrap_or(Part::Responder) {
             part @ (Part::Responder | Part::Hygiene) => Self::Responder(Box::new(Responder::read(&mut read, part))),
-            Part::Restorer => Self::Restorer(Restorer::read(&mut read)),
+            Part::Restorer => Self::Restorer(Box::new(Restorer::read(&mut read))),
             Part::Driller => Self::Driller(Driller::read(&mut read)),
+            Part::Sweeper => Self::Sweeper(Box::new(Sweeper::read(&mut read))),
         };
         if read.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: read.problems }) }
     }
@@ -55,6 +59,7 @@ impl Settings {
             Self::Responder(it) => &it.common,
             Self::Restorer(it) => &it.common,
             Self::Driller(it) => &it.common,
+            Self::Sweeper(it) => &it.common,
         }
     }
 }
@@ -107,8 +112,9 @@ pub struct Untouchable {
     pub responder_role_arn: String,
     pub restorer_role_arn: Option<String>,
     pub hygiene_role_arn: Option<String>,
+    pub sweeper_role_arn: Option<String>,
     /// The names of the roles that our functions take in member accounts.
-    pub member_role_names: [String; 2],
+    pub member_role_names: [String; 3],
     pub drill_role_name: String,
     /// The only account in which the drill's role is ours.
     pub drill_account: Option<AccountId>,
@@ -122,7 +128,8 @@ impl Untouchable {
             responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
             restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
             hygiene_role_arn: read.optional("HYGIENE_ROLE_ARN", |it| arn(it, "iam")),
-            member_role_names: [reader::remediation_role(read), reader::restore_role(read)],
+            sweeper_role_arn: read.optional("SWEEPER_ROLE_ARN", |it| arn(it, "iam")),
+            member_role_names: [reader::remediation_role(read), reader::restore_role(read), reader::sweep_role(read)],
             drill_role_name: reader::drill_role(read),
             drill_account: read.optional("DRILL_ACCOUNT", parsed),
             member_accounts: read.list("MEMBER_ACCOUNTS", parsed),
@@ -133,7 +140,12 @@ impl Untouchable {
     /// that name under a path is anybody's. That it is so by name in every account takes nothing away: an
     /// identity is only ever asked about after our role of that name was assumed in its account.
     pub fn is_own_role(&self, arn: &str) -> bool {
-        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref(), self.hygiene_role_arn.as_ref()];
+        let home = [
+            Some(&self.responder_role_arn),
+            self.restorer_role_arn.as_ref(),
+            self.hygiene_role_arn.as_ref(),
+            self.sweeper_role_arn.as_ref(),
+        ];
         home.into_iter().flatten().any(|it| it == arn)
             || self.member_role_names.iter().any(|name| is_role(arn, name))
             || self.is_drill_role(arn)
@@ -223,6 +235,7 @@ pub(crate) mod tests {
     fn no_function_requires_what_it_does_not_use() {
         for (part, given) in [
             ("driller", vec![("EXTERNAL_ID", "s3cret"), ("AWS_REGION", "us-east-1"), ("LEDGER_TABLE", "ledger")]),
+            ("sweeper", vec![("EXTERNAL_ID", "s3cret"), ("AWS_REGION", "us-east-1"), ("LEDGER_TABLE", "ledger")]),
             (
                 "restorer",
                 vec![
@@ -282,6 +295,7 @@ pub(crate) mod tests {
         let is_own = |arn: &str| settings.untouchable.is_own_role(arn);
         assert!(is_own("arn:aws:iam::111122223333:role/SecurityRemediationRole"));
         assert!(is_own("arn:aws:iam::111122223333:role/SecurityDrillRole"));
+        assert!(is_own("arn:aws:iam::111122223333:role/SecuritySweepRole"));
         for other in [
             "arn:aws:iam::444455556666:role/SecurityDrillRole",
             "arn:aws:iam::111122223333:role/team/SecurityDrillRole",
@@ -300,6 +314,7 @@ pub(crate) mod tests {
         let config = config(&[("MODE", "enforce"), ("PLAYBOOK_MODES", "unused-user=observe")]).unwrap();
         assert_eq!(config.mode_of("unused-user"), Mode::Observe);
         assert_eq!(config.mode_of("compromised-credential"), Mode::Enforce);
+        assert_eq!(config.mode_of("missing-mfa"), Mode::Observe);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::settings::{Responder, Settings};
 use crate::text;
 use crate::told::{Told, ToldFinding};
 
+pub use cloudtrail::{CreatedUser, created_user};
 pub use security_hub::SIMULATION_TITLE;
 
 mod cloudtrail;

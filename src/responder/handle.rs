@@ -7,7 +7,7 @@ use domain::containment::relay::Relay;
 use domain::containment::report::Report;
 use domain::payload;
 use domain::settings::{Responder, Settings};
-use domain::sources::{DecodeError, Decoded, decode};
+use domain::sources::{DecodeError, Decoded, created_user, decode};
 use domain::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +23,7 @@ use crate::lift;
 use crate::restore::restore;
 use crate::status::status;
 use crate::suspects;
+use crate::sweep;
 use crate::tell;
 
 /// The response of one invocation.
@@ -39,6 +40,9 @@ pub struct Response {
     /// Only in the answer to the command `drill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<drill::Report>,
+    /// Only in the answers to the commands of the daily sweep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<sweep::Report>,
     /// How many findings the command `drop-deferred` dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<usize>,
@@ -76,12 +80,25 @@ async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: 
     {
         return go_on(context, settings, relay, call).await;
     }
-    let decoded = events(payload).iter().map(|it| read(it, settings)).fold(Decoded::default(), Decoded::and);
+    let events = events(payload);
+    let decoded = events.iter().map(|it| read(it, settings)).fold(Decoded::default(), Decoded::and);
     match (&decoded.command, settings) {
         (Some(command), _) => answer(context, settings, command, call).await,
-        (None, Settings::Responder(settings)) => respond(context, settings, decoded, call).await,
+        (None, Settings::Responder(settings)) => {
+            let created: Vec<_> = events.iter().filter(|_| settings.is_hygiene).filter_map(created_user).collect();
+            let (response, unnoted) = tokio::join!(
+                respond(context, settings, decoded, call),
+                sweep::note_created(&context.aws, settings, &created, call)
+            );
+            match response {
+                Ok(response) => finished(response, unnoted),
+                failed => failed,
+            }
+        }
         // They take commands only: the decoder says what is wrong with anything else.
-        (None, Settings::Restorer(_) | Settings::Driller(_)) => Err(Error::Malformed(decoded.malformed)),
+        (None, Settings::Restorer(_) | Settings::Driller(_) | Settings::Sweeper(_)) => {
+            Err(Error::Malformed(decoded.malformed))
+        }
     }
 }
 
@@ -98,6 +115,15 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         (Command::Drill { if_older_than_days }, Settings::Driller(settings)) => {
             let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;
             finished(Response { drill: Some(report), ..Response::default() }, failed)
+        }
+        (Command::Sweep(command), Settings::Sweeper(settings)) => {
+            swept(sweep::sweep(&context.aws, settings, command, call).await)
+        }
+        (Command::SweepAccounts(run), Settings::Sweeper(settings)) => {
+            swept(sweep::begin(&context.aws, settings, run, call).await)
+        }
+        (Command::SweepDigest(run), Settings::Sweeper(settings)) => {
+            swept(sweep::end(&context.aws, settings, run, call).await)
         }
         (Command::Due, Settings::Responder(settings)) => {
             let (reports, failed) = due::take_up(&context.aws, settings, call).await;
@@ -140,6 +166,10 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         }
         (_, _) => Err(Error::Incomplete(vec!["this command is for another function".to_owned()])),
     }
+}
+
+fn swept((report, failed): (sweep::Report, Vec<String>)) -> Result<Response, Error> {
+    finished(Response { sweep: Some(report), ..Response::default() }, failed)
 }
 
 fn finished(response: Response, failed: Vec<String>) -> Result<Response, Error> {

@@ -28,6 +28,7 @@ mod restore;
 mod slack;
 mod status;
 mod suspects;
+mod sweep;
 mod tell;
 
 pub use handle::{Response, handle, parse};

@@ -46,6 +46,7 @@ def main():
         servers[-1].keep_alive_conn_limit = None
         servers[-1].prepare()
         port = servers[-1].bind_addr[1]
+    os.environ["MOTO_PORT"] = str(port)  # Where state machines call functions.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print(f"simulated AWS on http://127.0.0.1:{port}", flush=True)
     for server in servers[1:]:

@@ -102,7 +102,8 @@ def role_may(role, action, resource):
 
 
 def trusts_service(role, service):
-    return evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], {}, {"service": service}) == "allow"
+    facts = {"aws:sourceaccount": role.arn.split(":")[4]}  # Services take roles of their own account's resources.
+    return evaluate([role.assume_role_policy_document], "sts:AssumeRole", [role.arn], facts, {"service": service}) == "allow"
 
 
 def check_signature(response, caller):

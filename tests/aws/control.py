@@ -10,6 +10,9 @@ POST /_sim/control-policies  {"account", "documents"}: the service control polic
 POST /_sim/packed            {"account", "bytes"}: how much of a packed session policy STS takes there
 POST /_sim/crowd             {"account", "users"}: so many users, in an account that lists as many as are asked for
 POST /_sim/used              {"account", "role", "at"}: when IAM says that the role was used last
+POST /_sim/organization      {"account", "accounts"}: what Organizations lists when that account asks
+POST /_sim/credential-report {"account", "forget", "waits", "age", "text"}: of the report that is there, or is to be made
+POST /_sim/credential        {"account", "user", "key", "created", "used"}: of a key, or without one of the password
 POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
 POST /_sim/function          {"arn", "urls"}: where a function listens, for the rules and queues that call it
 POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
@@ -32,7 +35,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, callers, dispatch, eventbridge, lag, queues, slack
-from .operations import iam, security_hub, sts
+from .operations import STATE, iam, organizations, security_hub, sts
 
 
 def fault(body, _):
@@ -115,6 +118,34 @@ def used(body, _):
     roles = iam_backends[body["account"]][body.get("partition", "aws")].roles.values()
     role = next(role for role in roles if role.name == body["role"])
     role.last_used = dt.datetime.fromisoformat(body["at"]).replace(tzinfo=None)
+    return {}
+
+
+def organization(body, _):
+    organizations.ACCOUNTS[body["account"]] = body["accounts"]
+    return {}
+
+
+def credential_report(body, _):
+    kept = STATE[body["account"], "-", "credential-report"]
+    if body.get("forget"):
+        kept.clear()
+    if "age" in body:
+        kept["made"] -= dt.timedelta(seconds=body["age"])
+    kept.update({name: body[name] for name in ("waits", "text") if name in body})
+    return {}
+
+
+def credential(body, _):
+    user = iam_backends[body["account"]][body.get("partition", "aws")].users[body["user"]]
+    time = {name: dt.datetime.fromisoformat(body[name]).replace(tzinfo=None) for name in ("created", "used") if body.get(name)}
+    if "key" in body:
+        key = next(it for it in user.access_keys if it.access_key_id == body["key"])
+        key.create_date = time.get("created", key.create_date)
+        key.last_used = time.get("used", key.last_used)
+    else:
+        user.sim_password_changed = time.get("created", user.create_date)
+        user.password_last_used = time.get("used", user.password_last_used)
     return {}
 
 
@@ -201,6 +232,9 @@ ROUTES = {
     ("POST", "/_sim/crowd"): crowd,
     ("POST", "/_sim/packed"): packed,
     ("POST", "/_sim/used"): used,
+    ("POST", "/_sim/organization"): organization,
+    ("POST", "/_sim/credential-report"): credential_report,
+    ("POST", "/_sim/credential"): credential,
     ("POST", "/_sim/event"): event,
     ("POST", "/_sim/function"): function,
     ("POST", "/_sim/throttle"): throttle,

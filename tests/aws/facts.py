@@ -106,12 +106,17 @@ def _stack(params, account, region):
 
 
 def _function(params, account, region):
-    return [f"arn:{get_partition(region)}:lambda:{region}:{account}:function:{params['FunctionName']}"]
+    name = params["FunctionName"]
+    return [name if name.startswith("arn:") else f"arn:{get_partition(region)}:lambda:{region}:{account}:function:{name}"]
 
 
 def _table(params, account, region):
     table = f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{params['TableName']}"
     return [f"{table}/index/{params['IndexName']}" if "IndexName" in params else table]
+
+
+def _tables(params, account, region):
+    return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{name}" for name in params["RequestItems"]]
 
 
 # What each action is checked against.
@@ -150,6 +155,7 @@ RESOURCES = {
     "cloudformation:DeleteStack": _stack,
     "cloudformation:UpdateStack": _stack,
     "lambda:InvokeFunction": _function,
+    "dynamodb:BatchGetItem": _tables,
     "dynamodb:GetItem": _table,
     "dynamodb:Query": _table,
     "dynamodb:UpdateItem": _table,
@@ -220,6 +226,8 @@ def context(caller, action, params, region):
         facts["dynamodb:returnvalues"] = params.get("ReturnValues")
         if action == "dynamodb:GetItem":
             facts["dynamodb:select"] = "SPECIFIC_ATTRIBUTES" if params.get("ProjectionExpression") else "ALL_ATTRIBUTES"
+    if action == "dynamodb:BatchGetItem":
+        facts["dynamodb:leadingkeys"] = [next(iter(key.values()))["S"] for it in params["RequestItems"].values() for key in it["Keys"]]
     if action == "events:PutEvents":
         facts["events:source"] = [entry["Source"] for entry in params["Entries"]]
         facts["events:detail-type"] = [entry["DetailType"] for entry in params["Entries"]]

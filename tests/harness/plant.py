@@ -14,6 +14,7 @@ SIMULATION_PROFILE = {
     "Simulation": "true",
     "TrustedProducts": "product/aws/*,product/prowler/prowler,product/*/default",
     "GeneratorPlaybooks": "automated-remediation-test=overprivileged-user",
+    "PlaybookModes": "missing-mfa=enforce",
     "MaxContainmentsPerHour": "100,100",
 }
 DRILLS = "/iam-responder-drill/"
@@ -178,6 +179,8 @@ class Stage:
         drill = report["source"] == "drill"
         options = {"path": DRILLS, "policies": ["IAMReadOnlyAccess"]} if drill else {}
         user = User(world, name=name, id=principal["id"], key=key if key.startswith("AKIA") else None, groups=() if drill else ("developers",), **options)
+        if report["playbook"] == "missing-mfa":
+            world.iam.create_login_profile(UserName=name, Password="Correct-horse-9")
         return Planted(f"user {name}", user.session(), user.state, user)
 
     @staticmethod

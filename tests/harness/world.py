@@ -134,6 +134,7 @@ class World:
                 "ResponderRoleArn": self.responder_role,
                 "RestorerRoleArn": given["RestorerRoleArn"],
                 "HygieneRoleArn": given["HygieneRoleArn"],
+                "SweeperRoleArn": given["SweeperRoleArn"],
                 "EventBusArn": given["EventBusArn"],
                 "DrillAccount": given.get("DrillAccount", ""),
                 "DrillerRoleArn": given.get("DrillerRoleArn", ""),
@@ -144,7 +145,8 @@ class World:
             },
         )
         # A role that is as young as the response would be a suspect.
-        for role in self.client("iam", account).list_roles()["Roles"]:
+        pages = self.client("iam", account).get_paginator("list_roles").paginate()
+        for role in [role for page in pages for role in page["Roles"]]:
             self.identify(account=account, role=role["RoleName"], created="2020-01-01T00:00:00")
 
     def stack(self, account, body, parameters):

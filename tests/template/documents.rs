@@ -9,13 +9,15 @@ use serde_json::Value;
 
 use crate::{TEMPLATES, resource};
 
-const FUNCTIONS: [(&str, &str); 6] = [
+/// Every function of the template, and which part it is.
+const FUNCTIONS: [(&str, &str); 7] = [
     ("Responder", "responder"),
     ("Hygiene", "hygiene"),
     ("Restorer", "restorer"),
     ("Driller", "driller"),
     ("Form", "form"),
     ("SlackEndpoint", "slack"),
+    ("Sweeper", "sweeper"),
 ];
 
 fn environment(function: &str) -> BTreeSet<String> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use clients::iam::{drill_user, observe, resolve};
 use clients::ledger::{decision, lockout, reports};
 use clients::{events, parameters};
 use domain::approval::{request, standing};
+use clients::iam::{credential_report, drill_user, observe, resolve};
 use domain::change::Change;
 use domain::notice::Notice;
 use serde_json::Value;
@@ -124,6 +124,51 @@ fn a_function_url_is_open_to_the_internet_and_the_function_is_not() {
 }
 
 #[test]
+fn the_sweeps_roles_may_read_and_write_rows_of_their_own_and_nothing_else() {
+    let role = resource("member", "SecuritySweepRole");
+    assert_eq!(allowed(role), credential_report::PERMISSIONS.iter().copied().collect());
+    // Making a report is no change: IAM calls it a read.
+    let reads = ["iam:Get", "iam:List", "iam:GenerateCredentialReport"];
+    assert!(allowed(role).iter().all(|it| reads.iter().any(|read| it.starts_with(read))));
+    let home = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish"];
+    let ledger = clients::ledger::PERMISSIONS.iter().copied();
+    let needed =
+        ledger.chain(home).chain([clients::organizations::PERMISSION, clients::ledger::sweep::PERMISSION]).collect();
+    assert_eq!(allowed(resource("template", "SweeperRole")), needed);
+    let mut statements = statements(resource("template", "SweeperRole")).into_iter();
+    let rows = statements.find(|it| many(&it["Action"]).contains(&&Value::from("dynamodb:UpdateItem"))).unwrap();
+    assert_eq!(rows["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], serde_json::json!(["sweep#*"]));
+}
+
+/// Who starts the sweep can start nothing else, and the state machine invokes nothing but the sweeper.
+#[test]
+fn the_state_machine_invokes_the_sweeper_and_nothing_else() {
+    let role = resource("template", "SweepRole");
+    let needed = ["lambda:InvokeFunction", "states:DescribeExecution", "states:StartExecution", "states:StopExecution"];
+    assert_eq!(allowed(role), needed.into());
+    for statement in statements(role) {
+        let resource = statement["Resource"].to_string();
+        assert!(
+            resource.contains(r#"["Sweeper","Arn"]"#) || resource.contains("${AWS::StackName}-sweep"),
+            "{resource}"
+        );
+    }
+    let starter = resource("template", "SweepStarterRole");
+    assert_eq!(allowed(starter), ["sqs:SendMessage", "states:StartExecution"].into());
+    let definition = &resource("template", "Sweep")["Definition"]["States"];
+    let child = &definition["SweepAccounts"]["ItemProcessor"]["States"]["SweepAccount"];
+    for task in [&definition["ListAccounts"], child, &definition["Digest"]] {
+        assert_eq!(task["Parameters"]["FunctionName"]["Fn::GetAtt"], serde_json::json!(["Sweeper", "Arn"]));
+        let longest = task["TimeoutSeconds"].as_u64().unwrap();
+        assert!(longest > resource("template", "Sweeper")["Timeout"].as_u64().unwrap());
+        assert!(many(&task["Retry"][0]["ErrorEquals"]).contains(&&Value::from("ResponseIncomplete")));
+    }
+    // Its children hand nothing on: ten thousand of them would not fit into the state.
+    assert_eq!(child["ResultSelector"], serde_json::json!({}));
+    assert_eq!(definition["SweepAccounts"]["ItemProcessor"]["ProcessorConfig"]["Mode"], "DISTRIBUTED");
+}
+
+#[test]
 fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let (changes, notices) = (changes(), notices());
     let writes = changes.iter().filter(|it| !gives_back(it)).map(Change::permission);
@@ -208,6 +253,7 @@ fn each_member_role_trusts_whom_it_is_for_with_the_external_id_in_the_organisati
     for (role, trusted) in [
         ("SecurityRemediationRole", ["ResponderRoleArn", "HygieneRoleArn"].as_slice()),
         ("SecurityRestoreRole", &["RestorerRoleArn"]),
+        ("SecuritySweepRole", &["SweeperRoleArn"]),
     ] {
         let trust = &resource("member", role)["AssumeRolePolicyDocument"]["Statement"];
         assert_eq!(trust.as_array().unwrap().len(), 1);

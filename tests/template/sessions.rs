@@ -62,11 +62,14 @@ fn a_session_may_do_what_it_is_for_and_nothing_else() {
     for (scope, writes) in [
         (&Scope::Look, BTreeSet::new()),
         (&Scope::Observe, BTreeSet::new()),
+        (&Scope::Sweep, BTreeSet::new()),
         (&users, writes(|it| !is_about_a_role(it))),
         (&role, writes(is_about_a_role)),
     ] {
         let reads = owned(sessions::reads(scope));
-        assert!(reads.iter().all(|it| it.starts_with("iam:Get") || it.starts_with("iam:List")), "{reads:?}");
+        let is_read =
+            |it: &String| ["iam:Get", "iam:List", "iam:GenerateCredentialReport"].iter().any(|r| it.starts_with(r));
+        assert!(reads.iter().all(is_read), "{reads:?}");
         assert_eq!(of_scope(scope), reads.union(&writes).cloned().collect(), "{scope:?}");
     }
 }
@@ -111,6 +114,8 @@ fn the_sessions_of_a_role_need_all_that_it_may_do_and_nothing_else() {
         }
     }
     assert_eq!(owned(allowed(resource("member", "SecurityRestoreRole"))), restore);
+
+    assert_eq!(owned(allowed(resource("member", "SecuritySweepRole"))), of_scope(&Scope::Sweep));
 
     let drill = session_policy::drill(DRILL_PATH, "drill-1", "drill-", &account(), &Partition::parse("aws").unwrap());
     assert_eq!(owned(allowed(resource("member", "SecurityDrillRole"))), of_session(&drill));

@@ -58,7 +58,9 @@ macro_rules! lists {
 }
 
 operations!(IamRead:
+    generate_credential_report => GenerateCredentialReportFluentBuilder,
     get_access_key_last_used => GetAccessKeyLastUsedFluentBuilder,
+    get_credential_report => GetCredentialReportFluentBuilder,
     get_group_policy => GetGroupPolicyFluentBuilder,
     get_login_profile => GetLoginProfileFluentBuilder,
     get_policy => GetPolicyFluentBuilder,

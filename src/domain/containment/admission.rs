@@ -194,10 +194,10 @@ mod tests {
         assert_eq!(by(Threat::CompromisedCredential, None), Beside::Strike);
         assert_eq!(by(Threat::UnusedUser, Some("AIDACKCEVSQ6C2EXAMPLE")), Beside::Strike);
         assert_eq!(beside(&held(None, Some("AIDACKCEVSQ6C2EXAMPLE")), &graver), Beside::Strike);
-        let lesser = finding(Threat::UnusedUser);
+        let lesser = finding(Threat::MissingMfa);
         let by = held(Some(Holder::Response(Threat::CompromisedCredential)), Some("AIDACKCEVSQ6C2EXAMPLE"));
         assert_eq!(beside(&by, &lesser), Beside::Join);
-        assert_eq!(yielding(&graver), ["overprivileged-user", "unused-user", "unauthorized-user"]);
+        assert_eq!(yielding(&graver), ["overprivileged-user", "unused-user", "unauthorized-user", "missing-mfa"]);
         assert_eq!(yielding(&lesser), Vec::<&str>::new());
     }
 

@@ -99,10 +99,12 @@ impl Found<'_> {
 pub fn left_to_another(settings: &Responder, lead: &Finding) -> Option<&'static str> {
     let is_imported = matches!(lead.source, Source::SecurityHub | Source::SecurityHubV2);
     match (settings.is_hygiene, lead.threat) {
-        (true, Threat::UnusedUser | Threat::UnauthorizedUser) => None,
+        (true, Threat::UnusedUser | Threat::UnauthorizedUser | Threat::MissingMfa) => None,
         (true, _) => Some("the responder's own function responds to it"),
         // Every finding of Security Hub goes to both: its rule can't tell them apart.
-        (false, Threat::UnusedUser) if is_imported => Some("the function for hygiene responds to it"),
+        (false, Threat::UnusedUser | Threat::MissingMfa) if is_imported => {
+            Some("the function for hygiene responds to it")
+        }
         (false, _) => None,
     }
 }

@@ -14,6 +14,7 @@ use crate::text;
 
 mod compromised_credential;
 pub mod holding;
+mod missing_mfa;
 mod overprivileged_user;
 pub mod root_access_key;
 mod unauthorized_user;
@@ -46,6 +47,7 @@ pub static ALL: &[Playbook] = &[
     root_access_key::PLAYBOOK,
     unused_user::PLAYBOOK,
     unauthorized_user::PLAYBOOK,
+    missing_mfa::PLAYBOOK,
 ];
 
 /// The playbook of a threat; each has exactly one.

@@ -4,6 +4,7 @@
 use super::values::{FindingResponse, Mode, Pattern};
 use crate::finding::Threat;
 use crate::ids::{AccountId, Arn, Parse, PrincipalName, Region};
+use crate::problem::Kind;
 use crate::text;
 use crate::told::Answer;
 
@@ -75,6 +76,41 @@ pub(super) fn restore_role(read: &mut Reader) -> String {
 
 pub(super) fn drill_role(read: &mut Reader) -> String {
     read.role_name("DRILL_ROLE_NAME", "SecurityDrillRole")
+}
+
+pub(super) fn sweep_role(read: &mut Reader) -> String {
+    read.role_name("SWEEP_ROLE_NAME", "SecuritySweepRole")
+}
+
+pub(super) fn whole_number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a whole number".to_owned())
+}
+
+pub(super) fn percent(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|it| *it <= 100).ok_or_else(|| "expected a whole number from 0 to 100".to_owned())
+}
+
+pub(super) fn kind_to_act_on(text: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.into_iter().filter(|it| it.threat().is_some()).collect::<Vec<_>>();
+    let kind = known.iter().find(|it| it.name() == text).copied();
+    let names = || known.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
+    kind.ok_or_else(|| format!("expected one of {}", names()))
+}
+
+/// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_OrganizationalUnit.html>
+pub(super) fn organizational_unit(text: &str) -> Result<String, String> {
+    let is_id = |prefix: &str| {
+        let rest = text.strip_prefix(prefix);
+        rest.is_some_and(|it| {
+            (4..=68).contains(&it.len())
+                && it.bytes().all(|b| b == b'-' || b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+    };
+    if is_id("ou-") || is_id("r-") {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the ID of an organisational unit or of the root".to_owned())
+    }
 }
 
 pub(super) fn parsed<T: Parse>(text: &str) -> Result<T, String> {
@@ -236,7 +272,8 @@ pub(super) fn generator(text: &str) -> Result<(Pattern, Threat), String> {
     let threat = match playbook {
         "overprivileged-user" => Threat::OverprivilegedUser,
         "unused-user" => Threat::UnusedUser,
-        _ => return Err("expected the playbook `overprivileged-user` or `unused-user`".to_owned()),
+        "missing-mfa" => Threat::MissingMfa,
+        _ => return Err("expected the playbook `overprivileged-user`, `unused-user` or `missing-mfa`".to_owned()),
     };
     if pattern.trim_matches('*').is_empty() {
         return Err("expected a generator ID before the `=`".to_owned());

@@ -178,8 +178,10 @@ impl Responder {
         }
     }
 
+    /// What takes keys from people who did nothing but forget is never a matter of the mode for all.
     pub fn mode_of(&self, playbook: &str) -> Mode {
-        self.playbook_modes.get(playbook).copied().unwrap_or(self.mode)
+        let default = if playbook == Threat::MissingMfa.playbook() { Mode::Observe } else { self.mode };
+        self.playbook_modes.get(playbook).copied().unwrap_or(default)
     }
 }
 

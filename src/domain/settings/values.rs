@@ -41,6 +41,8 @@ pub enum Part {
     Hygiene,
     Restorer,
     Driller,
+    /// Reads the users of an account once a day.
+    Sweeper,
 }
 
 impl FromStr for Part {
@@ -52,7 +54,8 @@ impl FromStr for Part {
             "hygiene" => Ok(Self::Hygiene),
             "restorer" => Ok(Self::Restorer),
             "driller" => Ok(Self::Driller),
-            _ => Err("expected `responder`, `hygiene`, `restorer`, `driller`, `form` or `slack`".to_owned()),
+            "sweeper" => Ok(Self::Sweeper),
+            _ => Err("expected `responder`, `hygiene`, `restorer`, `driller`, `sweeper`, `form` or `slack`".to_owned()),
         }
     }
 }

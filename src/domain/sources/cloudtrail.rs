@@ -1,6 +1,8 @@
 //! CloudTrail's `CreateUser`, as EventBridge delivers it.
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>
 
+use serde_json::Value;
+
 use super::eligibility;
 use super::node::Node;
 use super::{DecodeError, Judged};
@@ -12,6 +14,28 @@ use crate::told::{Digest, ToldFinding, Urgency};
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
     vec![one(&event.get("detail"), settings)]
+}
+
+/// A user of whose creation an event tells, whoever made it: what the daily sweep asks the ledger for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedUser {
+    pub account: AccountId,
+    pub name: PrincipalName,
+    /// In seconds since 1970.
+    pub at: i64,
+}
+
+/// Of an event as EventBridge hands it over; `None` for every other, and for what can't be read in full.
+pub fn created_user(payload: &Value) -> Option<CreatedUser> {
+    let root = Node::root(payload);
+    let detail = root.get("detail");
+    let is_creation = root.get("source").text() == Some("aws.iam")
+        && detail.get("eventName").text() == Some("CreateUser")
+        && !detail.get("errorCode").is_present();
+    let user = detail.at("responseElements.user");
+    let arn = Arn::parse(user.get("arn").text()?).filter(|_| is_creation)?;
+    let (account, name) = (AccountId::parse(arn.account).ok()?, PrincipalName::parse(arn.kind_and_name()?.1).ok()?);
+    Some(CreatedUser { account, name, at: detail.get("eventTime").time()?.secs() })
 }
 
 fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::identity::name_or_id;
 use super::node::Node;
 use super::{DecodeError, Judged};
-use crate::command::{CloseSuspect, Command, Decide, DropDeferred, Restore, Subject};
+use crate::command::{CloseSuspect, Command, Decide, DropDeferred, Restore, Run, Subject, Sweep};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccessKeyId, AccountId, Partition, Region};
 use crate::settings::Settings;
@@ -29,6 +29,9 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
             only(root, &["command"]).map(|()| Judged::Command(Command::LiftDeclined))
         }
         ("drill", Settings::Driller(_)) => drill(root),
+        ("sweep", Settings::Sweeper(_)) => sweep(root),
+        ("sweep-accounts", Settings::Sweeper(_)) => Ok(Judged::Command(Command::SweepAccounts(run(root)?))),
+        ("sweep-digest", Settings::Sweeper(_)) => Ok(Judged::Command(Command::SweepDigest(run(root)?))),
         ("digest", Settings::Responder(_)) => {
             only(root, &["command"])?;
             Ok(Judged::Command(Command::Digest))
@@ -49,7 +52,21 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
         )),
         (_, Settings::Restorer(_)) => Err(root.get("command").malformed("`restore` or `status`")),
         (_, Settings::Driller(_)) => Err(root.get("command").malformed("`drill`")),
+        (_, Settings::Sweeper(_)) => {
+            Err(root.get("command").malformed("`sweep`, `sweep-accounts` or `sweep-digest`"))
+        }
     }
+}
+
+fn sweep(root: &Node) -> Result<Judged, DecodeError> {
+    only(root, &["command", "account", "day"])?;
+    let day = root.get("day").parse()?;
+    Ok(Judged::Command(Command::Sweep(Sweep { account: root.get("account").require()?, day })))
+}
+
+fn run(root: &Node) -> Result<Run, DecodeError> {
+    only(root, &["command", "day", "execution"])?;
+    Ok(Run { day: root.get("day").require()?, execution: root.get("execution").required()?.to_owned() })
 }
 
 /// Without a number of days it is held now.

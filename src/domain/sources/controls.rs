@@ -11,15 +11,20 @@ use crate::finding::Threat;
 /// <https://docs.aws.amazon.com/securityhub/latest/userguide/iam-controls.html>
 /// <https://docs.aws.amazon.com/securityhub/latest/userguide/pci-standard.html>
 const SAME: &[(&str, &str, &str, &str)] = &[
+    ("cis-aws-foundations-benchmark", "1.2.0", "1.2", "IAM.5"),
     ("cis-aws-foundations-benchmark", "1.2.0", "1.3", "IAM.8"),
     ("cis-aws-foundations-benchmark", "1.2.0", "1.12", "IAM.4"),
     ("cis-aws-foundations-benchmark", "1.4.0", "1.4", "IAM.4"),
+    ("cis-aws-foundations-benchmark", "1.4.0", "1.10", "IAM.5"),
     ("cis-aws-foundations-benchmark", "1.4.0", "1.12", "IAM.22"),
     ("cis-aws-foundations-benchmark", "3.0.0", "1.4", "IAM.4"),
+    ("cis-aws-foundations-benchmark", "3.0.0", "1.10", "IAM.5"),
     ("cis-aws-foundations-benchmark", "3.0.0", "1.12", "IAM.22"),
     ("cis-aws-foundations-benchmark", "5.0.0", "1.3", "IAM.4"),
+    ("cis-aws-foundations-benchmark", "5.0.0", "1.9", "IAM.5"),
     ("cis-aws-foundations-benchmark", "5.0.0", "1.11", "IAM.22"),
     ("pci-dss", "3.2.1", "PCI.IAM.1", "IAM.4"),
+    ("pci-dss", "3.2.1", "PCI.IAM.6", "IAM.19"),
     ("pci-dss", "3.2.1", "PCI.IAM.7", "IAM.8"),
 ];
 
@@ -28,6 +33,8 @@ pub(super) fn threat(control: &str) -> Option<Threat> {
     match control {
         "IAM.4" => Some(Threat::RootAccessKey),
         "IAM.8" | "IAM.22" => Some(Threat::UnusedUser),
+        // IAM.19 is about programs as well, which have no password: the playbook leaves them alone.
+        "IAM.5" | "IAM.19" => Some(Threat::MissingMfa),
         _ => None,
     }
 }
@@ -84,6 +91,9 @@ mod tests {
             ("aws-foundational-security-best-practices/v/1.0.0/IAM.22", "IAM.22"),
             ("nist-800-53/v/5.0.0/IAM.4", "IAM.4"),
             ("security-control/IAM.8", "IAM.8"),
+            ("arn:aws:securityhub:::ruleset/cis-aws-foundations-benchmark/v/1.2.0/rule/1.2", "IAM.5"),
+            ("cis-aws-foundations-benchmark/v/5.0.0/1.9", "IAM.5"),
+            ("pci-dss/v/3.2.1/PCI.IAM.6", "IAM.19"),
         ] {
             assert_eq!(of(generator).as_deref(), Some(control), "{generator}");
         }

@@ -16,7 +16,8 @@ def state(response, kind, region=None):
 
 def install():
     from .. import eventbridge
-    from . import automation, cloudformation, functions, iam, incidents, ops_items, organizations, security_hub, sts
+    from . import automation, cloudformation, credential_report, functions, iam, incidents, ops_items, organizations, security_hub, state_machines, sts
 
-    for module in (eventbridge, automation, cloudformation, functions, iam, incidents, ops_items, organizations, security_hub, sts):
+    ours = (automation, cloudformation, credential_report, functions, iam, incidents, ops_items, organizations, security_hub, state_machines, sts)
+    for module in (eventbridge, *ours):
         module.install()

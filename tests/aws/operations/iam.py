@@ -151,7 +151,10 @@ def create_service_specific_credential(self):
 
 
 def list_service_specific_credentials(self):
-    user, credentials = _user(self), state(self, "service-credentials", region="-")
+    credentials = state(self, "service-credentials", region="-")
+    if self.sim_params.get("AllUsers"):
+        return ActionResult({"ServiceSpecificCredentials": list(credentials.values()), "IsTruncated": False})
+    user = _user(self)
     mine = [it for it in credentials.values() if it["UserName"] == user.name]
     return ActionResult({"ServiceSpecificCredentials": mine, "IsTruncated": False})
 

@@ -1,0 +1,91 @@
+"""The playbook `missing-mfa` on the wire: who can sign in without MFA loses the keys, and nobody else anything."""
+
+import pytest
+
+from .harness.victims import User
+
+ENFORCED = {"PlaybookModes": "missing-mfa=enforce"}
+
+
+def console_user(world, name="alice"):
+    user = User(world, name=name)
+    world.iam.create_login_profile(UserName=name, Password="Correct-horse-9")
+    return user
+
+
+def respond(world, user, control="5-console-user"):
+    event = world.event(f"security-hub-iam-{control}-without-mfa", user)
+    finding = world.finding(event)
+    [report] = world.responder(part="hygiene").invoke(event)["reports"]
+    return report, finding()["Workflow"]["Status"]
+
+
+@pytest.mark.parametrize("control", ["5-console-user", "19-user"])
+def test_the_keys_go_and_the_console_is_said_to_stay(world, control):
+    world.deploy(**ENFORCED)
+    user = console_user(world)
+    before = user.state()
+    report, status = respond(world, user, control)
+    assert (report["playbook"], report["verdict"], status) == ("missing-mfa", "Contained", "NOTIFIED")
+    after = user.state()
+    assert set(after["keys"].values()) == {"Inactive"} and after["tags"]["SecurityIncident"] == "AutoRemediated"
+    assert (after["policies"], after["groups"], after["inline"]) == (before["policies"], before["groups"], before["inline"])
+    [alert] = world.alerts()
+    assert "the console stays open" in alert["Message"]
+
+
+def test_who_turned_it_on_since_keeps_everything(world):
+    world.deploy(**ENFORCED)
+    user = console_user(world)
+    world.iam.enable_mfa_device(
+        UserName="alice",
+        SerialNumber=f"arn:aws:iam::{world.member}:u2f/user/alice/key",
+        AuthenticationCode1="123456",
+        AuthenticationCode2="654321",
+    )
+    before = user.state()
+    report, _ = respond(world, user)
+    assert "MFA was turned on since: nothing is done" in report["notes"]
+    assert user.state() == before and user.key_works()
+    assert "MFA was turned on since" in world.alerts()[0]["Message"]
+
+
+def test_a_program_is_left_alone(world):
+    world.deploy(**ENFORCED)
+    user = User(world, name="robot")
+    event = world.event("security-hub-iam-19-user-without-mfa", user)
+    event["detail"]["findings"][0]["Resources"][0]["Id"] = user.arn
+    event["detail"]["findings"][0]["Resources"][0]["Details"]["AwsIamUser"]["UserName"] = "robot"
+    world.finding(event)
+    before = user.state()
+    [report] = world.responder(part="hygiene").invoke(event)["reports"]
+    assert any("no console password" in it for it in report["notes"]), report
+    assert user.state() == before and user.key_works()
+
+
+@pytest.mark.parametrize("unread", ["iam:ListMFADevices", "iam:GetLoginProfile"])
+def test_nothing_is_done_for_what_could_not_be_read(world, unread):
+    world.deploy(**ENFORCED)
+    user = console_user(world)
+    before = user.state()
+    world.fault(unread, "AccessDenied", status=403)
+    responder = world.responder(part="hygiene")
+    answer = responder.invoke(world.event("security-hub-iam-5-console-user-without-mfa", user))
+    assert answer["errorType"] == "ResponseIncomplete"
+    assert responder.last_report()["verdict"] == "Unverified" and user.state() == before
+
+
+def test_the_mode_for_all_is_not_its_mode(world):
+    world.deploy()
+    user = console_user(world)
+    before = user.state()
+    report, status = respond(world, user)
+    assert (report["mode"], report["verdict"], status) == ("observe", "Observed", "NEW")
+    assert user.state() == before
+
+
+def test_the_responders_own_function_leaves_it_to_the_one_for_hygiene(world):
+    world.deploy(**ENFORCED)
+    user = console_user(world)
+    answer = world.responder().invoke(world.event("security-hub-iam-5-console-user-without-mfa", user))
+    assert answer["reports"] == [] and user.key_works()

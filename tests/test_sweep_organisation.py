@@ -1,0 +1,177 @@
+"""The sweep of an organisation: the state machine as deployed, run by moto, its tasks over HTTP; and the digest."""
+
+import json
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from .harness.processes import ROOT
+from .harness.sweeps import Account, day, digest, rows, run
+from .harness.world import random_account
+
+
+def listed(account, state="ACTIVE", unit="ou-root-prod0001", name="n"):
+    paths = [f"o-simulated00/r-root/{unit}/{account}/"]
+    return {"Id": account, "Name": name, "State": state, "Status": "ACTIVE", "Paths": paths}
+
+
+class Organisation:
+    """Three accounts with users; one that is suspended, one without the role, one that another unit holds."""
+
+    def __init__(self, world, sweepers=2, **parameters):
+        self.world = world
+        others = [random_account(), random_account()]
+        world.deploy(members=others, **parameters)
+        self.accounts = [Account(world, it) for it in (world.member, *others)]
+        self.suspended, self.roleless, self.elsewhere = random_account(), random_account(), random_account()
+        self.list([listed(it.id) for it in self.accounts])
+        world.listen(*[world.responder(part="sweeper") for _ in range(sweepers)])
+
+    def list(self, accounts):
+        more = [listed(self.suspended, "SUSPENDED", name="<old>"), listed(self.roleless), listed(self.elsewhere, unit="ou-root-test0001")]
+        self.world.control("organization", {"account": self.world.security, "accounts": [*accounts, *more]})
+
+    def digest(self, number):
+        return digest(self.world, number)
+
+    def swept(self):
+        return [it for it in self.world.journal() if it["action"] == "iam:GetCredentialReport"]
+
+
+@pytest.mark.seconds(15)
+def test_every_account_is_swept_and_people_are_told(world):
+    organisation = Organisation(world, SweepUnitsExcept="ou-root-test0001")
+    first, second, third = organisation.accounts
+    for name in ("alice", "bob"):
+        first.user(name)
+    second.user("carol", mfa=True)
+    third.user("robot", password=False, keys=2, key_age=400)
+    assert run(world, 0)["status"] == "SUCCEEDED"
+    told = organisation.digest(0)
+    assert (told["accounts"], told["users"]) == (3, 4)
+    assert told["kinds"]["missing-mfa"] == {"now": 2, "new": 2, "left": 0}
+    assert sorted(told["baselines"]) == sorted(it.id for it in organisation.accounts)
+    reasons = {it["account"].split()[0]: it["reason"] for it in told["not_swept"]}
+    assert reasons[organisation.suspended] == "its state is SUSPENDED" and "can't assume" in reasons[organisation.roleless]
+    assert organisation.elsewhere not in reasons
+    [alert] = world.alerts()
+    assert alert["Subject"] == f"iam-responder sweep {day(0)}: 0 to decide, 2 warned, 2 accounts NOT swept"
+    text = alert["Message"]
+    assert f"- {first.id} alice, created 2020-01-01: can sign in to the console without MFA" in text and "7 days left" in text
+    assert f"- {third.id}: 1 users; old-key 2 (+2 -0), two-active-keys 1 (+1 -0)" in text and second.id in text
+
+
+@pytest.mark.seconds(25)
+def test_the_whole_ladder_over_days(world):
+    organisation = Organisation(world)
+    account = organisation.accounts[0]
+    for name in ("alice", "bob"):
+        account.user(name)
+    for number in (0, 4):
+        assert run(world, number)["status"] == "SUCCEEDED"
+    account.turn_mfa_on("bob")
+    assert run(world, 7)["status"] == "SUCCEEDED"
+    subjects = [it["Subject"].split(": ")[1] for it in world.alerts()]
+    assert [it.split(", 3 acc")[0] for it in sorted(subjects)] == ["0 to decide, 0 warned", "0 to decide, 2 warned", "1 to decide, 0 warned"]
+    assert {(it["user"], it["step"]) for _, it in organisation.digest(7)["told"]} == {("alice", "asked"), ("bob", "left")}
+    assert {(it["user"], it["step"]) for _, it in organisation.digest(4)["told"]} == {("alice", "reminded"), ("bob", "reminded")}
+    # The sweeper reads: nobody lost anything.
+    assert not [it for it in world.writes() if it.startswith("iam:") and it != "iam:GenerateCredentialReport"]
+
+
+@pytest.mark.seconds(15)
+def test_a_start_that_comes_twice_is_one_sweep(world):
+    organisation = Organisation(world)
+    organisation.accounts[0].user("alice")
+    assert run(world, 0, name="first")["status"] == "SUCCEEDED"
+    before, reads = rows(world), len(organisation.swept())
+    assert run(world, 0, name="second")["status"] == "SUCCEEDED"
+    assert rows(world) == before and len(organisation.swept()) == reads and len(world.alerts()) == 1
+
+
+@pytest.mark.seconds(15)
+def test_too_much_to_ask_for_stops_before_the_first_action(world):
+    organisation = Organisation(world, SweepMaxActions="1", SweepMaxShare="100")
+    for name in ("alice", "bob"):
+        organisation.accounts[0].user(name)
+    for number in (0, 7):
+        run(world, number)
+    told = organisation.digest(7)
+    assert "2 actions are asked for, and SWEEP_MAX_ACTIONS is 1" in told["stopped"]
+    assert "STOPPED" in max(world.alerts(), key=lambda it: "STOPPED" in it["Subject"])["Subject"]
+
+
+@pytest.mark.seconds(15)
+def test_what_fails_for_a_while_is_tried_again_and_what_fails_for_good_is_named(world):
+    organisation = Organisation(world)
+    broken = organisation.accounts[1]
+    organisation.accounts[0].user("alice")
+    world.control("fault", {"action": "iam:GetCredentialReport", "code": "ServiceFailure", "status": 500, "times": 4, "accounts": [world.member]})
+    world.control("fault", {"action": "iam:GetCredentialReport", "code": "ServiceFailure", "status": 500, "accounts": [broken.id]})
+    execution = run(world, 0, seconds=110)
+    assert execution["status"] == "SUCCEEDED", execution
+    told = organisation.digest(0)
+    reasons = {it["account"].split()[0]: it["reason"] for it in told["not_swept"]}
+    assert "ServiceFailure" in reasons[broken.id] and world.member not in reasons and told["accounts"] == 2
+
+
+def test_who_may_not_list_accounts_fails_loudly(world):
+    world.deploy()
+    world.listen(world.responder(part="sweeper"))
+    execution = run(world, 0)
+    assert execution["status"] == "FAILED" and world.alerts() == []
+
+
+def test_a_list_of_accounts_needs_no_organisation(world):
+    world.deploy(SweepAccounts=world.member)
+    world.listen(world.responder(part="sweeper"))
+    Account(world).user("alice")
+    assert run(world, 0)["status"] == "SUCCEEDED"
+    assert not [it for it in world.journal() if it["action"].startswith("organizations:")]
+    assert "1 warned" in world.alerts()[0]["Subject"]
+
+
+def test_a_digest_that_could_not_be_sent_is_sent_by_the_next_try_and_once(world):
+    world.deploy(SweepAccounts=world.member)
+    sweeper = world.responder(part="sweeper")
+    run_of = {"day": day(0), "execution": "e"}
+    sweeper.invoke({"command": "sweep-accounts", **run_of})
+    world.fault("sns:Publish", "InternalError", status=500, times=4)
+    assert sweeper.invoke({"command": "sweep-digest", **run_of})["errorType"] == "ResponseIncomplete"
+    for _ in range(2):
+        assert "errorType" not in sweeper.invoke({"command": "sweep-digest", **run_of})
+    [alert] = world.alerts()
+    assert f"- {world.member}: nothing came of it; it was never swept" in alert["Message"]
+
+
+def test_ten_thousand_accounts_are_listed_and_told_of(world):
+    """By the two ends of the state machine; what its map may hold is in docs/sweep.md."""
+    world.deploy()
+    accounts = [f"{100_000_000_000 + number}" for number in range(10_000)]
+    world.control("organization", {"account": world.security, "accounts": [listed(it) for it in accounts]})
+    sweeper = world.responder(part="sweeper")
+    run_of = {"day": day(0), "execution": "e"}
+    answer = sweeper.invoke({"command": "sweep-accounts", **run_of})
+    assert answer["sweep"]["accounts"] == accounts
+    # The state that is handed on holds 256 KiB, and little beside this list.
+    assert len(json.dumps(accounts, separators=(",", ":"))) < 200_000
+    told = sweeper.invoke({"command": "sweep-digest", **run_of})
+    assert "sweep" in told, told
+    told = told["sweep"]
+    assert "10000 accounts NOT swept" in told["outcome"]
+    assert len(world.alerts()[0]["Message"]) < 256 * 1024
+
+
+@pytest.mark.seconds(35)
+def test_the_demo_shows_the_ladder_and_draws_it(tmp_path):
+    picture = tmp_path / "sweep.svg"
+    shown = subprocess.run([sys.executable, "-m", "tests.sweep_demo", "--picture", str(picture)], cwd=ROOT, capture_output=True, text=True, timeout=170)
+    assert shown.returncode == 0, shown.stderr
+    for line in ("alice    missing-mfa: reminded, 3 days left", "bob      missing-mfa: no problem any more", "alice    missing-mfa: waits for a person"):
+        assert line in shown.stdout
+    assert "its state is SUSPENDED" in shown.stdout
+    drawn = ElementTree.parse(picture)
+    words = [it.text for it in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert words.count("warned") == 3 and "waits for a person" in words

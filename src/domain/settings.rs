@@ -82,13 +82,18 @@ pub struct Common {
 
 impl Common {
     fn read(read: &mut Reader, member_role_name: String) -> Self {
+        let slack_channel = read.optional("SLACK_CHANNEL", slack_channel);
+        Self { slack_channel, ..Self::without_slack(read, member_role_name) }
+    }
+
+    fn without_slack(read: &mut Reader, member_role_name: String) -> Self {
         Self {
             external_id: Secret::new(read.required("EXTERNAL_ID", external_id).unwrap_or_default()),
             region: read.required("AWS_REGION", parsed).unwrap_or_else(nowhere),
             ledger_table: read.required("LEDGER_TABLE", table).unwrap_or_default(),
             member_role_name,
             alert_topic_arn: read.optional("ALERT_TOPIC_ARN", |it| arn(it, "sns")),
-            slack_channel: read.optional("SLACK_CHANNEL", slack_channel),
+            slack_channel: None,
             endpoint_url: read.optional("ENDPOINT_URL", url),
         }
     }

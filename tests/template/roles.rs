@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use clients::iam::{credential_report, drill_user, observe, resolve};
 use clients::ledger::{decision, lockout, reports};
 use clients::{events, parameters};
 use domain::approval::{request, standing};
-use clients::iam::{credential_report, drill_user, observe, resolve};
 use domain::change::Change;
 use domain::notice::Notice;
 use serde_json::Value;

@@ -61,7 +61,7 @@ impl Sweeper {
     pub(super) fn read(read: &mut Reader) -> Self {
         let member_role = sweep_role(read);
         Self {
-            common: Common::read(read, member_role),
+            common: Common::without_slack(read, member_role),
             protected_principals: read.list("PROTECTED_PRINCIPALS", IdentityPattern::parse),
             exempt: read.list("EXEMPT", Exempt::parse),
             key_max_age_days: read.optional("KEY_MAX_AGE_DAYS", whole_number).unwrap_or(90),

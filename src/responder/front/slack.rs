@@ -88,12 +88,13 @@ async fn decide(desk: &Desk, it: slack::Decided, end: Instant) -> Response {
     let (request, decision) = (it.request.as_str(), it.decision.word());
     tracing::warn!(request, decision, by = by.words, outcome = ?outcome, "somebody clicked");
     match outcome {
-        Decided::Now => {
+        // Of one that only counts the message is changed too: it says how many are needed still.
+        Decided::Now | Decided::Counted { .. } => {
             desk.wake_responder(&it.request, end.saturating_duration_since(Instant::now())).await;
             slack::acknowledged()
         }
-        // The message says who decided, and how many are needed.
-        Decided::Counted { .. } | Decided::SameApprover | Decided::Before { .. } => slack::acknowledged(),
+        // The message says who decided.
+        Decided::SameApprover | Decided::Before { .. } => slack::acknowledged(),
         Decided::Expired | Decided::Own | Decided::OtherPlan | Decided::NotWaiting | Decided::NotFound => {
             slack::not_allowed()
         }

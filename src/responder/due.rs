@@ -174,10 +174,6 @@ impl Run<'_> {
         }
         if listed.is_lease() {
             let Some((due, left)) = self.ledger.abandoned(&listed.id).await? else { return Ok(None) };
-            // Its request is due, and carries it out anew.
-            if self.settings.mode_for(&due.finding) == Mode::Approve {
-                return self.ledger.forget_lease(&listed.id, &left).await.map(|()| None);
-            }
             let report = self.take(listed, &due).await?;
             if report.is_some() || is_old(&due) {
                 self.ledger.forget_lease(&listed.id, &left).await?;

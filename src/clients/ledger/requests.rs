@@ -175,9 +175,25 @@ impl Ledger {
         }
     }
 
+    /// It is asked singly no more, or never was.
+    pub async fn leave_single(&self, id: &RequestId, finding: &Finding) -> Result<(), Failure> {
+        let free = self.update(&singly(finding)).update_expression("DELETE requests :id");
+        let freed = free.expression_attribute_values(":id", set(id.as_str())).send().await;
+        freed.map(|_| ()).map_err(|it| failure(&it))
+    }
+
     /// Keeps a finding with the open request about its identity, for when that is carried out. False: it was there.
-    pub async fn join(&self, open: &Request, finding: &Finding) -> Result<bool, Failure> {
+    /// `struck`: the response by which the identity is denied everything since, for a decline to lift.
+    pub async fn join(&self, open: &Request, finding: &Finding, struck: Option<&str>) -> Result<bool, Failure> {
         let Some(asked) = &open.asked else { return Ok(false) };
+        if let Some(struck) = struck.filter(|_| asked.struck.is_none()) {
+            let request = self
+                .update(&Self::request_item(&open.id))
+                .update_expression("SET struck = if_not_exists(struck, :struck)")
+                .condition_expression("attribute_exists(plan_hash)")
+                .expression_attribute_values(":struck", text(struck));
+            request.send().await.map_err(|it| failure(&it))?;
+        }
         let is_kept = std::iter::once(&asked.finding).chain(&asked.others).any(|it| it.id == finding.id);
         if is_kept || asked.others.len() >= MOST_OTHERS {
             return Ok(false);
@@ -344,9 +360,7 @@ impl Ledger {
         }
         if let Some(asked) = &it.asked {
             self.aim_no_more(&it.id, &asked.finding.account, &asked.target.id).await?;
-            let free = self.update(&singly(&asked.finding)).update_expression("DELETE requests :id");
-            let freed = free.expression_attribute_values(":id", set(it.id.as_str())).send().await;
-            freed.map_err(|it| failure(&it))?;
+            self.leave_single(&it.id, &asked.finding).await?;
         }
         let is_struck = it.asked.as_ref().is_some_and(|it| it.struck.is_some());
         let mut expression = "SET #state = :state, verdict = :verdict, ended_reason = :reason, ended_at = :now, \

@@ -59,7 +59,7 @@ pub fn declined(id: &RequestId, asked: &Asked, by: &str, at: i64) -> Alert {
             "The deny of the response {response} is lifted by the restoring function within a minute or two, which \
              tells of it"
         ),
-        None => "Nothing was done to the identity, and nothing more will be for this finding".to_owned(),
+        None => "Nothing was done under this request, and nothing more will be for this finding".to_owned(),
     });
     alert(asked, "Declined", "DECLINED", lines)
 }
@@ -81,7 +81,7 @@ pub fn expired(id: &RequestId, asked: &Asked, function: &str) -> Alert {
     if let Some(response) = &asked.struck {
         lines.push(format!("It STAYS denied everything, since nobody may have been awake (response {response})"));
     } else {
-        lines.push("Nothing was done to the identity".to_owned());
+        lines.push("Nothing was done under this request".to_owned());
     }
     lines.push(String::new());
     lines.push("To contain it all the same:".to_owned());

@@ -190,11 +190,13 @@ impl Attempt<'_> {
             if let Some(open) = open.as_ref().filter(|it| self.is_same_question(it, &asked))
                 && let Some(kept) = &open.asked
             {
-                let is_joined = self.ledger.join(open, self.finding).await?;
+                let is_joined = self.ledger.join(open, self.finding, asked.struck.as_deref()).await?;
                 if self.relay.asking.is_some() {
                     self.ledger.note_joined(id, &other).await?;
                 }
-                let (asked, is_told) = (kept.clone(), open.told_at.is_some());
+                let is_told = open.told_at.is_some();
+                let struck = kept.struck.clone().or(asked.struck);
+                let asked = Asked { struck, ..kept.clone() };
                 return Ok(Asking::Open { id: other, asked, is_told, is_joined });
             }
             // Over, or not written yet.
@@ -206,7 +208,15 @@ impl Attempt<'_> {
             }
         }
         asked.is_beyond = !self.ledger.take_single(id, self.finding, MOST_SINGLY).await?;
-        if !self.ledger.ask(id, &asked).await?
+        let is_new = match self.ledger.ask(id, &asked).await {
+            Ok(it) => it,
+            Err(failure) => {
+                // Its place is the next one's.
+                self.ledger.leave_single(id, self.finding).await?;
+                return Err(failure);
+            }
+        };
+        if !is_new
             && let Some(kept) = self.ledger.request(id).await?
             && let Some(first) = kept.asked
         {

@@ -1,5 +1,6 @@
 """What the demos show on a terminal, and how they end: without a traceback, whatever ends them."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -25,6 +26,8 @@ def unwinds(patience=3):
         ends_quietly()
         signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
         signal.alarm(patience)
+        # Once everything is stopped Python ends by itself, and an alarm would find no handler any more.
+        atexit.register(signal.alarm, 0)
         sys.exit(128 + number)
 
     for number in SIGNALS:

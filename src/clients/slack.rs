@@ -148,7 +148,6 @@ fn refused(code: &str, trouble: Trouble) -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::accounts::{Aws, Home};
     use crate::round_trips::CallLog;
 

@@ -159,8 +159,10 @@ def test_a_finding_that_waited_is_marked_once_people_were_told(world):
     assert first[0]["errorType"] == "ResponseIncomplete"
     assert responder.invoke(event)["reports"][0]["verdict"] == "Contained"  # Lambda's second try.
     table = Table(world)
-    table.pass_time()
-    responder.invoke({"command": "due"})
+    # Two that are taken up side by side may be about one identity: then one of them waits for the next run.
+    for _ in range(2):
+        table.pass_time()
+        responder.invoke({"command": "due"})
     assert finding()["Workflow"]["Status"] == "NOTIFIED" and table.due() == [] and len(world.alerts()) == 1
 
 

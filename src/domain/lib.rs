@@ -2,16 +2,18 @@
 //! done to what people are told. Pure: no SDK, no network, no clock, no environment, no file, no log;
 //! time comes in as an argument.
 //!
-//! The folders (`settings`, `sources`, `containment`, `restoration`) never import each other, only the
+//! The folders (`settings`, `sources`, `containment`, `restoration`, `evidence`) never import each other, only the
 //! files beside this one.
 
 pub mod administrator;
 pub mod change;
 pub mod command;
 pub mod containment;
+pub mod evidence;
 pub mod finding;
 #[cfg(test)]
 mod fixtures;
+pub mod glob;
 pub mod history;
 pub mod identity;
 pub mod ids;

@@ -1,0 +1,9 @@
+//! What a person asks after "contained": what the identity could do, what it did, what it left behind.
+//!
+//! Decided from AWS's own records. What was not read is said, and is never the same as "nothing".
+
+pub mod answer;
+pub mod assume;
+pub mod condition;
+pub mod could;
+pub mod document;

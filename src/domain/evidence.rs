@@ -4,6 +4,11 @@
 
 pub mod answer;
 pub mod assume;
+pub mod before;
+pub mod behaviour;
+pub mod chain;
 pub mod condition;
 pub mod could;
 pub mod document;
+pub mod persistence;
+pub mod trail;

@@ -44,6 +44,30 @@ pub fn tag_value(text: &str) -> String {
     clean.clone().skip(clean.count().saturating_sub(256)).collect()
 }
 
+/// One line for a Markdown document: no character of it is markup, and none makes a link, an image or HTML.
+/// <https://spec.commonmark.org/0.31.2/#backslash-escapes>
+pub fn markdown(text: &str, max: usize) -> String {
+    let mut safe = String::new();
+    for c in line(text, max).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            // These are markup nowhere, and most names are made of them.
+            '-' | '/' | '.' | ',' | '=' | ';' | '\'' | '"' if !safe.is_empty() => safe.push(c),
+            c if c.is_ascii_punctuation() => safe.extend(['\\', c]),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// An address that no reader's program makes a link of.
+/// <https://docs.aws.amazon.com/security-ir/latest/userguide/develop-narratives.html>
+pub fn defanged(text: &str) -> String {
+    text.replace("://", "[:]//").replace('.', "[.]")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -65,7 +89,26 @@ mod tests {
         assert_eq!(tag_value("a,b#c|d(e)"), "a_b_c_d_e_");
     }
 
+    #[test]
+    fn nothing_in_markdown_is_markup() {
+        assert_eq!(markdown("[x](http://evil)|<b>*a*_`", 80), "\\[x\\]\\(http\\://evil\\)\\|&lt;b&gt;\\*a\\*\\_\\`");
+        assert_eq!(markdown("# - a\n- b", 80), "\\# - a\\?- b");
+        assert_eq!(markdown("- alice-1", 80), "\\- alice-1");
+        assert_eq!(defanged("https://203.0.113.9"), "https[:]//203[.]0[.]113[.]9");
+    }
+
     proptest! {
+        #[test]
+        fn a_line_of_markdown_has_no_bare_markup(text in any::<String>()) {
+            let markdown = markdown(&text, 200);
+            let mut before = ' ';
+            for c in markdown.chars() {
+                prop_assert!(!c.is_control() && c != '<' && c != '>');
+                prop_assert!(before == '\\' || !"[]()*_`|#!{}~".contains(c), "{markdown}");
+                before = if before == '\\' { ' ' } else { c };
+            }
+        }
+
         #[test]
         fn a_subject_is_always_acceptable(text in any::<String>()) {
             let subject = subject(&text);

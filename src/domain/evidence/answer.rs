@@ -34,6 +34,17 @@ pub enum Answer {
     Yes,
 }
 
+impl Answer {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Depends => "depends on a condition",
+            Self::NotKnown => "not known",
+        }
+    }
+}
+
 /// A statement that grants, or denies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Grant {

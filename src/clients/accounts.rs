@@ -17,6 +17,7 @@ use domain::outcome::Failure;
 use domain::session_policy::{self, Piece, Scope};
 use domain::settings::{Common, Secret};
 
+use crate::cloudtrail::Trail;
 use crate::connections::{Connections, Endpoints};
 use crate::iam::{self, IamDrill, IamRead, IamWrite, drill_user};
 use crate::patience::Patience;
@@ -265,6 +266,28 @@ impl Home {
         let policy = session_policy::drill(DRILL_PATH, user, drill_user::NAME, account, partition);
         let session = self.session(common, &role, policy).await?;
         Ok(iam::for_drills(&self.config(session), &self.calls))
+    }
+
+    /// The investigator's role: one session that reads IAM and CloudTrail in these regions, and nothing else.
+    pub async fn assume_to_investigate(
+        &self,
+        common: &Common,
+        account: &AccountId,
+        partition: &Partition,
+        regions: &[domain::ids::Region],
+    ) -> Result<(IamRead, Vec<Trail>), Failure> {
+        let role = common.member_role_arn(account, partition);
+        let policy = session_policy::investigation(&sessions::investigation_reads());
+        let sdk = self.config(self.session(common, &role, policy).await?);
+        // It is paced: what is tried again beside that is only what broke.
+        let retries = RetryConfig::standard().with_max_attempts(2);
+        let trail = |region: &domain::ids::Region| {
+            let config = aws_sdk_cloudtrail::config::Builder::from(&sdk)
+                .region(Region::new(region.to_string()))
+                .retry_config(retries.clone());
+            Trail::new(aws_sdk_cloudtrail::Client::from_conf(config.build()), region.as_str())
+        };
+        Ok((iam::both(&sdk, &self.calls, &self.patience).0, regions.iter().map(trail).collect()))
     }
 
     fn member(&self, session: Credentials, is_kept: bool) -> Member {

@@ -6,6 +6,7 @@ mod client;
 mod contents;
 mod credentials;
 pub mod drill_user;
+pub mod holdings;
 pub mod observe;
 pub mod recently_created;
 pub mod resolve;

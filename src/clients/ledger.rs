@@ -8,6 +8,7 @@
 //!   retry can't overwrite it with the contained state; what people were told. What was done long ago is in
 //!   its parts, `record#…#part#<n>`: an item holds 400 KB.
 //! - `suspects#…`: who is suspected around that identity, and whom a person closed.
+//! - `evidence#…`: how many reports were made of that identity, and the gist of the last.
 //! - `breaker#…`: the principals contained in one hour for one threat, in one account or in all.
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.
@@ -33,6 +34,7 @@ use crate::errors::failure;
 mod breaker;
 pub mod digest;
 mod due;
+mod evidence;
 mod identity;
 mod lease;
 mod records;

@@ -2,6 +2,7 @@
 //! comes back is the domain's own types.
 
 pub mod accounts;
+pub mod cloudtrail;
 mod connections;
 pub mod errors;
 pub mod events;

@@ -10,6 +10,7 @@ use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder;
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
 
+use crate::cloudtrail;
 use crate::errors::{self, incomplete};
 use crate::iam::{observe, resolve};
 
@@ -30,6 +31,15 @@ pub fn reads(scope: &Scope) -> Vec<&'static str> {
         Scope::Users => [both, user, to_take, resolve::ROLE_PERMISSIONS.to_vec()].concat(),
         Scope::Role(_) => [both, observe::ROLE_PERMISSIONS.to_vec()].concat(),
     };
+    reads.sort_unstable();
+    reads
+}
+
+/// Everything that a report reads in a member account.
+pub fn investigation_reads() -> Vec<&'static str> {
+    let user = [observe::USER_PERMISSIONS, observe::USER_CONTENTS_PERMISSIONS].concat();
+    let both = [observe::CONTENTS_PERMISSIONS, observe::STATEMENTS_PERMISSIONS, resolve::PERMISSIONS].concat();
+    let mut reads = [both, user, observe::ROLE_PERMISSIONS.to_vec(), vec![cloudtrail::PERMISSION]].concat();
     reads.sort_unstable();
     reads
 }

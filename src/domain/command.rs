@@ -1,7 +1,10 @@
 //! What a person asks for with `aws lambda invoke`, beside a containment.
 
+use aws_smithy_types::DateTime;
+use serde_json::{Value, json};
+
 use crate::finding::Principal;
-use crate::ids::{AccountId, Partition};
+use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region, UniqueId};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -19,6 +22,8 @@ pub enum Command {
     Drill { if_older_than_days: f64 },
     /// Send the digests that are due.
     Digest,
+    /// Report what an identity could do, did and left behind.
+    Report(Report),
 }
 
 /// An identity as a person names it.
@@ -27,6 +32,47 @@ pub struct Subject {
     pub account: AccountId,
     pub partition: Partition,
     pub principal: Principal,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    pub subject: Subject,
+    /// Where the finding was; CloudTrail is asked there too.
+    pub region: Region,
+    /// A key or session that the finding names.
+    pub access_key: Option<AccessKeyId>,
+    /// When what is suspected began.
+    pub since: Option<DateTime>,
+    /// When somebody was told of it.
+    pub detected: Option<DateTime>,
+}
+
+impl Report {
+    /// As a function asks another for it.
+    pub fn json(&self) -> Value {
+        let time = |it: Option<DateTime>| it.map(|it| it.to_string());
+        let named = |name: &Option<PrincipalName>, id: &Option<UniqueId>| match id {
+            Some(id) => Some(id.to_string()),
+            None => name.as_ref().map(ToString::to_string),
+        };
+        let (user, role) = match &self.subject.principal {
+            Principal::User { name, id } => (named(name, id), None),
+            Principal::Role { name, id, .. } => (None, named(name, id)),
+            _ => (None, None),
+        };
+        let mut json = json!({"command": "report", "account": self.subject.account, "region": self.region});
+        let given = [
+            ("user", user),
+            ("role", role),
+            ("access_key", self.access_key.as_ref().map(ToString::to_string)),
+            ("since", time(self.since)),
+            ("detected", time(self.detected)),
+        ];
+        if let Some(fields) = json.as_object_mut() {
+            fields.extend(given.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?.into()))));
+        }
+        json
+    }
 }
 
 /// A person looked at a suspect: it is no verdict of ours.

@@ -134,6 +134,11 @@ pub fn rotation(document_name: &str, identity: &Identity, account: &AccountId, p
     ])
 }
 
+/// Reading about one identity, and nothing else.
+pub fn investigation(reads: &[&str]) -> String {
+    document([Statement::new(reads, vec!["*".to_owned()])])
+}
+
 /// A drill makes its one user, under the path of all drills, and removes what it and earlier ones left: those whose
 /// names begin so.
 pub fn drill(path: &str, user: &str, all: &str, account: &AccountId, partition: &Partition) -> String {

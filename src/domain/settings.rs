@@ -8,12 +8,14 @@ use std::str::FromStr;
 use crate::ids::{AccountId, Arn, Partition, Region};
 
 mod driller;
+mod investigator;
 mod reader;
 mod responder;
 mod restorer;
 mod values;
 
 pub use driller::Driller;
+pub use investigator::Investigator;
 pub use responder::{Eligibility, Notices, Options, Responder};
 pub use restorer::Restorer;
 pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
@@ -26,6 +28,7 @@ pub enum Settings {
     Responder(Box<Responder>),
     Restorer(Restorer),
     Driller(Driller),
+    Investigator(Investigator),
 }
 
 /// Every problem with the settings, each with the name of its variable.
@@ -44,6 +47,7 @@ impl Settings {
             part @ (Part::Responder | Part::Hygiene) => Self::Responder(Box::new(Responder::read(&mut read, part))),
             Part::Restorer => Self::Restorer(Restorer::read(&mut read)),
             Part::Driller => Self::Driller(Driller::read(&mut read)),
+            Part::Investigator => Self::Investigator(Investigator::read(&mut read)),
         };
         if read.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: read.problems }) }
     }
@@ -53,6 +57,7 @@ impl Settings {
             Self::Responder(it) => &it.common,
             Self::Restorer(it) => &it.common,
             Self::Driller(it) => &it.common,
+            Self::Investigator(it) => &it.common,
         }
     }
 }
@@ -97,8 +102,9 @@ pub struct Untouchable {
     pub responder_role_arn: String,
     pub restorer_role_arn: Option<String>,
     pub hygiene_role_arn: Option<String>,
+    pub investigator_role_arn: Option<String>,
     /// The names of the roles that our functions take in member accounts.
-    pub member_role_names: [String; 2],
+    pub member_role_names: [String; 3],
     pub drill_role_name: String,
     /// The only account in which the drill's role is ours.
     pub drill_account: Option<AccountId>,
@@ -112,7 +118,12 @@ impl Untouchable {
             responder_role_arn: read.required("RESPONDER_ROLE_ARN", |it| arn(it, "iam")).unwrap_or_default(),
             restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
             hygiene_role_arn: read.optional("HYGIENE_ROLE_ARN", |it| arn(it, "iam")),
-            member_role_names: [reader::remediation_role(read), reader::restore_role(read)],
+            investigator_role_arn: read.optional("INVESTIGATOR_ROLE_ARN", |it| arn(it, "iam")),
+            member_role_names: [
+                reader::remediation_role(read),
+                reader::restore_role(read),
+                reader::investigator_role(read),
+            ],
             drill_role_name: reader::drill_role(read),
             drill_account: read.optional("DRILL_ACCOUNT", parsed),
             member_accounts: read.list("MEMBER_ACCOUNTS", parsed),
@@ -123,8 +134,9 @@ impl Untouchable {
     /// that name under a path is anybody's. That it is so by name in every account takes nothing away: an
     /// identity is only ever asked about after our role of that name was assumed in its account.
     pub fn is_own_role(&self, arn: &str) -> bool {
-        let home = [Some(&self.responder_role_arn), self.restorer_role_arn.as_ref(), self.hygiene_role_arn.as_ref()];
-        home.into_iter().flatten().any(|it| it == arn)
+        let others = [&self.restorer_role_arn, &self.hygiene_role_arn, &self.investigator_role_arn];
+        let home = others.into_iter().flatten().chain([&self.responder_role_arn]);
+        home.into_iter().any(|it| it == arn)
             || self.member_role_names.iter().any(|name| is_role(arn, name))
             || self.is_drill_role(arn)
     }
@@ -222,6 +234,15 @@ pub(crate) mod tests {
                     ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
                 ],
             ),
+            (
+                "investigator",
+                vec![
+                    ("EXTERNAL_ID", "s3cret"),
+                    ("AWS_REGION", "us-east-1"),
+                    ("LEDGER_TABLE", "ledger"),
+                    ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
+                ],
+            ),
         ] {
             let all: BTreeMap<_, _> =
                 given.into_iter().chain([("PART", part), ("MIN_SEVERITY", "none of it")]).collect();
@@ -245,6 +266,7 @@ pub(crate) mod tests {
         let is_own = |arn: &str| settings.untouchable.is_own_role(arn);
         assert!(is_own("arn:aws:iam::111122223333:role/SecurityRemediationRole"));
         assert!(is_own("arn:aws:iam::111122223333:role/SecurityDrillRole"));
+        assert!(is_own("arn:aws:iam::111122223333:role/SecurityInvestigatorRole"));
         for other in [
             "arn:aws:iam::444455556666:role/SecurityDrillRole",
             "arn:aws:iam::111122223333:role/team/SecurityDrillRole",
@@ -256,6 +278,16 @@ pub(crate) mod tests {
             assert!(!is_own(other), "{other}");
         }
         assert!(!config(&[]).unwrap().untouchable.is_own_role("arn:aws:iam::111122223333:role/SecurityDrillRole"));
+    }
+
+    #[test]
+    fn a_look_back_is_as_long_as_cloudtrails_history() {
+        let hours = |text: &str| match settings(&[("PART", "investigator"), ("LOOKBACK_HOURS", text)]) {
+            Ok(Settings::Investigator(it)) => Some(it.lookback.as_secs() / 3_600),
+            _ => None,
+        };
+        assert_eq!([hours(""), hours("1"), hours("2160")], [Some(24), Some(1), Some(2160)]);
+        assert_eq!([hours("0"), hours("2161"), hours("a day")], [None; 3]);
     }
 
     #[test]

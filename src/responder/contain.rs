@@ -29,6 +29,7 @@ use crate::notify::Scene;
 mod beside;
 mod closing;
 mod entry;
+mod evidence;
 mod hold;
 mod judge;
 mod pace;
@@ -158,6 +159,7 @@ async fn contain_one(
         log_report(report);
         metrics::log(metrics::of_response(report, progress.failed.len()));
     }
+    evidence::ask_for_report(settings, &home, finding, &progress, now).await;
     (reports, progress.failed)
 }
 

@@ -17,6 +17,7 @@ use crate::contain::contain;
 use crate::contain::turns::Turns;
 use crate::drill::{self, drill};
 use crate::due;
+use crate::investigate::{self, investigate};
 use crate::invocation::{Call, Context, Error};
 use crate::restore::restore;
 use crate::status::status;
@@ -43,6 +44,9 @@ pub struct Response {
     /// Only in the answer to the command `close-suspect`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Value>,
+    /// Only in the answer to the command `report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<investigate::Answer>,
     /// Only in the answer to the command `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
@@ -73,7 +77,9 @@ async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: 
         (Some(command), _) => answer(context, settings, command, call).await,
         (None, Settings::Responder(settings)) => respond(context, settings, decoded, call).await,
         // They take commands only: the decoder says what is wrong with anything else.
-        (None, Settings::Restorer(_) | Settings::Driller(_)) => Err(Error::Malformed(decoded.malformed)),
+        (None, Settings::Restorer(_) | Settings::Driller(_) | Settings::Investigator(_)) => {
+            Err(Error::Malformed(decoded.malformed))
+        }
     }
 }
 
@@ -87,6 +93,14 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         (Command::Drill { if_older_than_days }, Settings::Driller(settings)) => {
             let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;
             finished(Response { drill: Some(report), ..Response::default() }, failed)
+        }
+        (Command::Report(command), Settings::Investigator(settings)) => {
+            match investigate(&context.aws, settings, command, call).await {
+                Ok((evidence, failed)) => {
+                    finished(Response { evidence: Some(evidence), ..Response::default() }, failed)
+                }
+                Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
+            }
         }
         (Command::Due, Settings::Responder(settings)) => {
             let (reports, failed) = due::take_up(&context.aws, settings, call).await;

@@ -17,6 +17,7 @@ mod contain;
 pub mod drill;
 mod due;
 mod handle;
+mod investigate;
 mod invocation;
 pub mod metrics;
 mod note;

@@ -14,6 +14,8 @@ POST /_sim/function          {"arn", "urls"}: where a function listens, for the 
 POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
+POST /_sim/history           {"account", "older_by", "delay", "per_second"}: CloudTrail's event history: what is there is so much
+                             older, what comes is there so late, and is looked up so often a second
 GET  /_sim/actions           what each role was let do for our code
 GET  /_sim/sessions?account=N every session that our code took of a role there, as a thief finds it; without an account, all
 GET  /_sim/faults?account=N  what is left of the faults of an account
@@ -30,6 +32,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, callers, dispatch, eventbridge, lag, queues
+from .operations import cloudtrail as trail
 from .operations import iam, security_hub, sts
 
 
@@ -141,6 +144,17 @@ def cloudtrail(body, _):
     return {}
 
 
+def history(body, _):
+    account = body["account"]
+    if "older_by" in body:
+        trail.age(account, body["older_by"])
+    if "delay" in body:
+        trail.DELAYS[account] = body["delay"]
+    if "per_second" in body:
+        trail.RATES[account] = body["per_second"]
+    return {}
+
+
 def deliveries(_, query):
     return eventbridge.deliveries(query["account"][0])
 
@@ -205,6 +219,7 @@ ROUTES = {
     ("GET", "/_sim/waiting"): waiting,
     ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
+    ("POST", "/_sim/history"): history,
     ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,

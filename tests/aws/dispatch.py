@@ -27,6 +27,8 @@ FAULTS = []
 _NUMBERS = itertools.count(1)
 # Told when a fault lets go of the calls it holds.
 RELEASED = threading.Condition(LOCK)
+# What keeps the history of what callers did: CloudTrail's.
+TRAIL = None
 # moto checks a condition and then writes; AWS does both at once.
 ONE_AT_A_TIME = collections.defaultdict(threading.RLock)
 
@@ -98,6 +100,8 @@ def dispatch(self, request, full_url=None, headers=None):
     entry["is_ours"] = (self.headers.get("User-Agent") or "").startswith("aws-sdk-rust/")
     fault = planned_fault(action, self)
     answer = answered(self, action, operation, entry, fault)
+    if TRAIL is not None and not entry["is_ours"] and entry.get("decision") != "fault":
+        TRAIL(action, operation, entry, callers.find(entry["key"], get_partition(self.region)), answer, self.headers.get("User-Agent") or "")
     if entry.pop("reset_after", False):
         answer = RESET
     entry.update(ended=time.time(), status=int(answer[0]), error=answer[2][:400] if int(answer[0]) >= 400 else None)

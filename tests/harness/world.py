@@ -118,7 +118,7 @@ class World:
         if rotation:
             parameters["RotationDocument"] = RUNBOOK
         self.client("securityhub", self.security).enable_security_hub()
-        parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", "SettleSeconds": "0", **parameters}
+        parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", "SettleSeconds": "0", "Evidence": "false", **parameters}
         outputs = self.stack(self.security, json.dumps(templates.translated(), default=str), parameters)
         self.responder_role = outputs["ResponderRoleArn"]
         self.topic = outputs["AlertTopicArn"]
@@ -133,6 +133,7 @@ class World:
                 "ResponderRoleArn": self.responder_role,
                 "RestorerRoleArn": given["RestorerRoleArn"],
                 "HygieneRoleArn": given["HygieneRoleArn"],
+                "InvestigatorRoleArn": given["InvestigatorRoleArn"],
                 "EventBusArn": given["EventBusArn"],
                 "DrillAccount": given.get("DrillAccount", ""),
                 "DrillerRoleArn": given.get("DrillerRoleArn", ""),

@@ -92,6 +92,7 @@ pub(super) fn kept(item: &Item) -> Kept {
         incident: string(item, "incident"),
         first_seen: time("first_seen"),
         last_seen: time("last_seen"),
+        held_at: time("held_at"),
         applied: applied.filter_map(|it| serde_json::from_str(it.as_s().ok()?).ok()).collect(),
         is_restored_told: item.contains_key("restored_told"),
         restored: time("restored_at").map(|at| Restoration {

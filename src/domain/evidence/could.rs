@@ -204,6 +204,23 @@ pub struct Could {
     pub notes: Vec<String>,
 }
 
+impl Could {
+    /// Where nothing could be asked.
+    pub fn not_known(why: &str) -> Self {
+        Self {
+            administrator: Decision { answer: Answer::NotKnown, ..Decision::no() },
+            escalations: Vec::new(),
+            secrets: Vec::new(),
+            data: Vec::new(),
+            logging: Vec::new(),
+            roles: Vec::new(),
+            more_roles: 0,
+            unread: vec![why.to_owned()],
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// Whom the questions are about.
 pub struct Asker<'a> {
     pub holdings: &'a Holdings,

@@ -5,6 +5,7 @@
 use aws_smithy_types::DateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::behaviour::{Did, did, time};
 use super::chain::Link;
@@ -35,6 +36,8 @@ pub struct About<'a> {
     pub since: Option<i64>,
     /// When somebody was told first.
     pub detected: Option<i64>,
+    /// How many reports there were, with this one.
+    pub revision: i64,
 }
 
 /// What was looked up in CloudTrail, and how far.
@@ -102,7 +105,7 @@ pub struct Times {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Evidence {
-    pub revision: u32,
+    pub revision: i64,
     /// Records that come late may be missing.
     pub is_provisional: bool,
     pub made_at: String,
@@ -135,7 +138,7 @@ impl Evidence {
         let times = times(about, found.kept);
         let not_looked_at = not_looked_at(&found);
         let mut evidence = Self {
-            revision: 1,
+            revision: about.revision,
             is_provisional: contained_at(found.kept).is_none_or(|it| about.to < it + SETTLED_SECONDS),
             made_at: time(about.to),
             account: about.account.to_string(),
@@ -161,6 +164,47 @@ impl Evidence {
         evidence.next_steps = evidence.next_steps(about);
         evidence.summary = evidence.five_lines(about);
         evidence
+    }
+
+    /// What is kept of it beside the log: its five lines, and the hash by which the whole can be told from another.
+    pub fn gist(&self) -> Value {
+        json!({
+            "revision": self.revision,
+            "is_provisional": self.is_provisional,
+            "made_at": self.made_at,
+            "risk": self.risk,
+            "summary": self.summary,
+            "sha256": self.sha256(),
+        })
+    }
+
+    /// Of the JSON as it is handed out.
+    pub fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(json!(self).to_string()))
+    }
+
+    /// The message that people get, the subject first.
+    pub fn message(&self, new_suspects: &[Suspect]) -> (String, String) {
+        let field = |name: &str| self.principal.get(name).and_then(Value::as_str).unwrap_or_default();
+        let subject = format!(
+            "Evidence: {} {} in {}: risk {}",
+            field("type"),
+            field("name"),
+            self.account,
+            self.risk.level.word()
+        );
+        let mut lines = self.summary.clone();
+        if !new_suspects.is_empty() {
+            lines.push(String::new());
+            lines.push("NEW SUSPECTS:".to_owned());
+            lines.extend(new_suspects.iter().take(20).map(|it| format!("- {}", it.words)));
+            let more = new_suspects.len().saturating_sub(20);
+            lines.extend((more > 0).then(|| format!("- and {more} more")));
+        }
+        lines.push(String::new());
+        lines.extend(self.next_steps.iter().map(|it| format!("Next: {it}")));
+        lines.push(format!("Revision {}, SHA-256 of its JSON: {}", self.revision, self.sha256()));
+        (subject, lines.join("\n"))
     }
 
     /// Those that are to be kept with the identity until a person closes each.
@@ -409,8 +453,15 @@ pub(super) mod tests {
         kept: &Kept,
     ) -> Evidence {
         let (identity, account) = (identity(IdentityKind::User), parsed("111122223333"));
-        let about =
-            About { identity: &identity, account: &account, from: 0, to: 10_000, since: Some(50), detected: Some(80) };
+        let about = About {
+            identity: &identity,
+            account: &account,
+            from: 0,
+            to: 10_000,
+            since: Some(50),
+            detected: Some(80),
+            revision: 1,
+        };
         let looked = Looked {
             region: "us-east-1".to_owned(),
             by: "Username=alice".to_owned(),

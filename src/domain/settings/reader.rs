@@ -76,6 +76,10 @@ pub(super) fn drill_role(read: &mut Reader) -> String {
     read.role_name("DRILL_ROLE_NAME", "SecurityDrillRole")
 }
 
+pub(super) fn investigator_role(read: &mut Reader) -> String {
+    read.role_name("INVESTIGATOR_ROLE_NAME", "SecurityInvestigatorRole")
+}
+
 pub(super) fn parsed<T: Parse>(text: &str) -> Result<T, String> {
     T::parse(text).map_err(|it| it.to_string())
 }
@@ -134,6 +138,19 @@ pub(super) fn table(text: &str) -> Result<String, String> {
     } else {
         Err("expected the name of a DynamoDB table".to_owned())
     }
+}
+
+/// CloudTrail's event history has ninety days.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>
+pub(super) fn hours(text: &str) -> Result<u64, String> {
+    let number = text.parse::<u64>().ok().filter(|it| (1..=90 * 24).contains(it));
+    number.ok_or_else(|| "expected a number of hours from 1 to 2160".to_owned())
+}
+
+pub(super) fn function_name(text: &str) -> Result<String, String> {
+    let is_name =
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    is_name.then(|| text.to_owned()).ok_or_else(|| "expected the name of a Lambda function".to_owned())
 }
 
 pub(super) fn limits(text: &str) -> Result<(u32, u32), String> {

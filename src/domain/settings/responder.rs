@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::reader::{
-    Reader, arn, document, finding_response, flag, generator, limits, parsed, playbook_mode, product, remediation_role,
-    seconds, severity,
+    Reader, arn, document, finding_response, flag, function_name, generator, limits, parsed, playbook_mode, product,
+    remediation_role, seconds, severity,
 };
 use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
 use crate::finding::Threat;
@@ -31,6 +31,8 @@ pub struct Responder {
     pub notices: Notices,
     /// Whom to send commands to.
     pub function_name: String,
+    /// The function that reports on whom was contained; absent where none is wanted.
+    pub investigator: Option<String>,
 }
 
 /// Which events count.
@@ -94,6 +96,7 @@ impl Responder {
             function_name: read
                 .optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.trim_end_matches("-hygiene").to_owned()))
                 .unwrap_or_else(|| NOWHERE.to_owned()),
+            investigator: read.optional("INVESTIGATOR_FUNCTION", function_name),
             notices: Notices {
                 response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),
                 ops_items: read.optional("OPS_ITEMS", flag).unwrap_or(true),

@@ -39,6 +39,8 @@ pub enum Part {
     Hygiene,
     Restorer,
     Driller,
+    /// Reports what an identity could do, did and left behind; changes nothing in any account.
+    Investigator,
 }
 
 impl FromStr for Part {
@@ -50,7 +52,8 @@ impl FromStr for Part {
             "hygiene" => Ok(Self::Hygiene),
             "restorer" => Ok(Self::Restorer),
             "driller" => Ok(Self::Driller),
-            _ => Err("expected `responder`, `hygiene`, `restorer` or `driller`".to_owned()),
+            "investigator" => Ok(Self::Investigator),
+            _ => Err("expected `responder`, `hygiene`, `restorer`, `driller` or `investigator`".to_owned()),
         }
     }
 }

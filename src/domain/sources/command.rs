@@ -3,12 +3,14 @@
 //! Only who may call `lambda:InvokeFunction` can send one. A misspelt field is an error and never
 //! ignored: at three in the morning a typo must not contain the wrong identity.
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use serde_json::Value;
 
 use super::identity::name_or_id;
 use super::node::Node;
 use super::{DecodeError, Judged};
-use crate::command::{CloseSuspect, Command, DropDeferred, Restore, Subject};
+use crate::command::{CloseSuspect, Command, DropDeferred, Report, Restore, Subject};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccessKeyId, AccountId, Partition, Region};
 use crate::settings::Settings;
@@ -18,6 +20,7 @@ const CONTAIN_FIELDS: &[&str] = &["command", "account", "user", "role", "access_
 const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "response", "reason", "by", "force", "region"];
 const CLOSE_FIELDS: &[&str] = &["command", "account", "user", "role", "suspect", "by", "reason", "region"];
 const DROP_FIELDS: &[&str] = &["command", "account", "user", "role", "by", "reason"];
+const REPORT_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "since", "detected", "region"];
 const STATUS_FIELDS: &[&str] = &["command", "account", "user", "role", "region"];
 
 pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeError> {
@@ -34,6 +37,7 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
             only(root, STATUS_FIELDS)?;
             Ok(Judged::Command(Command::Status(subject(root, home)?)))
         }
+        ("report", Settings::Investigator(_)) => report(root, home),
         ("due", Settings::Responder(_)) => only(root, &["command"]).map(|()| Judged::Command(Command::Due)),
         ("close-suspect", Settings::Responder(_)) => close_suspect(root, home),
         ("drop-deferred", Settings::Responder(_)) => drop_deferred(root),
@@ -42,6 +46,7 @@ pub(super) fn decode(root: &Node, settings: &Settings) -> Result<Judged, DecodeE
         )),
         (_, Settings::Restorer(_)) => Err(root.get("command").malformed("`restore` or `status`")),
         (_, Settings::Driller(_)) => Err(root.get("command").malformed("`drill`")),
+        (_, Settings::Investigator(_)) => Err(root.get("command").malformed("`report`")),
     }
 }
 
@@ -80,6 +85,23 @@ fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
         by: root.get("by").required()?.to_owned(),
         response: root.get("response").optional()?.map(str::to_owned),
         force: force.is_true(),
+    })))
+}
+
+fn report(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
+    only(root, REPORT_FIELDS)?;
+    let time = |field: &str| {
+        let field = root.get(field);
+        let text = field.optional()?;
+        let time = text.map(|it| DateTime::from_str(it, Format::DateTimeWithOffset)).transpose();
+        time.map_err(|_| field.malformed("a time such as `2026-11-21T06:00:00Z`"))
+    };
+    Ok(Judged::Command(Command::Report(Report {
+        subject: subject(root, home)?,
+        region: root.get("region").parse::<Region>()?.unwrap_or_else(|| home.clone()),
+        access_key: root.get("access_key").parse::<AccessKeyId>()?,
+        since: time("since")?,
+        detected: time("detected")?,
     })))
 }
 

@@ -16,7 +16,7 @@ def state(response, kind, region=None):
 
 def install():
     from .. import eventbridge
-    from . import automation, cloudformation, functions, iam, incidents, ops_items, organizations, security_hub, sts
+    from . import automation, cloudformation, cloudtrail, functions, iam, incidents, ops_items, organizations, security_hub, sts
 
-    for module in (eventbridge, automation, cloudformation, functions, iam, incidents, ops_items, organizations, security_hub, sts):
+    for module in (eventbridge, automation, cloudformation, cloudtrail, functions, iam, incidents, ops_items, organizations, security_hub, sts):
         module.install()

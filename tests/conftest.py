@@ -73,6 +73,8 @@ def pytest_sessionfinish(session, exitstatus):
         ("iam-responder-hygiene", templates.translated(), "HygieneRole"),
         ("iam-responder-driller", templates.translated(), "DrillerRole"),
         ("SecurityDrillRole", yaml_parse(templates.member()), "SecurityDrillRole"),
+        ("iam-responder-investigator", templates.translated(), "InvestigatorRole"),
+        ("SecurityInvestigatorRole", yaml_parse(templates.member()), "SecurityInvestigatorRole"),
         ("iam-responder-restorer", templates.translated(), "RestorerRole"),
         ("SecurityRestoreRole", yaml_parse(templates.member()), "SecurityRestoreRole"),
         ("SecurityRemediationRole", yaml_parse(templates.member()), "SecurityRemediationRole"),

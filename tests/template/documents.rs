@@ -27,9 +27,13 @@ fn settings(part: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_template_sets_what_each_function_reads_and_nothing_else() {
-    for (function, part) in
-        [("Responder", "responder"), ("Hygiene", "hygiene"), ("Restorer", "restorer"), ("Driller", "driller")]
-    {
+    for (function, part) in [
+        ("Responder", "responder"),
+        ("Hygiene", "hygiene"),
+        ("Restorer", "restorer"),
+        ("Driller", "driller"),
+        ("Investigator", "investigator"),
+    ] {
         assert_eq!(environment(function), settings(part), "{function}");
     }
 }
@@ -40,7 +44,8 @@ fn the_readme_lists_every_setting() {
     let rows = readme.lines().filter_map(|it| it.strip_prefix("| `")).filter_map(|it| it.split_once('`'));
     let listed: BTreeSet<String> =
         rows.map(|(name, _)| name.to_owned()).filter(|it| it.to_uppercase() == *it).collect();
-    let read: BTreeSet<_> = ["responder", "hygiene", "restorer", "driller"].into_iter().flat_map(settings).collect();
+    let parts = ["responder", "hygiene", "restorer", "driller", "investigator"];
+    let read: BTreeSet<_> = parts.into_iter().flat_map(settings).collect();
     assert_eq!(listed, read);
 }
 

@@ -51,6 +51,22 @@ fn the_drills_roles_may_do_what_the_code_does_and_only_to_users_of_drills() {
 }
 
 #[test]
+fn the_investigators_roles_may_do_what_the_code_does_and_change_nothing() {
+    let role = resource("member", "SecurityInvestigatorRole");
+    let reads: BTreeSet<_> = clients::sessions::investigation_reads().into_iter().collect();
+    assert_eq!(allowed(role), reads);
+    let is_read = |it: &&&str| ["iam:Get", "iam:List", "cloudtrail:Lookup"].iter().any(|read| it.starts_with(read));
+    assert!(reads.iter().all(|it| is_read(&it)), "{reads:?}");
+    let own = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish"];
+    let ledger = clients::ledger::PERMISSIONS.iter().copied();
+    assert_eq!(allowed(resource("template", "InvestigatorRole")), ledger.chain(own).collect());
+    let writes = statements(resource("template", "InvestigatorRole"));
+    let writes = writes.into_iter().find(|it| it["Action"] == "dynamodb:UpdateItem").unwrap();
+    let keys = &writes["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+    assert_eq!(many(keys), ["evidence#*", "suspects#*"], "a verdict is none of its business");
+}
+
+#[test]
 fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let (changes, notices) = (changes(), notices());
     let writes = changes.iter().filter(|it| !gives_back(it)).map(Change::permission);
@@ -83,13 +99,16 @@ fn the_role_for_hygiene_may_do_less_than_the_responders() {
 }
 
 #[test]
-fn a_function_that_responds_may_invoke_itself_and_no_other() {
+fn a_function_that_responds_may_invoke_itself_and_who_reports_and_no_other() {
     let own = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}";
     for (role, part) in [("ResponderRole", ""), ("HygieneRole", "-hygiene")] {
-        let mut statements = statements(resource("template", role)).into_iter();
-        let statement = statements.find(|it| it["Action"] == "lambda:InvokeFunction").unwrap();
-        assert_eq!(statement["Resource"]["Fn::Sub"], format!("{own}{part}"));
+        let statements = statements(resource("template", role)).into_iter();
+        let invokes = statements.filter(|it| it["Action"] == "lambda:InvokeFunction");
+        let functions: Vec<_> = invokes.map(|it| it["Resource"]["Fn::Sub"].as_str().unwrap()).collect();
+        let reports = (part.is_empty()).then(|| format!("{own}-investigator"));
+        assert_eq!(functions, [format!("{own}{part}")].into_iter().chain(reports).collect::<Vec<_>>());
     }
+    assert_eq!(resource("template", "Investigator")["FunctionName"]["Fn::Sub"], "${AWS::StackName}-investigator");
     assert_eq!(resource("template", "Responder")["FunctionName"]["Ref"], "AWS::StackName");
     assert_eq!(resource("template", "Hygiene")["FunctionName"]["Fn::Sub"], "${AWS::StackName}-hygiene");
 }
@@ -135,6 +154,7 @@ fn each_member_role_trusts_whom_it_is_for_with_the_external_id_in_the_organisati
     for (role, trusted) in [
         ("SecurityRemediationRole", ["ResponderRoleArn", "HygieneRoleArn"].as_slice()),
         ("SecurityRestoreRole", &["RestorerRoleArn"]),
+        ("SecurityInvestigatorRole", &["InvestigatorRoleArn"]),
     ] {
         let trust = &resource("member", role)["AssumeRolePolicyDocument"]["Statement"];
         assert_eq!(trust.as_array().unwrap().len(), 1);

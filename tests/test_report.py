@@ -234,11 +234,42 @@ def test_others_text_is_no_markup_in_the_report(world):
 def test_the_command_is_for_this_function_and_says_what_is_wrong(world):
     world.deploy()
     User(world)
-    assert "is for" in str(world.responder().invoke({"command": "report", "account": world.member, "user": "alice"})) or "malformed" in str(
-        world.responder().invoke({"command": "report", "account": world.member, "user": "alice"})
-    )
+    answer = world.responder().invoke({"command": "report", "account": world.member, "user": "alice"})
+    assert answer["errorType"] == "MalformedEvent", answer
     for wrong in ({"since": "yesterday"}, {"usr": "alice"}):
         answer = world.responder(part="investigator").invoke({"command": "report", "account": world.member, "user": "alice", **wrong})
         assert answer["errorType"] == "MalformedEvent", answer
     answer = report(world, "nobody")
     assert answer["errorType"] == "ResponseIncomplete" and "NotFound" in answer["errorMessage"]
+
+
+def test_what_comes_late_is_in_the_next_report_and_opens_its_suspects_then(world):
+    world.deploy()
+    user = User(world)
+    world.control("history", {"account": world.member, "delay": 3_600})
+    user.session().create_user(UserName="late")
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    first = report(world, user.id)["evidence"]["report"]
+    assert first["is_provisional"] and first["left"] == [] and any("inconclusive" in it for it in first["open_points"])
+    world.control("history", {"account": world.member, "delay": 0})
+    world.alerts()
+    second = report(world, user.id)["evidence"]
+    assert [it["action"] for it in second["report"]["left"]] == ["iam:CreateUser"]
+    # IAM itself had told of the user: it is no news, and no suspect twice.
+    assert second["report"]["revision"] == 2 and second["new_suspects"] == []
+    status = world.responder().invoke({"command": "status", "account": world.member, "user": "alice"})["status"]
+    assert len(status["open_suspects"]) == 1
+
+
+def test_the_investigator_changes_nothing_but_its_own_items(world):
+    world.deploy()
+    user = User(world)
+    user.session().list_users()
+    before, calls = user.state(), len(world.writes())
+    report(world, "alice")
+    assert user.state() == before
+    made = {it for it in world.writes()[calls:] if not it.startswith("cloudtrail:Lookup")}
+    assert made == {"dynamodb:UpdateItem", "sns:Publish"}
+    [session] = world.sessions("SecurityInvestigatorRole")
+    actions = {it for statement in session["policy"]["Statement"] for it in statement["Action"]}
+    assert all(it.startswith(("iam:Get", "iam:List", "cloudtrail:Lookup")) for it in actions)

@@ -238,6 +238,7 @@ def test_a_session_stolen_from_a_drill_makes_no_other_user(world):
 @pytest.mark.parametrize(("function", "role", "not_this"), [
     ("iam-responder", "SecurityRemediationRole", "SecurityRestoreRole"),
     ("iam-responder-restorer", "SecurityRestoreRole", "SecurityRemediationRole"),
+    ("iam-responder-investigator", "SecurityInvestigatorRole", "SecurityRemediationRole"),
 ])
 def test_a_stolen_role_of_a_function_gets_its_own_member_role_and_nothing_of_iam_at_home(world, function, role, not_this):
     world.deploy()
@@ -275,14 +276,15 @@ def test_a_stolen_role_of_the_driller_can_write_nothing_that_a_restore_gives_bac
 
 @pytest.mark.parametrize(("function", "reads", "writes"), [
     ("iam-responder-driller", ["drill#last", "record#{account}#X"], ["drill#last"]),
-    ("iam-responder-restorer", ["lock#1#x", "record#1#x"], ["due#x", "lock#1#x", "record#1#x"]),
+    ("iam-responder-restorer", ["lock#1#x", "record#1#x", "suspects#1#x"], ["due#x", "lock#1#x", "record#1#x"]),
+    ("iam-responder-investigator", ["record#1#x", "record#{account}#X"], ["evidence#1#x", "suspects#1#x"]),
 ])
 def test_a_function_reaches_only_the_items_of_the_ledger_that_it_needs(world, function, reads, writes):
     """Not in the responder's own roles: what they keep is all of it."""
     world.deploy(DrillAccount=world.member)
     dynamodb, table = of_function(world, function, "dynamodb"), Table(world).name
     reads = [it.format(account=world.member) for it in reads]
-    every = ["breaker#x", "due#x", "drill#last", "lock#1#x", "record#1#x", f"record#{world.member}#X"]
+    every = ["breaker#x", "due#x", "drill#last", "evidence#1#x", "lock#1#x", "record#1#x", f"record#{world.member}#X", "suspects#1#x"]
     key = {it: {"TableName": table, "Key": {"id": {"S": it}}} for it in every}
     may = {"lock#", "record#"} if function.endswith("restorer") else set()
     is_of = lambda it, these: it in these or any(it.startswith(prefix) for prefix in may)

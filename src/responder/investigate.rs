@@ -312,8 +312,8 @@ async fn keep(ledger: &Ledger, record: &str, found: Vec<Suspect>) -> Result<Vec<
     }
     let mut suspects = ledger.open_suspects(record).await?;
     let new = suspects.add(found);
-    if !new.is_empty() {
-        ledger.keep_suspects(record, &new).await?;
+    if !new.is_empty() || suspects.more > 0 {
+        ledger.keep_suspects(record, &new, suspects.more).await?;
     }
     Ok(new)
 }

@@ -57,10 +57,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Adds suspects to an identity that somebody else holds.
-    pub async fn keep_suspects(&self, record: &str, suspects: &[Suspect]) -> Result<(), Failure> {
+    /// Adds suspects to an identity that somebody else holds, if anybody does.
+    pub async fn keep_suspects(&self, record: &str, suspects: &[Suspect], more: usize) -> Result<(), Failure> {
         self.open_suspects(record).await?;
-        self.add_suspects(record, suspects, 0).await
+        self.add_suspects(record, suspects, more).await
     }
 
     /// Those that are open, and of those that a person closed who and why: one JSON value each.

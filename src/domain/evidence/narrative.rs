@@ -120,6 +120,12 @@ impl Evidence {
                     .to_owned(),
             );
         }
+        if self.more_left > 0 {
+            points.push(format!(
+                "{} more things that it left behind are not listed: they are in CloudTrail",
+                self.more_left
+            ));
+        }
         if self.did.calls == 0 {
             points.push("no event was found: inconclusive, and no proof that nothing was done".to_owned());
         }

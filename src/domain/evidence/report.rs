@@ -31,6 +31,8 @@ pub struct Evidence {
     pub could: Could,
     pub did: Did,
     pub left: Vec<Left>,
+    /// How many more things it left behind.
+    pub more_left: usize,
     pub sessions: Vec<Link>,
     pub indicators: Indicators,
     pub times: Times,
@@ -44,7 +46,9 @@ pub struct Evidence {
 impl Evidence {
     pub fn of(about: &About<'_>, found: Found<'_>) -> Self {
         let did = did(&found.events, about.since);
-        let left = left(about.identity, &found.events, &found.exists);
+        let mut left = left(about.identity, &found.events, &found.exists);
+        let more_left = left.len().saturating_sub(MOST_LEFT);
+        left.truncate(MOST_LEFT);
         let containment = containment(found.kept);
         let risk = risk(&found.could, &did, &left, containment.verdict.is_some_and(|it| !it.is_success()));
         let times = times(about, found.kept);
@@ -64,6 +68,7 @@ impl Evidence {
             could: found.could,
             did,
             left,
+            more_left,
             sessions: found.sessions,
             times,
             looked_at: found.looked,
@@ -92,6 +97,9 @@ impl Evidence {
 /// Late records come within minutes, in measured cases after up to 85: two hours are waited for.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html>
 const SETTLED_SECONDS: i64 = 2 * 3_600;
+
+/// An answer of the function holds 6 MB, and nobody reads more.
+const MOST_LEFT: usize = 400;
 
 /// The longest that a role's session lasts.
 const MOST_SESSION_SECONDS: i64 = 12 * 3_600;

@@ -206,7 +206,7 @@ impl Engine<'_> {
     async fn leave_suspects(&self, identity: &Identity, known: &Observed, progress: &mut Progress) {
         let suspects = (self.playbook.plan)(&self.case(identity), known).suspects;
         if let Some(ledger) = self.ledger.filter(|_| !suspects.is_empty())
-            && let Err(failure) = ledger.keep_suspects(&Ledger::record_of(identity), &suspects).await
+            && let Err(failure) = ledger.keep_suspects(&Ledger::record_of(identity), &suspects, 0).await
         {
             progress.ledger_failed.push(format!("keeping who is suspected: {failure}"));
         }

@@ -144,8 +144,9 @@ class World:
             },
         )
         # A role that is as young as the response would be a suspect.
-        for role in self.client("iam", account).list_roles()["Roles"]:
-            self.identify(account=account, role=role["RoleName"], created="2020-01-01T00:00:00")
+        for page in self.client("iam", account).get_paginator("list_roles").paginate():
+            for role in page["Roles"]:
+                self.identify(account=account, role=role["RoleName"], created="2020-01-01T00:00:00")
 
     def stack(self, account, body, parameters):
         cloudformation = self.client("cloudformation", account)

@@ -1,6 +1,6 @@
 //! What a report says that policies allow, against an evaluator that is not ours: the simulated AWS's, in Python.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::path::Path;
 use std::process::Command;

@@ -89,10 +89,10 @@ impl Evidence {
             ("Reach data", &could.data),
             ("Switch off logging", &could.logging),
         ] {
-            page.item(&format!("- {title}: {}", if found.is_empty() { "no" } else { "" }).trim_end().to_owned());
+            page.item(&format!("- {title}: {}", if found.is_empty() { "no" } else { "" }).trim_end());
             found.iter().for_each(|it| page.item(&way(it)));
         }
-        page.item(&format!("- Assume roles: {}", if could.roles.is_empty() { "no" } else { "" }).trim_end().to_owned());
+        page.item(&format!("- Assume roles: {}", if could.roles.is_empty() { "no" } else { "" }).trim_end());
         for role in &could.roles {
             let keys = depends(&role.depends_on);
             page.item(&format!("  - {}: {}{keys}; {}", safe(&role.role), role.answer.word(), safe(&role.why)));
@@ -128,8 +128,7 @@ impl Evidence {
         }
         page.line(
             &format!("New, compared with {}: {}", did.compared_with, if did.new.is_empty() { "nothing." } else { "" })
-                .trim_end()
-                .to_owned(),
+                .trim_end(),
         );
         for it in &did.new {
             page.item(&format!(

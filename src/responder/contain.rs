@@ -159,7 +159,7 @@ async fn contain_one(
         log_report(report);
         metrics::log(metrics::of_response(report, progress.failed.len()));
     }
-    evidence::ask_for_report(settings, &home, finding, &progress, now).await;
+    evidence::ask_for_report(settings, &home, finding, &progress, now, relay.is_continued()).await;
     (reports, progress.failed)
 }
 

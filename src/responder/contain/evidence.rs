@@ -15,17 +15,18 @@ use domain::settings::Responder;
 /// Asking is one call, and nobody waits for it longer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Where this response changed something, and none goes on.
+/// Where this response changed something, in this invocation or in one before it, and does not go on.
 pub(super) async fn ask_for_report(
     settings: &Responder,
     home: &Home,
     finding: &Finding,
     progress: &Progress,
     now: DateTime,
+    is_continued: bool,
 ) {
     let (Some(function), Some(identity)) = (&settings.investigator, &progress.identity) else { return };
-    let is_done = progress.changes.applied().is_empty() || progress.is_handed_over;
-    if is_done || finding.source == Source::Drill {
+    let is_news = is_continued || !progress.changes.applied().is_empty();
+    if !is_news || progress.is_handed_over || finding.source == Source::Drill {
         return;
     }
     let (name, id) = (Some(identity.name.clone()), Some(identity.id.clone()));

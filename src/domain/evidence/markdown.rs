@@ -89,10 +89,10 @@ impl Evidence {
             ("Reach data", &could.data),
             ("Switch off logging", &could.logging),
         ] {
-            page.item(&format!("- {title}: {}", if found.is_empty() { "no" } else { "" }).trim_end());
+            page.item(format!("- {title}: {}", if found.is_empty() { "no" } else { "" }).trim_end());
             found.iter().for_each(|it| page.item(&way(it)));
         }
-        page.item(&format!("- Assume roles: {}", if could.roles.is_empty() { "no" } else { "" }).trim_end());
+        page.item(format!("- Assume roles: {}", if could.roles.is_empty() { "no" } else { "" }).trim_end());
         for role in &could.roles {
             let keys = depends(&role.depends_on);
             page.item(&format!("  - {}: {}{keys}; {}", safe(&role.role), role.answer.word(), safe(&role.why)));
@@ -127,7 +127,7 @@ impl Evidence {
             page.table(&[title, "Calls", "First", "Last", "Evidence"], seen.iter().map(|it| row(it, is_address)));
         }
         page.line(
-            &format!("New, compared with {}: {}", did.compared_with, if did.new.is_empty() { "nothing." } else { "" })
+            format!("New, compared with {}: {}", did.compared_with, if did.new.is_empty() { "nothing." } else { "" })
                 .trim_end(),
         );
         for it in &did.new {

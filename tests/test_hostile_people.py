@@ -8,9 +8,11 @@ import botocore.exceptions
 from .harness.ledger import DUE, Table, about
 from .harness.people import request_of
 from .harness.requests import EXFILTRATION, ask, command, iam_writes, item, wake_up, word
-from .harness.victims import Role, User
+from .harness.victims import Role, User, stripped
 from .test_approvals import deploy, report, struck, written
+from .test_flood import SIMULATION, handed_on
 from .test_front import form
+from .test_lease import killed
 from .test_stolen_sessions import of_function
 
 UNUSED = "security-hub-iam-8-unused-credentials"
@@ -85,25 +87,19 @@ def test_an_expired_lesser_request_does_not_say_that_nothing_was_done(world):
 # A decline that takes back what somebody else did.
 
 
-def test_a_decline_does_not_lift_what_was_approved_of_a_role(world):
+def test_a_decline_does_not_lift_what_a_person_contained_of_a_role(world):
     responder = deploy(world, StrikeWhileWaiting="true")
     role = Role(world, name="app")
     contain = {"command": "contain", "account": world.member, "role": "app", "reason": "stolen, I am sure"}
     assert responder.invoke(contain)["reports"][0]["verdict"] in ("Contained", "SuspectsOpen")
-    before = world.iam.list_role_policies(RoleName="app")["PolicyNames"]
+    before = role.state()["inline"]
     assert before
     time.sleep(1.1)
-    event = world.event("guardduty-exfiltration-role", role=role) if False else None
-    answer = report_of_role(world, responder)
-    assert answer is not None
-    command(responder, "decline", answer)
+    [found] = responder.invoke(world.event("guardduty-exfiltration-s3-anomalous-behavior-by-role", role=role))["reports"]
+    assert found["verdict"] == "Waiting", found
+    command(responder, "decline", found["request"])
     lifted = world.responder(part="restorer").invoke(LIFT)
-    assert world.iam.list_role_policies(RoleName="app")["PolicyNames"] == before, lifted
-
-
-def report_of_role(world, responder):
-    event = world.event("guardduty-exfiltration-assumed-role-inside-aws", role=Role.__new__(Role)) if False else None
-    return event
+    assert role.state()["inline"], lifted
 
 
 def test_a_decline_does_not_lift_a_persons_containment_of_a_user_without_keys(world):
@@ -214,3 +210,97 @@ def test_an_approval_that_came_too_late_says_that_it_stays_denied(world):
     responder.invoke(DUE)
     [alert] = world.alerts()
     assert user.is_denied() and "denied everything" in alert["Message"], alert["Message"]
+
+
+# Killed before people were asked, and fights.
+
+
+def test_who_was_struck_by_a_response_that_was_killed_is_asked_about(world):
+    world.deploy(Mode="approve", StrikeWhileWaiting="true", SettleSeconds="5")
+    user, table = User(world), Table(world)
+    killed(world, world.event(EXFILTRATION, user), lambda: user.is_denied() and table.keeps_a_finding() and snapshots_are(table))
+    assert user.is_denied() and table.items("request#") == [] and world.alerts() == []
+    responder = world.responder()
+    for _ in range(3):
+        table.pass_time()
+        responder.invoke(DUE)
+    assert table.items("request#") and world.alerts()
+
+
+def snapshots_are(table):
+    return any(name.startswith("snapshot ") for it in table.items("record#") for name in it)
+
+
+def test_who_was_half_contained_when_the_mode_became_approve_is_not_forgotten(world):
+    world.deploy(SettleSeconds="5")
+    user, table = User(world), Table(world)
+    killed(world, world.event(EXFILTRATION, user), lambda: user.is_denied() and table.keeps_a_finding())
+    responder = world.responder(MODE="approve")
+    for _ in range(3):
+        table.pass_time()
+        responder.invoke(DUE)
+    assert table.items("request#") or world.alerts()
+
+
+def test_who_fights_the_strike_does_not_put_off_the_question(world):
+    world.deploy(Mode="approve", StrikeWhileWaiting="true", SettleSeconds="3", Simulation="true")
+    user = User(world)
+    responder = world.connected(timeout=18)
+    event = world.event(SIMULATION, user)
+    with stripped(user, every=0.4):
+        world.client("events", world.security).put_events(
+            Entries=[{"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}]
+        )
+        end = time.monotonic() + 45
+        while time.monotonic() < end and not Table(world).items("request#") and len(handed_on(world)) < 2:
+            time.sleep(0.3)
+        handed, asked, alerts = len(handed_on(world)), Table(world).items("request#"), world.alerts()
+    assert asked and alerts, (handed, [it["verdict"] for it in responder.reports()])
+
+
+# Failing for a day.
+
+
+def test_an_approved_containment_that_fails_is_not_an_alert_a_minute(world):
+    responder = deploy(world)
+    user, table = User(world), Table(world)
+    request = ask(world, responder, user)
+    world.alerts()
+    world.fault("iam:UpdateAccessKey", "AccessDenied", status=403)
+    command(responder, "approve", request)
+    for _ in range(5):
+        table.pass_time()
+        table.change(item(world, request), "SET due_at = if_not_exists(due_bucket_none, :zero)", zero={"N": "0"})
+        responder.invoke(DUE)
+    subjects = [it["Subject"] for it in world.alerts()]
+    assert len(subjects) <= 2, subjects
+
+
+# Reports as decoys.
+
+
+def test_five_reports_do_not_take_the_incident_of_a_critical_finding(world):
+    world.deploy(Mode="approve", response_plan=True)
+    responder = world.responder()
+    decoys = [User(world, name=f"decoy-{n}", groups=(), policies=()) for n in range(5)]
+    for n, decoy in enumerate(decoys):
+        responder.invoke(wake_up(world, report(world, request="abcde"[n] * 26, user=decoy.name)))
+    before = len(world.incidents())
+    world.alerts()
+    user = User(world)
+    event = about(world, EXFILTRATION, user)
+    event["detail"]["severity"] = 9
+    responder.invoke(event)
+    responder.invoke(DUE)
+    after = len(world.incidents())
+    assert after > before or "alice" in str(world.incidents()), (before, after, [it["Subject"] for it in world.alerts()])
+
+
+def test_a_persons_contain_counts_as_an_approval_of_what_is_asked_already(world):
+    """docs/people.md: with two it is the first of them."""
+    responder = deploy(world, ApprovalsRequired="compromised-credential=2")
+    user = User(world)
+    request = ask(world, responder, user)
+    contain = {"command": "contain", "account": world.member, "user": "alice", "reason": "seen"}
+    [found] = responder.invoke(contain)["reports"]
+    assert found["request"] == request and item(world, request)["still_needed"]["N"] == "1", item(world, request)["still_needed"]

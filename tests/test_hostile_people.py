@@ -5,13 +5,14 @@ import time
 
 import botocore.exceptions
 
-from .harness.ledger import DUE, Table, about
-from .harness.people import request_of
+from .harness.ledger import DUE, Table, about, renamed
+from .harness.people import DANA, EVE, request_of
 from .harness.requests import EXFILTRATION, ask, command, iam_writes, item, wake_up, word
-from .harness.victims import Role, User, stripped
+from .harness.victims import LONG_AGO, Role, User, allowed, stripped
 from .test_approvals import deploy, report, struck, written
 from .test_flood import SIMULATION, handed_on
-from .test_front import form
+from .test_front import form, slack
+from .test_drift import OUTSIDE
 from .test_lease import killed
 from .test_stolen_sessions import of_function
 
@@ -85,21 +86,6 @@ def test_an_expired_lesser_request_does_not_say_that_nothing_was_done(world):
 
 
 # A decline that takes back what somebody else did.
-
-
-def test_a_decline_does_not_lift_what_a_person_contained_of_a_role(world):
-    responder = deploy(world, StrikeWhileWaiting="true")
-    role = Role(world, name="app")
-    contain = {"command": "contain", "account": world.member, "role": "app", "reason": "stolen, I am sure"}
-    assert responder.invoke(contain)["reports"][0]["verdict"] in ("Contained", "SuspectsOpen")
-    before = role.state()["inline"]
-    assert before
-    time.sleep(1.1)
-    [found] = responder.invoke(world.event("guardduty-exfiltration-s3-anomalous-behavior-by-role", role=role))["reports"]
-    assert found["verdict"] == "Waiting", found
-    command(responder, "decline", found["request"])
-    lifted = world.responder(part="restorer").invoke(LIFT)
-    assert role.state()["inline"], lifted
 
 
 def test_a_decline_does_not_lift_a_persons_containment_of_a_user_without_keys(world):
@@ -304,3 +290,166 @@ def test_a_persons_contain_counts_as_an_approval_of_what_is_asked_already(world)
     contain = {"command": "contain", "account": world.member, "user": "alice", "reason": "seen"}
     [found] = responder.invoke(contain)["reports"]
     assert found["request"] == request and item(world, request)["still_needed"]["N"] == "1", item(world, request)["still_needed"]
+
+
+# Roles, names, and what the page says.
+
+
+def test_of_a_role_whose_old_sessions_were_revoked_nobody_says_that_it_is_denied_everything(world):
+    responder = deploy(world, StrikeWhileWaiting="true")
+    role = Role(world, name="app")
+    responder.invoke(world.event(OUTSIDE, role=role))
+    time.sleep(1.1)
+    [alert] = world.alerts()
+    works = allowed(role.session().list_users)
+    assert not (works and "denied everything" in alert["Message"]), alert["Message"]
+    print(works, alert["Message"])
+
+
+def test_an_approver_who_renamed_her_user_does_not_decide_about_herself(world):
+    door, responder = slack(world, identities=f"{DANA}=arn:aws:iam::{world.member}:user/alice")
+    user = User(world)
+    world.iam.update_user(UserName="alice", NewUserName="bob")
+    [found] = responder.invoke(renamed(world.event(EXFILTRATION, user), "alice", "bob"))["reports"]
+    assert found["verdict"] == "Waiting", found
+    assert door.click(found["request"], "decline", user=DANA) == 403, item(world, found["request"]).get("decision")
+
+
+def test_an_approver_whose_arn_was_written_in_other_letters_does_not_decline_about_herself(world):
+    door, responder = slack(world, identities=f"{DANA}=arn:aws:iam::{world.member}:user/Alice")
+    request = ask(world, responder, User(world))
+    assert door.click(request, "decline", user=DANA) == 403
+
+
+def test_the_page_does_not_say_that_nothing_was_changed_of_whom_is_denied_everything(world):
+    door, responder = form(world, mode="approve", StrikeWhileWaiting="true")
+    user = User(world)
+    ask(world, responder, user)
+    location = door.report(access_key=user.keys[0]["AccessKeyId"])
+    world.deliveries()
+    assert user.is_denied() and "Nothing was changed so far" not in door.send("GET", location)[2]
+
+
+def test_a_report_of_whom_is_contained_already_is_not_called_unclear(world):
+    door, responder = form(world, mode="enforce")
+    user = User(world)
+    responder.invoke(world.event(EXFILTRATION, user))
+    assert user.is_denied()
+    world.alerts()
+    location = door.report(user="alice")
+    world.deliveries()
+    page, alerts = door.send("GET", location)[2], world.alerts()
+    assert "was not found, or may not be touched" not in page, (door.state(location), [it["Subject"] for it in alerts])
+
+
+def test_whoever_declines_again_what_stayed_denied_has_it_lifted_or_is_told(world):
+    responder, user, first = struck(world)
+    expire(world, first)
+    responder.invoke(DUE)
+    event = about(world, EXFILTRATION, user)
+    event["detail"]["id"] += "2"
+    [found] = responder.invoke(event)["reports"]
+    assert found["verdict"] == "Waiting", found
+    world.alerts()
+    command(responder, "decline", found["request"])
+    world.responder(part="restorer").invoke(LIFT)
+    alerts = world.alerts()
+    assert not user.is_denied() or any("STILL" in it["Subject"] for it in alerts), [it["Message"] for it in alerts]
+
+
+# Reports, by the subject's own item.
+
+
+def test_a_thief_of_the_forms_role_does_not_swallow_a_report(world):
+    """SECURITY.md: report, put off, let expire. To have others' reports answered by another request is not among it."""
+    door, responder = form(world, mode="approve")
+    alice, bob = User(world), User(world, name="bob", groups=())
+    done = ask(world, responder, bob)
+    command(responder, "approve", done, by="Eve")
+    world.alerts()
+    of_function(world, "iam-responder-form", "dynamodb").update_item(
+        TableName=Table(world).name, Key={"id": {"S": f"request#of#{world.member}#user/alice"}},
+        UpdateExpression="SET request_id = :id, runs_until = :u", ExpressionAttributeValues={":id": {"S": done}, ":u": {"N": "9999999999999"}},
+    )
+    location = door.report(user="alice")
+    world.deliveries()
+    responder.invoke(DUE)
+    assert world.alerts() and not door.state(location).startswith("Contained"), door.state(location)
+
+
+def test_a_request_that_lasts_for_longer_than_a_report_is_joined(world):
+    """APPROVAL_MINUTES above 60, and a second report after the first hour."""
+    door, responder = form(world, mode="approve", ApprovalMinutes="600")
+    user = User(world)
+    first = door.report(user="alice")
+    world.deliveries()
+    table = Table(world)
+    table.change(table.item("request#of#"), "SET runs_until = :past", past={"N": "1"})
+    second = door.report(user="alice", text="again")
+    world.deliveries()
+    assert item(world, request_of(second))["joined"]["S"] == request_of(first)
+    # What the first comes to frees the subject; the joined one must not keep it.
+    command(responder, "decline", request_of(first), by="Eve")
+    world.alerts()
+    third = door.report(user="alice", text="and again")
+    world.deliveries()
+    assert world.alerts(), door.state(third)
+
+
+# Taken up, and not.
+
+
+def test_what_was_approved_in_time_and_killed_is_not_said_to_be_not_carried_out(world):
+    responder = deploy(world, SettleSeconds="5")
+    user, table = User(world), Table(world)
+    request = ask(world, responder, user)
+    killed(world, {"command": "approve", "request": request, "by": "Dana", "reason": "x"}, user.is_denied)
+    past = int(time.time() * 1000) - 600_000
+    table.pass_time()
+    # Ten minutes later, and the hour is over: a crash, Lambda's time-out, a lease.
+    table.change(item(world, request), "SET expires_at = :e, decided_at = :d, due_at = :z", e={"N": str(past)}, d={"N": str(past - 1_000)}, z={"N": "0"})
+    world.alerts()
+    responder.invoke(DUE)
+    alerts = world.alerts()
+    assert user.is_denied() and not any("NOT CARRIED OUT" in it["Subject"] for it in alerts), [it["Message"] for it in alerts]
+
+
+def test_that_a_deny_was_lifted_is_told_though_the_topic_failed_once(world):
+    responder, user, request = struck(world)
+    command(responder, "decline", request)
+    world.alerts()
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=1)
+    restorer = world.responder(part="restorer")
+    first = restorer.invoke(LIFT)
+    for _ in range(2):
+        restorer.invoke(LIFT)
+        responder.invoke(DUE)
+    assert not user.is_denied() and (world.alerts() or "errorType" in first), first
+
+
+def test_a_thief_of_the_forms_role_makes_no_approval_void(world):
+    """SECURITY.md: put off or let expire what waits."""
+    _, responder = form(world, mode="approve")
+    user = User(world)
+    request = ask(world, responder, user)
+    of_function(world, "iam-responder-form", "dynamodb").update_item(
+        TableName=Table(world).name, Key={"id": {"S": f"request#{request}"}}, UpdateExpression="REMOVE due_bucket, due_at",
+    )
+    world.alerts()
+    answer = command(responder, "approve", request)
+    responder.invoke(wake_up(world, request))
+    responder.invoke(DUE)
+    assert not user.key_works() or world.alerts(), answer
+
+
+def test_the_gravest_is_told_though_decoys_were_listed_a_moment_ago(world):
+    responder = deploy(world)
+    for n in range(6):
+        responder.invoke(about(world, EXFILTRATION, User(world, name=f"decoy-{n}", groups=(), policies=())))
+    responder.invoke(DUE)
+    world.alerts()
+    event = about(world, EXFILTRATION, User(world))
+    event["detail"]["severity"] = 9
+    responder.invoke(event)
+    responder.invoke(DUE)
+    assert world.alerts()

@@ -6,9 +6,9 @@ import time
 import botocore.exceptions
 
 from .harness.ledger import DUE, Table, about, renamed
-from .harness.people import DANA, EVE, request_of
+from .harness.people import DANA, SECRET_PARAMETER, SIGNING_PARAMETER, generated, put, request_of
 from .harness.requests import EXFILTRATION, ask, command, iam_writes, item, wake_up, word
-from .harness.victims import LONG_AGO, Role, User, allowed, stripped
+from .harness.victims import Role, User, allowed, stripped
 from .test_approvals import deploy, report, struck, written
 from .test_flood import SIMULATION, handed_on
 from .test_front import form, slack
@@ -96,7 +96,6 @@ def test_a_decline_does_not_lift_a_persons_containment_of_a_user_without_keys(wo
     contain = {"command": "contain", "account": world.member, "user": "alice", "reason": "stolen, I am sure"}
     assert responder.invoke(contain)["reports"][0]["verdict"] == "Contained" and user.is_denied()
     # The intruder makes a key, and is seen: people are asked about the rest.
-    user.keys[0] = None
     world.iam.delete_access_key(UserName="alice", AccessKeyId=world.iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"])
     user.keys[0] = world.iam.create_access_key(UserName="alice")["AccessKey"]
     request = ask(world, responder, user)
@@ -299,11 +298,10 @@ def test_of_a_role_whose_old_sessions_were_revoked_nobody_says_that_it_is_denied
     responder = deploy(world, StrikeWhileWaiting="true")
     role = Role(world, name="app")
     responder.invoke(world.event(OUTSIDE, role=role))
-    time.sleep(1.1)
     [alert] = world.alerts()
-    works = allowed(role.session().list_users)
-    assert not (works and "denied everything" in alert["Message"]), alert["Message"]
-    print(works, alert["Message"])
+    assert set(role.state()["inline"]) == {"AWSRevokeOlderSessions"}
+    # Half a minute later whoever may assume it has a session that works.
+    assert "denied everything" not in alert["Message"], alert["Message"]
 
 
 def test_an_approver_who_renamed_her_user_does_not_decide_about_herself(world):
@@ -403,7 +401,7 @@ def test_what_was_approved_in_time_and_killed_is_not_said_to_be_not_carried_out(
     responder = deploy(world, SettleSeconds="5")
     user, table = User(world), Table(world)
     request = ask(world, responder, user)
-    killed(world, {"command": "approve", "request": request, "by": "Dana", "reason": "x"}, user.is_denied)
+    killed(world, {"command": "approve", "request": request, "by": "Dana", "reason": "x"}, user.is_denied, timeout=120)
     past = int(time.time() * 1000) - 600_000
     table.pass_time()
     # Ten minutes later, and the hour is over: a crash, Lambda's time-out, a lease.
@@ -453,3 +451,82 @@ def test_the_gravest_is_told_though_decoys_were_listed_a_moment_ago(world):
     responder.invoke(event)
     responder.invoke(DUE)
     assert world.alerts()
+
+
+# Counters that are used up, and secrets that were changed.
+
+
+def test_findings_that_could_not_be_asked_use_up_no_place_among_those_asked_singly(world):
+    responder = deploy(world)
+    for n in range(5):
+        world.fault("dynamodb:UpdateItem", "AccessDeniedException", status=400, times=1, text="plan_hash = :hash")
+        lost = responder.invoke(about(world, EXFILTRATION, User(world, name=f"lost-{n}", groups=(), policies=())))
+        assert lost["errorType"] == "ResponseIncomplete", lost
+    world.alerts()
+    assert Table(world).items("request#") == []
+    ask(world, responder, User(world))
+    assert len(world.alerts()) == 1, Table(world).items("asked#singly")
+
+
+def test_reports_about_nobody_are_not_an_alert_each(world):
+    responder = deploy(world)
+    for n in range(12):
+        responder.invoke(wake_up(world, report(world, request=f"{n:02d}".translate(str.maketrans("0123456789", "abcdefghij")) * 13, user=f"nobody-{n}")))
+    assert len(world.alerts()) <= 6
+
+
+def test_a_click_signed_with_a_secret_that_was_replaced_decides_nothing(world):
+    """SECURITY.md: who finds one of these roles stolen changes the secrets in the parameters."""
+    door, responder = slack(world)
+    request = ask(world, responder, User(world))
+    assert door.click("a" * 26, plan_hash="0" * 64) == 403
+    put(world, SIGNING_PARAMETER, generated())
+    time.sleep(2)
+    assert door.click(request) == 401
+
+
+def test_a_password_that_was_replaced_lets_nobody_in(world):
+    door, _ = form(world)
+    old = door.secret
+    assert door.page()[0] == 200
+    put(world, SECRET_PARAMETER, generated())
+    assert door.page(password=old)[0] == 401
+
+
+def test_a_thief_of_slacks_role_makes_no_request_vanish(world):
+    """SECURITY.md: approve or decline what waits, put it off. All of that is told."""
+    _, responder = slack(world)
+    user = User(world)
+    request = ask(world, responder, user)
+    of_function(world, "iam-responder-slack", "dynamodb").update_item(
+        TableName=Table(world).name, Key={"id": {"S": f"request#{request}"}}, UpdateExpression="SET #s = :done, expires_at = :past, due_at = :past",
+        ExpressionAttributeNames={"#s": "state"}, ExpressionAttributeValues={":done": {"S": "done"}, ":past": {"N": "1"}},
+    )
+    world.alerts()
+    for _ in range(2):
+        responder.invoke(DUE)
+    assert world.alerts()
+
+
+def test_after_a_graver_request_was_declined_the_lesser_one_is_not_asked_twice(world):
+    responder, hygiene = deploy(world), world.responder(part="hygiene")
+    user = User(world)
+    event = world.event(UNUSED, user)
+    world.finding(event)
+    lesser = hygiene.invoke(event)["reports"][0]["request"]
+    command(responder, "decline", ask(world, responder, user))
+    world.alerts()
+    again = hygiene.invoke(event)["reports"][0]["request"]
+    assert again == lesser and world.alerts() == []
+
+
+def test_what_a_second_reporter_says_is_shown_or_kept(world):
+    door, responder = form(world, mode="approve")
+    User(world)
+    door.report(user="alice", text="a test, please ignore")
+    world.deliveries()
+    second = door.report(user="alice", text="REAL: somebody deletes our buckets")
+    world.deliveries()
+    responder.invoke(DUE)
+    shown = [it["Message"] for it in world.alerts()]
+    assert "deletes our buckets" in str(shown) + json.dumps(item(world, request_of(second)))

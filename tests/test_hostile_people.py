@@ -530,3 +530,25 @@ def test_what_a_second_reporter_says_is_shown_or_kept(world):
     responder.invoke(DUE)
     shown = [it["Message"] for it in world.alerts()]
     assert "deletes our buckets" in str(shown) + json.dumps(item(world, request_of(second)))
+
+
+def test_a_decline_lifts_what_was_struck_before_the_setting_was_switched_off(world):
+    """The stack as it is after StrikeWhileWaiting went back to false, with a request that was struck before."""
+    deploy(world)
+    user = User(world)
+    request = ask(world, world.responder(STRIKE_WHILE_WAITING="true"), user)
+    assert user.is_denied()
+    world.alerts()
+    command(world.responder(), "decline", request)
+    answer = world.responder(part="restorer").invoke(LIFT)
+    says = [it["Message"] for it in world.alerts()]
+    assert not user.is_denied() or not any("is lifted by the restoring function" in it for it in says), (answer, says)
+
+
+def test_a_thief_of_the_forms_role_bars_no_approver(world):
+    """`reported` names who asked; an approver of that name neither approves nor declines."""
+    door, responder = slack(world)
+    user = User(world)
+    request = report(world, user="alice", by="slack:T0SECURITY/U0DANA")
+    responder.invoke(wake_up(world, request))
+    assert door.click(request, user=DANA) == 200 and not user.key_works()

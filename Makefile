@@ -54,7 +54,7 @@ browser: ## 1 min: install Chromium for the tests of the pages, on Debian or Ubu
 	as=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	$$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-dejavu-core
 
-test: debug ## 16 min: every test, in parallel
+test: debug ## 22 min: every test, in parallel
 	cargo test --locked --workspace
 	cargo test --locked --manifest-path tests/blockkit/Cargo.toml --target-dir target/blockkit
 	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests

@@ -2,9 +2,9 @@
 those that are too many are one list. Slack may be away at any of it."""
 
 import json
+import time
 
 import pytest
-import time
 
 from .harness.ledger import DUE, Table, about, until
 from .harness.people import SlackDoor

@@ -106,16 +106,7 @@ impl Ledger {
 
     /// The next report about the same is a request of its own.
     pub async fn close_report(&self, id: &RequestId, it: &Reported) -> Result<(), Failure> {
-        let request = self
-            .update(&format!("request#of#{}", it.subject()))
-            .update_expression("REMOVE runs_until")
-            .condition_expression("request_id = :id")
-            .expression_attribute_values(":id", text(id.as_str()));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        self.point_no_more(&format!("request#of#{}", it.subject()), id).await
     }
 }
 

@@ -143,10 +143,10 @@ impl Ledger {
         }
     }
 
-    /// The next finding about the identity asks anew.
-    async fn aim_no_more(&self, id: &RequestId, account: &AccountId, identity: &UniqueId) -> Result<(), Failure> {
+    /// The item names the request as the open one no more, if it did: what comes next begins anew.
+    pub(super) async fn point_no_more(&self, item: &str, id: &RequestId) -> Result<(), Failure> {
         let request = self
-            .update(&aimed_at(account, identity))
+            .update(item)
             .update_expression("REMOVE runs_until")
             .condition_expression("request_id = :id")
             .expression_attribute_values(":id", text(id.as_str()));
@@ -359,7 +359,7 @@ impl Ledger {
             self.close_report(&it.id, reported).await?;
         }
         if let Some(asked) = &it.asked {
-            self.aim_no_more(&it.id, &asked.finding.account, &asked.target.id).await?;
+            self.point_no_more(&aimed_at(&asked.finding.account, &asked.target.id), &it.id).await?;
             self.leave_single(&it.id, &asked.finding).await?;
         }
         let is_struck = it.asked.as_ref().is_some_and(|it| it.struck.is_some());

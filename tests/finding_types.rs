@@ -118,10 +118,10 @@ fn a_family_can_be_contained_by_setting() {
     assert!(wrong.is_err());
 }
 
-/// The README's table says of each kind what contains, what is told and what is counted.
+/// The table of docs/findings.md says of each kind what contains, what is told and what is counted.
 #[test]
-fn the_readme_says_what_each_kind_does() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+fn the_documents_say_what_each_kind_does() {
+    let findings = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md")).unwrap();
     let defaults = settings("responder", &[]);
     for (says, example) in [
         (Says::Stolen, "UnauthorizedAccess:IAMUser/TorIPCaller"),
@@ -133,7 +133,7 @@ fn the_readme_says_what_each_kind_does() {
         (Says::Nothing, "UnauthorizedAccess:EC2/SSHBruteForce"),
     ] {
         assert_eq!(GuardDutyType::parse(example).unwrap().row(), Some(says));
-        let row = readme.lines().find(|it| it.starts_with(&format!("| {} |", says.words())));
+        let row = findings.lines().find(|it| it.starts_with(&format!("| {} |", says.words())));
         let row = row.unwrap_or_else(|| panic!("no row for {}", says.words()));
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let words = |severity| match answer(example, severity, Shape::Native, &defaults).as_str() {

@@ -64,6 +64,7 @@ const PURE: &[&str] = &[
     "hybrid-array",
     "itoa",
     "libc",
+    "maud",
     "memchr",
     "num-conv",
     "num-integer",
@@ -99,7 +100,6 @@ const PURE_FRONT: &[&str] = &[
     "hmac",
     "http-body",
     "http-serde",
-    "maud",
     "serde_with",
 ];
 

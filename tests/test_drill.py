@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from .harness.ledger import Table
 from .harness.victims import User
 
 PATH = "/iam-responder-drill/"
@@ -55,12 +56,43 @@ def test_a_responder_that_does_not_respond_is_an_alarm(world, broken):
     if broken == "observe":
         responder = world.responder(MODE="observe")
         world.listen(responder)
-    answer, line = drill(world, timeout=25)
+    answer, line = drill(world, timeout=20)
     assert answer["errorType"] == "ResponseIncomplete" and "the drill failed" in answer["errorMessage"]
     assert line["DrillPassed"] == 0 and "DaysSinceDrill" not in line
     [alert] = world.alerts()
     assert "DRILL FAILED" in alert["Subject"]
     assert users_of_drills(world) == []
+
+
+def test_a_user_that_is_only_made_is_contained_by_way_of_cloudtrail(world):
+    """By the member account's rule, the bus for what is forwarded and the queue: nobody reports it. Nobody is called."""
+    world.deploy(DrillAccount=world.member, SettleSeconds="0")
+    world.connected(part="hygiene")
+    world.iam.create_user(UserName="drill-of-the-other-kind", Path=PATH)
+    world.iam.create_user(UserName="drill-created-last-week", Path=PATH)
+    answer, line = drill(world, kind="created")
+    report = answer["drill"]
+    assert report["verdict"] == "Passed" and report["kind"] == "created", report
+    assert report["user"].startswith("drill-created-") and 0 < report["key_stopped_after_ms"] < 60_000
+    assert [it["UserName"] for it in users_of_drills(world)] == ["drill-of-the-other-kind"]
+    assert line["CreationDrillPassed"] == 1 and line["CreationDrillTimeToContain"] > 0 and "DrillPassed" not in line
+    assert [it["id"]["S"] for it in Table(world).items("drill#")] == ["drill#created"]
+    assert world.alerts() == []
+    # The digest names it, as every user that the drill's role makes.
+    assert any(report["user"] in json.dumps(it) for it in Table(world).items("digest#"))
+
+
+@pytest.mark.seconds(8)
+def test_an_account_that_forwards_nothing_is_an_alarm(world):
+    """The other kind of drill would pass."""
+    world.deploy(DrillAccount=world.member, SettleSeconds="0")
+    world.connected(part="hygiene")
+    world.client("events").disable_rule(Name="iam-responder-forward-create-user")
+    answer, line = drill(world, timeout=8, kind="created")
+    assert "the drill failed" in answer["errorMessage"] and line["CreationDrillPassed"] == 0
+    [alert] = world.alerts()
+    assert "DRILL FAILED" in alert["Subject"] and "Drill: created" in alert["Message"]
+    assert users_of_drills(world) == [] and "DaysSinceCreationDrill" not in line
 
 
 def test_what_an_earlier_drill_left_is_removed(world):

@@ -262,3 +262,17 @@ def test_what_only_observes_is_dropped_after_a_day_with_a_word(world):
     [alert] = [it["Message"] for it in world.alerts() if "DROPPED" in it["Subject"]]
     assert "its playbook only observes" in alert and "the ledger says Contained" in alert
     assert table.due() == []
+
+
+def test_no_item_of_another_kind_passes_for_a_finding_that_is_due(world):
+    """Whoever may write suspects, or what the sweep remembers, chooses nobody to contain."""
+    responder, [user] = deferred(world, 7)
+    table = Table(world)
+    item = next(it for it in table.items("due#") if "due_bucket" in it)
+    table.client.delete_item(TableName=table.name, Key={"id": item["id"]})
+    for kind in ("evidence#1#x", "slack#target#1#x", "suspects#1#x", "sweep#1"):
+        for bucket in ("due", "due lesser", "deferred"):
+            forged = {**item, "id": {"S": f"{kind}{bucket}"}, "due_bucket": {"S": bucket}, "due_at": {"N": "0"}}
+            table.client.put_item(TableName=table.name, Item=forged)
+    table.next_hour()
+    assert names(responder.invoke(DUE)) == [] and user.key_works()

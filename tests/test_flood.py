@@ -67,6 +67,7 @@ def test_several_findings_about_one_identity_are_one_response(world):
         assert "iam-responder" in finding()["Note"]["Text"]
 
 
+@pytest.mark.heavy
 @pytest.mark.seconds(30)
 def test_a_hundred_identities_of_one_event_are_all_struck_before_any_is_held(world):
     world.deploy(MaxContainmentsPerHour="1000,1000")
@@ -138,6 +139,7 @@ def test_a_fight_that_outlasts_an_invocation_goes_on_in_another(world):
     assert [lock.get("lease_until") for lock in locks] == [None]
 
 
+@pytest.mark.heavy
 @pytest.mark.seconds(40)
 def test_a_thousand_creations_do_not_stand_before_a_finding(world):
     world.deploy(Simulation="true", SettleSeconds="1", MaxContainmentsPerHour="100000,100000")
@@ -208,6 +210,7 @@ def test_the_creation_of_a_user_who_is_gone_is_answered_at_once(world):
     assert report["verdict"] == "Refused" and "there is no user" in report["reason"]
 
 
+@pytest.mark.heavy
 @pytest.mark.seconds(60)
 def test_a_throttled_account_is_contained_all_the_same(world):
     """Twenty responses at once, as twenty instances of the function, and five calls of a kind a second."""
@@ -229,6 +232,7 @@ def test_a_throttled_account_is_contained_all_the_same(world):
     assert any("IAM throttled" in note for note in notes)
 
 
+@pytest.mark.heavy
 @pytest.mark.seconds(35)
 def test_identities_of_a_throttled_account_leave_the_others_of_the_event_watched(world):
     """Their last full reads wait for IAM; somebody strips another again and again, in an account that answers."""

@@ -20,6 +20,7 @@ def items(world, prefix):
     return Table(world).items(prefix)
 
 
+@pytest.mark.heavy
 @pytest.mark.seconds(45)
 def test_of_many_invocations_one_executes(world):
     """The others say so, succeed, and their findings are seen to."""

@@ -75,13 +75,52 @@ def test_nothing_is_done_for_what_could_not_be_read(world, unread):
     assert responder.last_report()["verdict"] == "Unverified" and user.state() == before
 
 
-def test_the_mode_for_all_is_not_its_mode(world):
-    world.deploy()
+@pytest.mark.parametrize("mode", ["observe", "enforce"])
+def test_a_person_is_asked_whatever_the_mode_for_all_is(world, mode):
+    world.deploy(Mode=mode)
     user = console_user(world)
     before = user.state()
     report, status = respond(world, user)
-    assert (report["mode"], report["verdict"], status) == ("observe", "Observed", "NEW")
+    assert (report["mode"], report["verdict"], status) == ("approve", "Waiting", "NEW")
     assert user.state() == before
+
+
+def test_who_is_exempt_is_left_alone_until_that_ends(world):
+    world.deploy(**ENFORCED, Exempt="arn:aws:iam::*:user/alice=2099-01-31 shared screen")
+    user = console_user(world)
+    before = user.state()
+    report, _ = respond(world, user)
+    assert report["verdict"] == "Refused" and "exempt until 2099-01-31: shared screen" in report["reason"]
+    assert user.state() == before
+
+
+def attached(world):
+    return [it["PolicyName"] for it in world.iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]]
+
+
+def test_the_console_can_be_held_back_instead_and_a_restore_lifts_that(world):
+    """By the reversible policy: the keys work on, and the restore takes nothing else away."""
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    before = user.state()
+    policies = attached(world)
+    report, status = respond(world, user)
+    assert (report["verdict"], status) == ("Contained", "NOTIFIED") and user.key_works()
+    assert set(attached(world)) - set(policies) == {"SecurityRequireMfa"}
+    [alert] = world.alerts()
+    assert "the access keys work on" in alert["Message"] and "detach-user-policy" in alert["Message"]
+    restored = world.responder(part="restorer").invoke(world.restore_command())["restore"]
+    assert restored["verdict"] == "Restored" and restored["drift"] == [], restored
+    assert user.state() == before and attached(world) == policies
+
+
+def test_a_policy_that_is_not_there_is_said_and_nothing_is_called_contained(world):
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    world.iam.delete_policy(PolicyArn=f"arn:aws:iam::{world.member}:policy/SecurityRequireMfa")
+    responder = world.responder(part="hygiene")
+    answer = responder.invoke(world.event("security-hub-iam-5-console-user-without-mfa", user))
+    assert answer["errorType"] == "ResponseIncomplete" and responder.last_report()["verdict"] == "NotContained"
 
 
 def test_the_responders_own_function_leaves_it_to_the_one_for_hygiene(world):

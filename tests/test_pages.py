@@ -7,13 +7,12 @@ import urllib.request
 
 import pytest
 
-from .harness.browser import axe_finds, picture, running, serving
+from .harness.browser import DESK, PHONE, axe_finds, fits, picture, running, serving
 
 SECRET = "5f2b8c1d9e0a47638b4c2d1e0f9a8b7c"
 PASTED = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 ACCOUNTS = ("111122223333=Shop", "444455556666=Payments")
 KEY = "AKIAIOSFODNN7EXAMPLE"
-PHONE, DESK = {"width": 375, "height": 700}, {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="module")
@@ -181,11 +180,6 @@ def test_the_page_can_be_read_by_anybody(visit, width, theme):
     assert fits(page)
     picture(page, f"form-{'phone' if width is PHONE else 'desk'}-{theme}")
 
-
-def fits(page):
-    """Nothing is cut off at the side, and every control is large enough for a thumb."""
-    sizes = [it.bounding_box() for it in page.locator("input:not([type=hidden]), select, textarea, button").all()]
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth") and all(it["height"] >= 44 for it in sizes)
 
 
 def test_a_report_needs_no_mouse(visit, pages):

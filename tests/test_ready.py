@@ -69,7 +69,7 @@ def test_no_network_is_said_before_anything_is_installed(tmp_path):
 def test_help_lists_the_verbs_in_the_order_of_use():
     said = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     verbs = [line.split()[1] for line in said.splitlines() if line.startswith("  make ")]
-    assert verbs[:9] == ["help", "demo", "attack", "demo-approval", "form", "demo-sweep", "invoke", "local", "sam"]
+    assert verbs[:10] == ["help", "demo", "attack", "demo-approval", "form", "demo-sweep", "demo-report", "invoke", "local", "sam"]
     assert "Python 3.11" in said
 
 

@@ -69,6 +69,7 @@ def events(world, name, unique_id, shape):
         yield "hygiene" if playbook == "unused" else "responder", event
 
 
+@pytest.mark.heavy
 @pytest.mark.seconds(60)
 def test_any_user_comes_back(world):
     world.deploy(TrustedProducts="product/aws/*,product/*/default", MaxContainmentsPerHour="100000,100000")

@@ -4,7 +4,7 @@ own record. Each call is made to take long enough that those sent together overl
 from .harness.processes import ROOT
 from .harness.victims import Role, User
 
-README = ROOT / "README.md"
+COSTS = ROOT / "docs/costs.md"
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 BARRIERS = ("iam:AttachUserPolicy", "iam:PutRolePolicy", "iam:UpdateAccessKey")
 
@@ -55,7 +55,7 @@ def test_four_round_trips_where_only_the_key_is_known(world):
     assert first == 4
 
 
-def test_a_containment_writes_the_ledger_as_often_as_the_readme_says(world):
+def test_a_containment_writes_the_ledger_as_often_as_the_costs_say(world):
     world.deploy()
     world.responder().invoke(world.event(EXFILTRATION, User(world)))
-    assert world.writes().count("dynamodb:UpdateItem") == 9 and "DynamoDB nine writes each" in README.read_text()
+    assert world.writes().count("dynamodb:UpdateItem") == 9 and "DynamoDB nine writes each" in COSTS.read_text()

@@ -201,7 +201,7 @@ def test_an_odd_value_in_a_field_that_is_needed_is_told(world):
 
 @pytest.mark.parametrize("kind", ["Exfiltration:DynamoDB/AnomalousBehavior", "CredentialAccess:SecretsManager/AnomalousBehavior", "Impact:Bedrock/CostHarvesting"])
 def test_a_type_that_is_not_known_yet_reaches_the_function(world, kind):
-    """README: types that are not known yet are an alert from HIGH on."""
+    """docs/findings.md: types that are not known yet are an alert from HIGH on."""
     world.deploy()
     event = world.event(S3, role=Role(world))
     event["detail"]["type"] = kind

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from .harness.sweeps import Account, day, rows, steps, summary, sweep
+from .test_lease import killed
 
 MFA = "missing-mfa"
 NOW = dt.datetime.now(dt.timezone.utc)
@@ -39,7 +40,8 @@ def test_the_ladder_over_days(world):
         report = sweep(sweeper, account, number)
         assert report["is_recorded"], report
         told[number] = [(it["user"], it["step"], it.get("days_left", it.get("time"))) for it in summary(world, account)["told"]]
-    assert told == {0: [("alice", "warned", 7)], 1: [], 4: [("alice", "reminded", 3)], 5: [], 7: [("alice", "asked", 1)], 8: [("alice", "asked", 2)]}
+    # Nobody released day 7, so that it counts for no request.
+    assert told == {0: [("alice", "warned", 7)], 1: [], 4: [("alice", "reminded", 3)], 5: [], 7: [("alice", "asked", 1)], 8: [("alice", "asked", 1)]}
     account.turn_mfa_on("alice")
     sweep(sweeper, account, 9)
     [left] = summary(world, account)["told"]
@@ -72,6 +74,16 @@ def test_of_two_at_the_same_time_one_sweeps(world):
     assert [it["step"] for it in summary(world, account)["told"]] == ["warned"]
 
 
+def test_a_day_whose_answer_was_lost_is_kept_all_the_same(world):
+    account, sweeper = stage(world)
+    account.user("alice")
+    # The lease, the memory, and which of it counts.
+    world.fault("dynamodb:UpdateItem", reset="after", after=2, times=1)
+    assert sweep(sweeper, account, 0)["is_recorded"]
+    head = rows(world)[f"sweep#{account.id}"]
+    assert head["version"] == {"N": "1"} and "failed" not in head
+
+
 def test_who_was_killed_leaves_the_day_before(world):
     account, sweeper = stage(world)
     account.user("alice")
@@ -86,6 +98,21 @@ def test_who_was_killed_leaves_the_day_before(world):
     world.let_leases_run_out()
     sweep(sweeper, account, 4)
     assert [it["step"] for it in summary(world, account)["told"]] == ["reminded"]
+
+
+@pytest.mark.seconds(4)
+def test_who_is_killed_is_followed_when_its_lease_has_run_out(world):
+    account, sweeper = stage(world)
+    account.user("alice")
+    command = {"command": "sweep", "account": account.id, "day": day(0)}
+    world.fault("iam:GetCredentialReport", hold=True, times=1)
+    killed(world, command, lambda: world.faults()[0]["times"] == 0, part="sweeper")
+    world.release()
+    answer = sweeper.invoke(command)
+    assert answer["errorType"] == "ResponseIncomplete" and "another invocation sweeps it" in answer["errorMessage"]
+    world.let_leases_run_out()
+    assert sweep(sweeper, account, 0)["is_recorded"]
+    assert [it["step"] for it in summary(world, account)["told"]] == ["warned"]
 
 
 @pytest.mark.parametrize("name", ["a+b=c,d.e@f_g-h", "x" * 64])
@@ -107,8 +134,31 @@ def test_the_report_in_every_state(world, state):
     if state == "expired":
         account.report(age=5 * 3600)
     account.user("bob")
-    # AWS gives the same report for four hours, whoever was created since.
-    assert sweep(sweeper, account)["users"] == (1 if state == "fresh" else 2)
+    # AWS gives the same report for four hours, whoever was created since; and the account's own count tells so.
+    report = sweep(sweeper, account)
+    stale = "the credential report has 1 users and the account 2: it is stale or cut short"
+    assert (report["users"], report.get("unreadable")) == ((1, [stale]) if state == "fresh" else (2, None))
+
+
+def test_who_is_not_in_a_report_that_was_cut_short_has_not_left(world):
+    account, sweeper = stage(world)
+    account.user("alice")
+    account.user("bob")
+    sweep(sweeper, account, 0)
+    whole = account.iam.get_credential_report()["Content"].decode()
+    account.report(forget=True, text="\n".join(it for it in whole.splitlines() if not it.startswith("bob,")))
+    sweep(sweeper, account, 7)
+    told = {it["user"]: it["step"] for it in summary(world, account)["told"]}
+    assert told == {"alice": "asked", "bob": "unconfirmed"}
+    assert summary(world, account)["unreadable"] == ["the credential report has 1 users and the account 2: it is stale or cut short"]
+
+
+def test_an_account_that_counts_nothing_is_swept_all_the_same(world):
+    account, sweeper = stage(world)
+    account.user("alice")
+    world.fault("iam:GetAccountSummary", "AccessDenied", status=403)
+    report = sweep(sweeper, account, 0)
+    assert report["is_recorded"] and "account summary" in summary(world, account)["unreadable"][0]
 
 
 @pytest.mark.seconds(16)
@@ -168,12 +218,26 @@ def test_who_turned_it_on_after_the_report_is_not_told_of(world):
 
 @pytest.mark.seconds(6)
 @pytest.mark.parametrize(
-    "action", ["sts:AssumeRole", "iam:GenerateCredentialReport", "iam:GetCredentialReport", "iam:ListMFADevices", "iam:ListServiceSpecificCredentials"]
+    "action",
+    [
+        "sts:AssumeRole",
+        "iam:GenerateCredentialReport",
+        "iam:GetAccountSummary",
+        "iam:GetCredentialReport",
+        "iam:GetLoginProfile",
+        "iam:ListAccessKeys",
+        "iam:ListMFADevices",
+        "iam:ListServiceSpecificCredentials",
+        "dynamodb:GetItem",
+        "dynamodb:UpdateItem",
+    ],
 )
 def test_throttling_is_waited_for(world, action):
     account, sweeper = stage(world)
     account.user("alice")
-    world.fault(action, "Throttling", times=6)
+    is_ledgers = action.startswith("dynamodb:")
+    # The SDK itself tries three times.
+    world.fault(action, "ThrottlingException" if is_ledgers else "Throttling", times=2 if is_ledgers else 6)
     report = sweep(sweeper, account, 0)
     assert report["is_recorded"] and report.get("unreadable") is None, report
     assert [it["step"] for it in summary(world, account)["told"]] == ["warned"]
@@ -214,6 +278,19 @@ def test_it_takes_no_other_command(world, command):
     assert world.journal() == []
 
 
+@pytest.mark.parametrize(("number", "is_taken"), [(-2, False), (-1, True), (0, True), (1, False)])
+def test_it_counts_for_today_or_what_began_yesterday_and_for_no_day_that_somebody_names(world, number, is_taken):
+    """As it is deployed: only in a simulated AWS days pass as they are told to."""
+    world.deploy(SweepAccounts=world.member)
+    account = Account(world)
+    sweeper = world.responder(part="sweeper", ENDPOINT_URL="", AWS_ENDPOINT_URL=world.url)
+    named = (dt.datetime.now(dt.timezone.utc).date() + dt.timedelta(days=number)).isoformat()
+    for command in ({"command": "sweep", "account": account.id}, {"command": "sweep-accounts", "execution": "e"}):
+        answer = sweeper.invoke({**command, "day": named})
+        assert "sweep" in answer if is_taken else answer["errorType"] == "MalformedEvent" and "UTC" in answer["errorMessage"], answer
+    assert bool(rows(world)) == is_taken
+
+
 def test_its_role_reads_and_writes_nothing_but_its_rows(world):
     account, sweeper = stage(world)
     account.user("alice")
@@ -229,6 +306,68 @@ def test_its_role_reads_and_writes_nothing_but_its_rows(world):
     actions = {action for it in session["policy"]["Statement"] for action in it["Action"]}
     assert all(it.startswith(("iam:Get", "iam:List", "iam:GenerateCredentialReport")) for it in actions)
     assert json.dumps(rows(world)).count("AKIA") == 0
+
+
+def rewind(world, account, days):
+    """As if the report of the last sweep was so old."""
+    dynamodb = world.client("dynamodb", world.security)
+    [table] = dynamodb.list_tables()["TableNames"]
+    head = rows(world)[f"sweep#{account.id}"]
+    old = json.loads(head["summary"]["S"]) | {"as_of": (NOW - dt.timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    dynamodb.update_item(TableName=table, Key={"id": head["id"]}, UpdateExpression="SET summary = :s", ExpressionAttributeValues={":s": {"S": json.dumps(old)}})
+    account.report(forget=True)
+
+
+def key_event(world, user, name, at, key, **request):
+    """As CloudTrail tells of it."""
+    event = json.loads(json.dumps(world.event("cloudtrail-create-access-key", folder="tests/inputs/ignored")).replace("backdoor", user))
+    event["detail"]["eventName"] = name
+    is_made = name == "CreateAccessKey"
+    event["detail"]["requestParameters"] = {"userName": user, **({} if is_made else {"accessKeyId": key}), **request}
+    event["detail"]["responseElements"] = {"accessKey": {"accessKeyId": key, "userName": user}} if is_made else None
+    event["detail"]["eventTime"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return event
+
+
+def test_a_key_that_no_event_told_of_is_named_also_when_it_was_only_activated(world):
+    world.deploy()
+    account, sweeper, hygiene = Account(world), world.responder(part="sweeper"), world.responder(part="hygiene")
+    made, resting = ["made-told", "made-twice", "made-untold"], ["activated-told", "activated-untold"]
+    for name in made + resting:
+        account.user(name, mfa=True, keys=0 if name in made else 1)
+    keys = {it: account.iam.list_access_keys(UserName=it)["AccessKeyMetadata"][0]["AccessKeyId"] for it in resting}
+    for name, key in keys.items():
+        account.iam.update_access_key(UserName=name, AccessKeyId=key, Status="Inactive")
+    assert "kinds" not in sweep(sweeper, account, 0)
+    rewind(world, account, 2)
+    yesterday = NOW - dt.timedelta(days=1)
+    for name in made:
+        key = account.iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+        world.control("credential", {"account": account.id, "user": name, "key": key, "created": yesterday.isoformat()})
+        keys[name] = key
+    # A second key of the same minute, and no event tells of it.
+    second = account.iam.create_access_key(UserName="made-twice")["AccessKey"]["AccessKeyId"]
+    world.control("credential", {"account": account.id, "user": "made-twice", "key": second, "created": (yesterday + dt.timedelta(seconds=30)).isoformat()})
+    for name in resting:
+        account.iam.update_access_key(UserName=name, AccessKeyId=keys[name], Status="Active")
+    for name, called, status in (
+        ("made-told", "CreateAccessKey", {}),
+        ("made-twice", "CreateAccessKey", {}),
+        # It tells of no creation.
+        ("made-untold", "UpdateAccessKey", {"status": "Active"}),
+        ("activated-told", "UpdateAccessKey", {"status": "Active"}),
+        ("activated-untold", "UpdateAccessKey", {"status": "Inactive"}),
+        # It tells of no activation, on whichever day.
+        ("activated-untold", "CreateAccessKey", {}),
+    ):
+        event = key_event(world, name, called, yesterday, keys[name], **status)
+        answer = hygiene.invoke(event)
+        assert answer["reports"] == [] and answer["ignored"], answer
+    for number in (1, 2):
+        assert sweep(sweeper, account, number)["kinds"]["unseen-key"]["now"] == 3
+        named = {(it["user"], it["kind"], it["step"]) for it in summary(world, account)["told"]}
+        assert named == {(it, "unseen-key", "listed") for it in ("made-twice", "made-untold", "activated-untold")}
+    assert "AKIA" not in json.dumps(rows(world))
 
 
 def test_a_user_of_whose_creation_no_event_told_is_named_and_a_first_sweep_names_nobody(world):

@@ -1,12 +1,14 @@
 """An account of 5,000 users, the most that IAM has: how many calls, how long, how much memory."""
 
+import json
 import pathlib
 import time
 
 import pytest
 
 from .aws.operations.credential_report import HEADER
-from .harness.sweeps import Account, day, rows, summary
+from .harness.ledger import Table
+from .harness.sweeps import Account, Organisation, day, rows, summary
 
 USERS, CANDIDATES = 5_000, 50
 
@@ -58,3 +60,26 @@ def test_five_thousand_users_take_ten_calls_and_three_for_each_candidate(world):
     again = sweeper.invoke({"command": "sweep", "account": account.id, "day": day(1)})["sweep"]
     assert again["kinds"]["old-key"] == {"now": USERS, "new": 0, "left": 0}
     print(f"{len(of_aws)} calls of IAM and STS, {answer['calls']} in all, {seconds:.1f} s, {memory:.0f} MB, {len(rows(world))} rows")
+
+
+def test_three_thousand_questions_are_handed_on_account_by_account(world):
+    """All of them together are more than a state machine's state holds."""
+    organisation, table = Organisation(world), Table(world)
+    organisation.begin(7)
+    accounts = [f"{100_000_000_000 + number}" for number in range(60)]
+    table.change(table.item("sweep#run#"), "SET accounts = :accounts", accounts={"S": ",".join(accounts)})
+    problems = [f"missing-mfa/firstname.lastname-{number}@1577836800" for number in range(50)]
+    asked = {"kind": "missing-mfa", "arn": "x", "facts": "f" * 100, "first": day(0), "step": "asked", "time": 1}
+    told = [{**asked, "id": it, "user": it.split("/")[1].split("@")[0]} for it in problems]
+    one = json.dumps({"as_of": f"{day(7)}T00:00:00Z", "is_baseline": False, "users": 50, "kinds": {}, "asked": 50, "told": told})
+    for account in accounts:
+        table.client.put_item(TableName=table.name, Item={"id": {"S": f"sweep#{account}"}, "day": {"S": day(7)}, "summary": {"S": one}})
+    answers = [{}, {"by": "Dana", "reason": "a migration"}]
+    answers = [organisation.hygiene.invoke({"command": "sweep-release", **organisation.of_day(7), "release": it})["sweep"] for it in answers]
+    assert "SWEEP_MAX_ACTIONS" in answers[0]["outcome"] and answers[0]["accounts"] == []
+    answer = answers[1]
+    assert answer["outcome"] == "3000 are asked about, 0 are done unasked" and answer["accounts"] == accounts
+    # At ten thousand accounts the state holds it, as it holds those that are swept.
+    assert len(json.dumps(answer)) < 20 * len(accounts) + 1_000
+    messages = organisation.messages(7, [accounts[0], accounts[-1]])
+    assert [it["problem"] for it in messages] == problems * 2

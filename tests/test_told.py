@@ -40,7 +40,7 @@ def test_clear_theft_below_the_threshold_is_an_alert_with_the_command_that_conta
 
 
 def test_the_command_of_an_alert_works_as_it_stands(world, tmp_path):
-    """In the CLI that this project installs, the first version; README's own commands work in both."""
+    """In the CLI that this project installs, the first version; the documents' own commands work in both."""
     world.deploy()
     user = User(world)
     world.connected().invoke(world.event(TOR, user))

@@ -10,14 +10,19 @@ use aws_sdk_ssm::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use domain::change::Change;
+use domain::command::DrillKind;
 use domain::containment::guard::DRILL_PATH;
 use domain::identity::Identity;
-use domain::ids::{AccessKeyId, AccountId, Parse, Partition};
+use domain::ids::{AccessKeyId, AccountId, Arn, Parse, Partition};
 use domain::outcome::Failure;
 use domain::session_policy::{self, Piece, Scope};
-use domain::settings::{Common, Secret};
+use domain::settings::{self, Common, Secret};
 
+use crate::bucket::Bucket;
+use crate::cloudtrail::Trail;
 use crate::connections::{Connections, Endpoints};
+use crate::errors::incomplete;
+use crate::guardrail::Guardrail;
 use crate::iam::{self, IamDrill, IamRead, IamWrite, drill_user};
 use crate::parameters::{self, Parameters};
 use crate::patience::Patience;
@@ -187,6 +192,11 @@ impl Home {
         Slack::new(&self.connections, parameters, parameter, endpoint_url, &self.slack)
     }
 
+    /// The bucket of the reports.
+    pub fn bucket(&self, name: &str) -> Bucket {
+        Bucket::new(&self.sdk, &self.connections, name)
+    }
+
     /// The secrets of what faces the internet.
     pub fn parameters(&self) -> Parameters {
         Parameters::new(&self.ssm, &self.parameters, PAUSE)
@@ -303,12 +313,67 @@ impl Home {
         common: &Common,
         account: &AccountId,
         partition: &Partition,
+        kind: DrillKind,
         user: &str,
     ) -> Result<IamDrill, Failure> {
         let role = common.member_role_arn(account, partition);
-        let policy = session_policy::drill(DRILL_PATH, user, drill_user::NAME, account, partition);
+        let policy = session_policy::drill(DRILL_PATH, user, drill_user::names(kind), account, partition);
         let session = self.session(common, &role, policy).await?;
         Ok(iam::for_drills(&self.config(session), &self.calls))
+    }
+
+    /// The guardrail's role, for this policy and this account.
+    pub async fn assume_for_guardrail(
+        &self,
+        common: &Common,
+        guardrail: &settings::Guardrail,
+        account: &AccountId,
+    ) -> Result<Guardrail, Failure> {
+        let partition = Arn::parse(&guardrail.role_arn).and_then(|it| Partition::parse(it.partition).ok());
+        let partition = partition.ok_or_else(|| incomplete("GUARDRAIL_ROLE_ARN is no ARN of a partition"))?;
+        let policy = session_policy::guardrail(&guardrail.policy, account, &partition);
+        let sdk = self.config(self.session(common, &guardrail.role_arn, policy).await?);
+        // It is tried again where it is known what an answer means.
+        let config = aws_sdk_organizations::config::Builder::from(&sdk)
+            .retry_config(RetryConfig::disabled())
+            .interceptor(self.calls.clone());
+        let client = aws_sdk_organizations::Client::from_conf(config.build());
+        Ok(Guardrail { client, policy: guardrail.policy.clone(), account: account.clone() })
+    }
+
+    /// A model takes seconds to answer, and is asked once.
+    pub fn bedrock(&self, patience: Duration) -> aws_sdk_bedrockruntime::Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .operation_attempt_timeout(patience)
+            .operation_timeout(patience)
+            .build();
+        let config = aws_sdk_bedrockruntime::config::Builder::from(&self.sdk)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::disabled());
+        aws_sdk_bedrockruntime::Client::from_conf(config.build())
+    }
+
+    /// The investigator's role: one session that reads IAM and CloudTrail in these regions, and nothing else.
+    pub async fn assume_to_investigate(
+        &self,
+        common: &Common,
+        account: &AccountId,
+        partition: &Partition,
+        regions: &[domain::ids::Region],
+    ) -> Result<(IamRead, Vec<Trail>), Failure> {
+        let role = common.member_role_arn(account, partition);
+        let policy = session_policy::investigation(&sessions::investigation_reads());
+        let sdk = self.config(self.session(common, &role, policy).await?);
+        // It is paced: what is tried again beside that is only what broke.
+        let retries = RetryConfig::standard().with_max_attempts(2);
+        let trail = |region: &domain::ids::Region| {
+            let config = aws_sdk_cloudtrail::config::Builder::from(&sdk)
+                .region(Region::new(region.to_string()))
+                .retry_config(retries.clone());
+            Trail::new(aws_sdk_cloudtrail::Client::from_conf(config.build()), region.as_str())
+        };
+        Ok((iam::both(&sdk, &self.calls, &self.patience).0, regions.iter().map(trail).collect()))
     }
 
     fn member(&self, session: Credentials, is_kept: bool) -> Member {

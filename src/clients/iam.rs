@@ -7,8 +7,10 @@ mod contents;
 pub mod credential_report;
 mod credentials;
 pub mod drill_user;
+pub mod holdings;
 pub mod observe;
 pub mod recently_created;
+pub mod remains;
 pub mod resolve;
 pub mod usage;
 

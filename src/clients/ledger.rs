@@ -9,17 +9,24 @@
 //!   retry can't overwrite it with the contained state; what people were told. What was done long ago is in
 //!   its parts, `record#…#part#<n>`: an item holds 400 KB.
 //! - `suspects#…`: who is suspected around that identity, and whom a person closed.
+//! - `evidence#…`: the reports on that identity: what was asked for, how many were made, the gist of the last. In the
+//!   index `due` as well.
 //! - `breaker#…`: the principals contained in one hour for one threat, in one account or in all.
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.
 //! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
-//! - `request#…`: what people are asked, what they decided, and what is reported with the form; `asked#…`: which
-//!   of them is open about an identity, and which are asked singly. In the index `due` as well.
+//! - `request#…`: what people are asked, and what they decided; `asked#…`: which of them is open about an identity,
+//!   and which are asked singly. In the index `due` as well.
+//! - `ack#…`: a critical alert, until somebody acknowledges it. In the index `due` as well.
+//! - `report#…`: what somebody reported with the form. In an index of their own, `unread`, until the responder has
+//!   read them.
 //! - `refused#…`: a refusal that people were told of.
 //! - `lockout#…`: how often somebody tried the form's password in one minute.
-//! - `drill#last`: when the last drill passed.
+//! - `drill#last`, `drill#created`: when the last drill of each kind passed.
 //! - `slack#…`: the thread of a target in Slack, and what Slack is still to get for it.
+//! - `guardrail#…`: that the guardrail on an account is ours, and for whom. In the index `due` as well.
 //! - `sweep#…`: what the daily sweep remembers of an account, and of a day.
+//! - `released#…`: what of an account's last sweep is to be asked or done; the sweeper can't write it.
 //!
 //! No secret is ever in it.
 
@@ -34,18 +41,24 @@ use domain::ids::AccountId;
 use domain::outcome::Failure;
 use sha2::{Digest, Sha256};
 
-use crate::errors::failure;
+use crate::errors::{failure, is};
 
 mod applied;
+mod asked;
 mod breaker;
 mod cards;
 pub mod decision;
 pub mod digest;
 mod due;
+pub mod evidence;
+mod guardrail;
 mod identity;
 mod lease;
 mod left;
+mod lifts;
 pub mod lockout;
+mod offers;
+mod open_requests;
 mod records;
 mod refusals;
 pub mod reports;
@@ -55,15 +68,20 @@ pub mod slack;
 mod snapshots;
 mod suspects;
 pub mod sweep;
+mod watched;
 
+pub use asked::Aimed;
 pub use breaker::Reservation;
 pub use due::{Due, Kind, Listed};
+pub use guardrail::Guarded;
 pub use identity::{Ending, Hold, IdentityLease};
 pub use lease::{Acquired, Lease, Memory};
 pub use left::Left;
-pub use requests::{Aimed, End};
+pub use open_requests::Open;
+pub use requests::{End, Joined};
 pub use snapshots::Opened;
 pub use suspects::Named;
+pub use watched::Kept as KeptAlert;
 
 /// Every action on the table.
 pub const PERMISSIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem"];
@@ -141,6 +159,15 @@ fn millis(time: SystemTime) -> i64 {
 
 fn millis_now() -> i64 {
     millis(SystemTime::now())
+}
+
+/// Whether the condition of a write held, which is done then.
+async fn holds(request: UpdateItemFluentBuilder) -> Result<bool, Failure> {
+    match request.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(failure(&error)),
+    }
 }
 
 fn string(item: &Item, name: &str) -> Option<String> {

@@ -2,9 +2,13 @@
 //! comes back is the domain's own types.
 
 pub mod accounts;
+pub mod bedrock;
+pub mod bucket;
+pub mod cloudtrail;
 mod connections;
 pub mod errors;
 pub mod events;
+pub mod guardrail;
 pub mod iam;
 pub mod ledger;
 pub mod notices;

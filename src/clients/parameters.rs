@@ -1,5 +1,9 @@
-//! Secrets in SSM's parameter store: cached for five minutes, read anew once when one is refused.
+//! Secrets in SSM's parameter store: cached for five minutes, read anew once when one is refused, and read anew for
+//! whom one lets in.
 //! <https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-parameter-kms-encryption.html>
+//!
+//! INVARIANT: nobody is let in by a secret that was replaced: what is cached only refuses. `tests/test_front.py` holds
+//! it.
 //!
 //! INVARIANT: whoever sends bad requests brings about no reads: one is read anew once a minute at most, and a failure
 //! to read is kept for a moment too. `tests/test_front.py` holds it.
@@ -52,6 +56,16 @@ impl Parameters {
             Some((Err(failure), at)) if is_younger(at, self.pause) => Err(failure),
             _ => self.read(name).await,
         }
+    }
+
+    /// Whether a value that lets somebody in still is the parameter's, read since `began`.
+    pub async fn is_current(&self, name: &str, value: &Secret, began: SystemTime) -> Result<bool, Failure> {
+        let read = self.state(name, |it| it.read.clone().filter(|it| it.1 >= began));
+        let now = match read {
+            Some((now, _)) => now,
+            None => self.read(name).await,
+        };
+        now.map(|it| it == *value)
     }
 
     /// After a refusal. `None`: it was read anew a moment ago.

@@ -10,8 +10,9 @@ use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder;
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
 
+use crate::cloudtrail;
 use crate::errors::{self, incomplete};
-use crate::iam::{credential_report, observe, resolve};
+use crate::iam::{credential_report, observe, remains, resolve};
 
 /// How long a session lasts: as short as STS makes it.
 pub(crate) const SECONDS: i32 = 900;
@@ -31,6 +32,17 @@ pub fn reads(scope: &Scope) -> Vec<&'static str> {
         Scope::Role(_) => [both, observe::ROLE_PERMISSIONS.to_vec()].concat(),
         Scope::Sweep => credential_report::PERMISSIONS.to_vec(),
     };
+    reads.sort_unstable();
+    reads
+}
+
+/// Everything that a report reads in a member account.
+pub fn investigation_reads() -> Vec<&'static str> {
+    let user = [observe::USER_PERMISSIONS, observe::USER_CONTENTS_PERMISSIONS].concat();
+    let both = [observe::CONTENTS_PERMISSIONS, observe::STATEMENTS_PERMISSIONS, resolve::PERMISSIONS].concat();
+    let mut reads =
+        [both, user, observe::ROLE_PERMISSIONS.to_vec(), remains::PERMISSIONS.to_vec(), vec![cloudtrail::PERMISSION]]
+            .concat();
     reads.sort_unstable();
     reads
 }

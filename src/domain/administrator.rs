@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::glob::{meet, pieces};
 use crate::policy_document::{decoded, statements, texts};
 
 /// By each of these whoever may do it to an identity or policy of its choice can give itself everything. The
@@ -72,41 +73,18 @@ fn can_be(pattern: &str, kind: &str) -> bool {
     }
 }
 
-/// Whether there is a text that both match. `*` is any text, `?` one character; a variable (`${aws:username}`)
-/// is taken to be any text too.
+/// Whether there is a text that both match; a variable (`${aws:username}`) is taken to be any text.
 fn overlap(a: &str, b: &str) -> bool {
-    let pattern = |it: &str| -> Vec<char> {
+    let pattern = |it: &str| {
         let mut parts = it.split("${");
         let mut text = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             text.push('*');
             text.push_str(part.split_once('}').map_or(part, |(_, rest)| rest));
         }
-        text.chars().collect()
+        pieces(&text)
     };
-    let (a, b) = (pattern(a), pattern(b));
-    // Row by row: whether the first characters of the one and of the other can be the same text.
-    let mut row: Vec<bool> = Vec::with_capacity(b.len() + 1);
-    for i in 0..=a.len() {
-        let mut next = Vec::with_capacity(b.len() + 1);
-        for j in 0..=b.len() {
-            let before = |list: &[bool], at: usize| list.get(at).copied().unwrap_or(false);
-            let x = i.checked_sub(1).and_then(|it| a.get(it));
-            let y = j.checked_sub(1).and_then(|it| b.get(it));
-            let up = i > 0 && before(&row, j);
-            let left = j > 0 && before(&next, j - 1);
-            let both = i > 0 && j > 0 && before(&row, j - 1);
-            next.push(match (x, y) {
-                (None, None) => true,
-                (Some('*'), _) if up || left => true,
-                (_, Some('*')) if up || left => true,
-                (Some(x), Some(y)) => both && (x == y || *x == '?' || *y == '?'),
-                _ => false,
-            });
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(false)
+    meet(&pattern(a), &pattern(b)).is_some()
 }
 
 #[cfg(test)]

@@ -9,12 +9,21 @@ use std::fmt;
 use aws_smithy_types::DateTime;
 
 use crate::identity::{CredentialKind, IdentityKind};
-use crate::ids::{AccessKeyId, PrincipalName};
+use crate::ids::{AccessKeyId, Arn, PrincipalName};
 use crate::outcome::Deed;
 
 /// The inline policy's name is AWS's own, the one its console writes for "Revoke active sessions".
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html>
 pub const REVOCATION_POLICY: &str = "AWSRevokeOlderSessions";
+
+/// The policy that `member-role.yaml` makes in every account: whoever signed in without MFA can do nothing but set it up.
+/// Who may attach it can't edit it.
+pub const CONSOLE_HOLD: &str = "SecurityRequireMfa";
+
+/// The ARN of that policy in the account of the identity with this ARN.
+pub fn console_hold(identity_arn: &str) -> Option<String> {
+    Arn::parse(identity_arn).map(|it| format!("arn:{}:iam::{}:policy/{CONSOLE_HOLD}", it.partition, it.account))
+}
 
 /// The tags that say what happened to an identity.
 pub const INCIDENT_TAG: &str = "SecurityIncident";
@@ -39,6 +48,11 @@ pub enum Change {
     },
     /// Where no managed policy can be attached any more: the boundary is a slot of its own.
     SetDenyAllBoundary {
+        user: PrincipalName,
+        policy: String,
+    },
+    /// Denies what is done in a session that was begun without MFA, which is one of the console: access keys work on.
+    HoldConsole {
         user: PrincipalName,
         policy: String,
     },
@@ -97,6 +111,10 @@ pub enum Change {
         name: PrincipalName,
         policy: String,
     },
+    LiftConsoleHold {
+        user: PrincipalName,
+        policy: String,
+    },
     LiftRevocation {
         role: PrincipalName,
     },
@@ -129,7 +147,7 @@ impl Change {
     /// compared with this by a test, both ways.
     pub fn permission(&self) -> &'static str {
         match self {
-            Self::AttachDenyAll { .. } => "iam:AttachUserPolicy",
+            Self::AttachDenyAll { .. } | Self::HoldConsole { .. } => "iam:AttachUserPolicy",
             Self::SetDenyAllBoundary { .. } => "iam:PutUserPermissionsBoundary",
             Self::DeactivateAccessKey { .. } => "iam:UpdateAccessKey",
             Self::DeactivateCredential { kind: CredentialKind::ServiceSpecific, .. } => {
@@ -150,7 +168,7 @@ impl Change {
             Self::JoinGroup { .. } => "iam:AddUserToGroup",
             Self::RestoreBoundary { policy: Some(_), .. } => "iam:PutUserPermissionsBoundary",
             Self::RestoreBoundary { policy: None, .. } => "iam:DeleteUserPermissionsBoundary",
-            Self::LiftDenyAll { kind: IdentityKind::User, .. } => "iam:DetachUserPolicy",
+            Self::LiftDenyAll { kind: IdentityKind::User, .. } | Self::LiftConsoleHold { .. } => "iam:DetachUserPolicy",
             Self::LiftDenyAll { kind: IdentityKind::Role, .. } => "iam:DetachRolePolicy",
             Self::LiftRevocation { .. } => "iam:DeleteRolePolicy",
             Self::Untag { kind: IdentityKind::User, .. } => "iam:UntagUser",
@@ -161,7 +179,7 @@ impl Change {
     /// The command that takes it back, or why nothing does. A leaked key is never activated again.
     pub fn undo(&self) -> Undo {
         match self {
-            Self::AttachDenyAll { user, policy } => {
+            Self::AttachDenyAll { user, policy } | Self::HoldConsole { user, policy } => {
                 Undo::By(format!("aws iam detach-user-policy --user-name {user} --policy-arn {policy}"))
             }
             Self::SetDenyAllBoundary { user, .. } => Undo::By(format!(
@@ -191,6 +209,7 @@ impl Change {
             | Self::JoinGroup { .. }
             | Self::RestoreBoundary { .. }
             | Self::LiftDenyAll { .. }
+            | Self::LiftConsoleHold { .. }
             | Self::LiftRevocation { .. }
             | Self::Untag { .. } => Undo::Never("contain it again with the command `contain`"),
         }
@@ -214,7 +233,13 @@ impl Change {
 
     /// Whether the identity is freer with it: what a restore does last.
     pub fn frees(&self) -> bool {
-        matches!(self, Self::RestoreBoundary { .. } | Self::LiftDenyAll { .. } | Self::LiftRevocation { .. })
+        matches!(
+            self,
+            Self::RestoreBoundary { .. }
+                | Self::LiftDenyAll { .. }
+                | Self::LiftConsoleHold { .. }
+                | Self::LiftRevocation { .. }
+        )
     }
 
     /// The IAM operations that hold an identity back at once: those of every change that only adds.
@@ -234,6 +259,7 @@ impl Change {
         match self {
             Self::AttachDenyAll { .. }
             | Self::SetDenyAllBoundary { .. }
+            | Self::HoldConsole { .. }
             | Self::DeactivateAccessKey { .. }
             | Self::DeactivateCredential { .. }
             | Self::DeleteLoginProfile { .. }
@@ -246,6 +272,7 @@ impl Change {
             | Self::JoinGroup { .. }
             | Self::RestoreBoundary { .. }
             | Self::LiftDenyAll { .. }
+            | Self::LiftConsoleHold { .. }
             | Self::LiftRevocation { .. }
             | Self::Untag { .. } => false,
         }
@@ -257,6 +284,7 @@ impl Deed for Change {
         match self {
             Self::AttachDenyAll { .. } => "AttachDenyAll",
             Self::SetDenyAllBoundary { .. } => "SetDenyAllBoundary",
+            Self::HoldConsole { .. } => "HoldConsole",
             Self::DeactivateAccessKey { .. } => "DeactivateAccessKey",
             Self::DeactivateCredential { .. } => "DeactivateCredential",
             Self::DeleteLoginProfile { .. } => "DeleteLoginProfile",
@@ -269,6 +297,7 @@ impl Deed for Change {
             Self::JoinGroup { .. } => "JoinGroup",
             Self::RestoreBoundary { .. } => "RestoreBoundary",
             Self::LiftDenyAll { .. } => "LiftDenyAll",
+            Self::LiftConsoleHold { .. } => "LiftConsoleHold",
             Self::LiftRevocation { .. } => "LiftRevocation",
             Self::Untag { .. } => "Untag",
         }
@@ -280,7 +309,9 @@ impl Deed for Change {
             Self::DeactivateAccessKey { key, .. } => key.to_string(),
             Self::DeactivateCredential { id, .. } => id.clone(),
             Self::DeleteLoginProfile { user } => format!("user/{user}"),
-            Self::RestoreBoundary { user, .. } => format!("user/{user}"),
+            Self::RestoreBoundary { user, .. }
+            | Self::HoldConsole { user, .. }
+            | Self::LiftConsoleHold { user, .. } => format!("user/{user}"),
             Self::DetachPolicy { policy, .. } | Self::AttachPolicy { policy, .. } => policy.clone(),
             Self::LeaveGroup { group, .. } | Self::JoinGroup { group, .. } => format!("group/{group}"),
             Self::RevokeSessions { role, .. } | Self::AttachDenyAllToRole { role, .. } => format!("role/{role}"),
@@ -303,7 +334,9 @@ impl Deed for Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AttachDenyAll { user, policy } => write!(f, "attach {policy} to user {user}"),
+            Self::AttachDenyAll { user, policy } | Self::HoldConsole { user, policy } => {
+                write!(f, "attach {policy} to user {user}")
+            }
             Self::SetDenyAllBoundary { user, policy } => {
                 write!(f, "set {policy} as the permissions boundary of user {user}")
             }
@@ -329,6 +362,7 @@ impl fmt::Display for Change {
             }
             Self::RestoreBoundary { user, policy: None } => write!(f, "remove the permissions boundary of user {user}"),
             Self::LiftDenyAll { kind, name, policy } => write!(f, "detach {policy} from {} {name}", kind.word()),
+            Self::LiftConsoleHold { user, policy } => write!(f, "detach {policy} from user {user}"),
             Self::LiftRevocation { role } => write!(f, "remove {REVOCATION_POLICY} from role {role}"),
             Self::Untag { kind, name, keys } => {
                 write!(f, "remove the tags {} from {} {name}", keys.join(", "), kind.word())

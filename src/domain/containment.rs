@@ -1,6 +1,8 @@
 //! What a containment decides: whom it may touch, what it does, and what is said of it.
 
 pub mod admission;
+pub mod barriers;
+pub mod contest;
 pub mod escalation;
 pub mod grouping;
 pub mod guard;
@@ -11,3 +13,4 @@ pub mod progress;
 pub mod relay;
 pub mod report;
 pub mod snapshot;
+pub mod watch;

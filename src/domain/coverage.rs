@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
+use crate::decision::is_own;
 use crate::finding::Threat;
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::{RequestId, UniqueId};
@@ -21,6 +22,8 @@ pub enum Kind {
     /// Revoke a role's older sessions. Where its inline policies leave no room for that, the role is denied
     /// everything instead.
     RevokeSessions,
+    /// Deny a user what is done in a session of the console without MFA.
+    HoldConsole,
     /// Deny a role everything, new sessions included.
     DenyRole,
     /// Deactivate access keys and other credentials.
@@ -36,6 +39,7 @@ impl Kind {
     pub fn of(change: &Change) -> Option<Self> {
         match change {
             Change::AttachDenyAll { .. } | Change::SetDenyAllBoundary { .. } => Some(Self::DenyUser),
+            Change::HoldConsole { .. } => Some(Self::HoldConsole),
             Change::RevokeSessions { .. } => Some(Self::RevokeSessions),
             Change::AttachDenyAllToRole { .. } => Some(Self::DenyRole),
             Change::DeactivateAccessKey { .. } | Change::DeactivateCredential { .. } => {
@@ -48,6 +52,7 @@ impl Kind {
             | Change::JoinGroup { .. }
             | Change::RestoreBoundary { .. }
             | Change::LiftDenyAll { .. }
+            | Change::LiftConsoleHold { .. }
             | Change::LiftRevocation { .. }
             | Change::Untag { .. } => None,
         }
@@ -67,6 +72,8 @@ pub struct Extras {
     pub deletes_passwords: bool,
     /// `QUARANTINE_ROLES`
     pub denies_roles: bool,
+    /// `MISSING_MFA_ACTION`
+    pub holds_console: bool,
 }
 
 /// Every kind of change that the answer to a threat may come to, by the settings of the moment.
@@ -88,8 +95,11 @@ pub fn kinds(threat: Threat, identity: IdentityKind, extras: Extras) -> BTreeSet
         (Threat::OverprivilegedUser, IdentityKind::User) => {
             kinds.extend([Kind::DeactivateCredentials, Kind::TakePermissions]);
         }
-        (Threat::UnusedUser | Threat::MissingMfa, IdentityKind::User) => {
+        (Threat::UnusedUser, IdentityKind::User) => {
             kinds.insert(Kind::DeactivateCredentials);
+        }
+        (Threat::MissingMfa, IdentityKind::User) => {
+            kinds.insert(if extras.holds_console { Kind::HoldConsole } else { Kind::DeactivateCredentials });
         }
         (Threat::RootAccessKey, _) | (_, IdentityKind::Role) => {}
     }
@@ -104,6 +114,9 @@ pub struct Approval {
     pub kinds: BTreeSet<Kind>,
     /// Who approved, in words that are safe to show.
     pub by: String,
+    /// By which those who approved are known in AWS, where somebody wrote it down: ARNs or unique IDs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
 }
 
 impl Approval {
@@ -115,6 +128,10 @@ impl Approval {
         if identity.id != self.unique_id {
             let (found, approved) = (&identity.id, &self.unique_id);
             return Some(format!("the approval is for {approved}, and the name leads to {found} now"));
+        }
+        // It may bear another name than when people were asked.
+        if is_own(self.approvers.iter().map(String::as_str), &[&identity.arn, identity.id.as_str()]) {
+            return Some("who approved is whom it is about".to_owned());
         }
         let more: Vec<_> = kinds(threat, identity.kind, extras).difference(&self.kinds).copied().collect();
         (!more.is_empty()).then(|| format!("the approval does not cover {more:?}: the settings changed since"))
@@ -132,6 +149,7 @@ mod tests {
             unique_id: parsed("AIDACKCEVSQ6C2EXAMPLE"),
             kinds: kinds(Threat::UnusedUser, IdentityKind::User, Extras::default()),
             by: "Dana".to_owned(),
+            approvers: Vec::new(),
         }
     }
 
@@ -144,6 +162,15 @@ mod tests {
         assert!(it.refuses(&namesake, Threat::UnusedUser, extras).is_some());
         assert!(it.refuses(&user, Threat::CompromisedCredential, extras).is_some());
         assert!(it.refuses(&user, Threat::OverprivilegedUser, extras).is_some());
+    }
+
+    #[test]
+    fn nobodys_approval_covers_themselves_under_the_name_of_the_moment() {
+        let user = identity(IdentityKind::User);
+        for own in [user.arn.to_uppercase(), user.id.to_string()] {
+            let it = Approval { approvers: vec![own], ..approval() };
+            assert!(it.refuses(&user, Threat::UnusedUser, Extras::default()).unwrap().contains("who approved"));
+        }
     }
 
     #[test]

@@ -20,6 +20,11 @@ impl Day {
         Self(time.secs().div_euclid(SECONDS))
     }
 
+    /// When it begins, in seconds since 1970.
+    pub fn begins(self) -> i64 {
+        self.0.saturating_mul(SECONDS)
+    }
+
     /// How many days later this one is; none where it is earlier.
     pub fn since(self, earlier: Self) -> u32 {
         u32::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
@@ -27,6 +32,15 @@ impl Day {
 
     pub fn plus(self, days: u32) -> Self {
         Self(self.0.saturating_add(i64::from(days)))
+    }
+
+    /// Why a sweep that begins `now` can't count for this day. Days bring the ladder forward: one that has not come would
+    /// take the warned their time, and a first sweep of long ago as well. Who began before midnight goes on after it.
+    pub fn refuse(self, now: Self) -> Option<String> {
+        if self > now {
+            return Some(format!("a day that has come: it is {now} in UTC"));
+        }
+        (now.since(self) > 1).then(|| format!("today or yesterday: it is {now} in UTC"))
     }
 }
 
@@ -63,6 +77,14 @@ impl fmt::Display for Day {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sweep_counts_for_today_and_for_what_began_yesterday_and_for_no_other_day() {
+        let now = Day::parse("2026-11-29").unwrap();
+        assert_eq!((now.refuse(now), now.refuse(now.plus(1))), (None, None));
+        assert!(now.plus(1).refuse(now).unwrap().contains("2026-11-29"));
+        assert!(now.refuse(now.plus(2)).unwrap().contains("today or yesterday"));
+    }
 
     #[test]
     fn a_day_reads_as_it_is_written() {

@@ -1,6 +1,6 @@
 //! What people decide about a request, and the button that says so.
 //!
-//! A button's value is `v1|<request>|<plan hash>|approve` or `…|decline`: the request's ID, the plan's SHA-256 as 64
+//! A button's value is `v1|<request>|<plan hash>|approve`, `…|decline` or, under an alert, `…|open` or `…|ack`: the request's ID, the plan's SHA-256 as 64
 //! lower-case hexadecimal digits; the `action_id` is the last word. The plan itself is looked up. Whoever signs for
 //! Slack could still ask about another request, which is why the hash is compared with the ledger's: a decision is
 //! about the plan that was shown, or none.
@@ -8,7 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ids::{Parse, RequestId};
+use crate::ids::{Arn, Parse, RequestId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
@@ -37,6 +37,37 @@ impl fmt::Display for Decision {
     }
 }
 
+/// What a button asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Decide(Decision),
+    /// That people are asked about a finding which nobody is contained for.
+    Open,
+    /// That others need not be told: somebody has seen the alert.
+    Acknowledge,
+}
+
+impl Wish {
+    pub const ALL: [Self; 4] =
+        [Self::Decide(Decision::Approve), Self::Decide(Decision::Decline), Self::Open, Self::Acknowledge];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Decide(decision) => decision.word(),
+            Self::Open => "open",
+            Self::Acknowledge => "ack",
+        }
+    }
+}
+
+impl FromStr for Wish {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|it| it.word() == word).ok_or(())
+    }
+}
+
 impl FromStr for Decision {
     type Err = ();
 
@@ -50,7 +81,7 @@ impl FromStr for Decision {
 pub struct Button {
     pub request: RequestId,
     pub plan_hash: String,
-    pub decision: Decision,
+    pub wish: Wish,
 }
 
 impl Button {
@@ -59,14 +90,36 @@ impl Button {
         let (version, request, hash, word) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let is_hash = hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let is_ours = parts.next().is_none() && version == "v1" && is_hash;
-        let (request, decision) = (RequestId::parse(request).ok()?, word.parse().ok()?);
-        is_ours.then(|| Self { request, plan_hash: hash.to_owned(), decision })
+        let (request, wish) = (RequestId::parse(request).ok()?, word.parse().ok()?);
+        is_ours.then(|| Self { request, plan_hash: hash.to_owned(), wish })
     }
 }
 
 /// The value of a button.
-pub fn button(request: &str, plan_hash: &str, decision: Decision) -> String {
-    format!("v1|{request}|{plan_hash}|{}", decision.word())
+pub fn button(request: &str, hash: &str, wish: Wish) -> String {
+    format!("v1|{request}|{hash}|{}", wish.word())
+}
+
+/// A name without what stands before it.
+pub(crate) fn bare(name: &str) -> &str {
+    name.rsplit(['/', ':']).next().unwrap_or(name).trim()
+}
+
+/// Nobody decides about themselves, as far as that can be told: `names` are all by which the decider is known,
+/// and `about` those of the requester and of the target. Who bears the same name in another account is another; of a
+/// name without an account that can't be told.
+pub fn is_own<'a>(names: impl IntoIterator<Item = &'a str>, about: &[&str]) -> bool {
+    let about: Vec<_> = about.iter().map(|it| it.to_lowercase()).collect();
+    names.into_iter().any(|it| about.iter().any(|other| is_same(&it.to_lowercase(), other)))
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    let are_apart = account(one).zip(account(other)).is_some_and(|(one, other)| one != other);
+    !bare(one).is_empty() && bare(one) == bare(other) && !are_apart
+}
+
+fn account(name: &str) -> Option<&str> {
+    Arn::parse(name.trim()).map(|it| it.account).filter(|it| !it.is_empty())
 }
 
 #[cfg(test)]
@@ -76,11 +129,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nobody_decides_about_themselves_under_any_of_their_names() {
+        assert!(is_own(["alice"], &["dana", "arn:aws:iam::111122223333:user/team/Alice"]));
+        assert!(is_own(["slack:T1/U2", "arn:aws:iam::111122223333:user/dana"], &["dana"]));
+        assert!(!is_own(["dana"], &["alice", ""]) && !is_own([""], &[""]));
+    }
+
+    #[test]
+    fn who_bears_the_same_name_in_another_account_is_another() {
+        let (one, other) = ("arn:aws:iam::111122223333:user/dana", "arn:aws:iam::444455556666:user/dana");
+        assert!(!is_own([one], &[other]) && is_own([one], &[one]) && is_own([one], &["dana"]));
+    }
+
+    #[test]
     fn only_the_whole_value_is_a_buttons() {
         let hash = "0f".repeat(32);
         let good = format!("v1|abcdefghijklmnopqrstuvwxyz|{hash}|approve");
         let read = Button::parse(&good).unwrap();
-        assert_eq!(button(read.request.as_str(), &read.plan_hash, read.decision), good);
+        assert_eq!(button(read.request.as_str(), &read.plan_hash, read.wish), good);
         for bad in [
             String::new(),
             format!("v2|abcdefghijklmnopqrstuvwxyz|{hash}|approve"),
@@ -99,10 +165,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_rendered_is_read_again(request in "[a-z2-7]{26}", hash in "[0-9a-f]{64}", n in 0usize..2) {
-            let value = button(&request, &hash, Decision::ALL[n]);
+        fn what_is_rendered_is_read_again(request in "[a-z2-7]{26}", hash in "[0-9a-f]{64}", n in 0usize..4) {
+            let value = button(&request, &hash, Wish::ALL[n]);
             let read = Button::parse(&value).unwrap();
-            prop_assert_eq!((read.request.as_str(), read.plan_hash, read.decision), (&*request, hash, Decision::ALL[n]));
+            prop_assert_eq!((read.request.as_str(), read.plan_hash, read.wish), (&*request, hash, Wish::ALL[n]));
             prop_assert!(value.len() <= 2000);
         }
 

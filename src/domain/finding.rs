@@ -22,6 +22,8 @@ pub enum Source {
     Command,
     /// Somebody reported it with the form.
     Report,
+    /// The daily sweep found it.
+    Sweep,
 }
 
 impl Source {
@@ -38,6 +40,7 @@ impl Source {
             Self::Drill => "drill",
             Self::Command => "command",
             Self::Report => "report",
+            Self::Sweep => "sweep",
         }
     }
 }

@@ -146,6 +146,8 @@ pub struct Kept {
     /// Milliseconds since 1970, as all times here.
     pub first_seen: Option<i64>,
     pub last_seen: Option<i64>,
+    /// When it was last read to be in place, all of it.
+    pub held_at: Option<i64>,
     /// One JSON value a change, the oldest first.
     pub applied: Vec<Value>,
     pub restored: Option<Restoration>,

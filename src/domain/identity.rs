@@ -190,19 +190,30 @@ impl Observed {
     }
 
     pub fn nothing_read() -> Self {
+        Self::unread(&Why::NotRead)
+    }
+
+    /// Of one that is not there any more: whoever bears its name now is somebody else.
+    pub fn gone() -> Self {
+        let message = "it was deleted".to_owned();
+        Self::unread(&Why::Gone(Failure { code: "NoSuchEntity".to_owned(), message, retryable: false }))
+    }
+
+    fn unread(why: &Why) -> Self {
+        let unread = |what| Unreadable { what, why: why.clone() };
         Self {
-            profile: Err(Unreadable::not_read("profile")),
-            keys: Err(Unreadable::not_read("access keys")),
-            credentials: Err(Unreadable::not_read("other credentials")),
-            login: Err(Unreadable::not_read("console password")),
-            mfa_devices: Err(Unreadable::not_read("MFA devices")),
-            attached: Err(Unreadable::not_read("attached policies")),
-            inline: Err(Unreadable::not_read("inline policies")),
-            groups: Err(Unreadable::not_read("groups")),
-            denying: Err(Unreadable::not_read("policy documents")),
-            granting: Err(Unreadable::not_read("policy documents")),
-            contents: Err(Unreadable::not_read("policy documents")),
-            revoked_before: Err(Unreadable::not_read("session revocation")),
+            profile: Err(unread("profile")),
+            keys: Err(unread("access keys")),
+            credentials: Err(unread("other credentials")),
+            login: Err(unread("console password")),
+            mfa_devices: Err(unread("MFA devices")),
+            attached: Err(unread("attached policies")),
+            inline: Err(unread("inline policies")),
+            groups: Err(unread("groups")),
+            denying: Err(unread("policy documents")),
+            granting: Err(unread("policy documents")),
+            contents: Err(unread("policy documents")),
+            revoked_before: Err(unread("session revocation")),
             not_a_revocation: None,
             is_deny_unclear: false,
         }

@@ -2,9 +2,10 @@
 //! done to what people are told. Pure: no SDK, no network, no clock, no environment, no file, no log;
 //! time comes in as an argument.
 //!
-//! The folders (`settings`, `sources`, `containment`, `approval`, `restoration`, `slack`, `hygiene`) never import each
-//! other, only the files beside this one.
+//! The folders (`settings`, `sources`, `containment`, `approval`, `restoration`, `slack`, `hygiene`, `evidence`) never
+//! import each other, only the files beside this one.
 
+pub mod acknowledgement;
 pub mod administrator;
 pub mod approval;
 pub mod change;
@@ -13,9 +14,12 @@ pub mod containment;
 pub mod coverage;
 pub mod day;
 pub mod decision;
+pub mod evidence;
 pub mod finding;
 #[cfg(test)]
 mod fixtures;
+pub mod glob;
+pub mod guardrail;
 pub mod history;
 pub mod hygiene;
 pub mod identity;

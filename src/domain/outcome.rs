@@ -1,7 +1,7 @@
 //! What became of a change or a notice.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_types::DateTime;
 use serde::Serialize;
@@ -125,15 +125,21 @@ impl<D: Deed> Done<D> {
 
 /// Every deed and its outcome, kept the moment it is known. Writes that run side by side share it.
 #[derive(Debug)]
-pub struct Log<D>(Mutex<Vec<Done<D>>>);
+pub struct Log<D>(Arc<Mutex<Vec<Done<D>>>>);
 
 impl<D> Default for Log<D> {
     fn default() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self(Arc::new(Mutex::new(Vec::new())))
     }
 }
 
 impl<D: Deed> Log<D> {
+    /// The same log, for whoever does something beside.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
     pub fn push(&self, done: Done<D>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
@@ -176,9 +182,10 @@ impl<D: Deed> Log<D> {
         matches!(self.last(deed), Some(Outcome::Skipped { .. }))
     }
 
-    /// Whether its last try failed in a way that another try can't mend.
+    /// Whether its last try failed in a way that another try can't mend. What is gone may have another name for a
+    /// moment.
     pub fn failed_for_good(&self, deed: &D) -> bool {
-        self.failure(deed).is_some_and(|it| !it.retryable)
+        self.failure(deed).is_some_and(|it| !it.retryable && !it.is_gone())
     }
 
     /// Each deed once, with its last outcome and how often it came to that: in a fight the same is done

@@ -66,7 +66,7 @@ pub fn readable(document: &str) -> String {
     serde_json::from_str::<Value>(&text).map_or_else(|_| text.to_string(), |it| it.to_string())
 }
 
-pub(crate) fn decoded(document: &str) -> Cow<'_, str> {
+pub fn decoded(document: &str) -> Cow<'_, str> {
     percent_decode_str(document).decode_utf8_lossy()
 }
 

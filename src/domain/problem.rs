@@ -12,6 +12,8 @@ pub enum Kind {
     MissingMfa,
     /// A user of whose creation no event was seen: CloudTrail delivers its events as well as it can.
     UnseenUser,
+    /// A key that was created or activated, of which no event was seen.
+    UnseenKey,
     /// Nothing that a user could act with was used for long.
     UnusedUser,
     /// One of a user's keys was not used for long, while something else of it was.
@@ -27,8 +29,9 @@ pub enum Kind {
 
 impl Kind {
     /// The gravest first: a user with several problems is asked about for the first of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::UnseenUser,
+        Self::UnseenKey,
         Self::MissingMfa,
         Self::UnusedUser,
         Self::RootAccessKey,
@@ -44,6 +47,7 @@ impl Kind {
         match self {
             Self::MissingMfa => "missing-mfa",
             Self::UnseenUser => "unseen-user",
+            Self::UnseenKey => "unseen-key",
             Self::UnusedUser => "unused-user",
             Self::UnusedKey => "unused-key",
             Self::UnusedPassword => "unused-password",
@@ -63,6 +67,7 @@ impl Kind {
         match self {
             Self::MissingMfa => "can sign in to the console without MFA",
             Self::UnseenUser => "was created since the last sweep, and no event told of it",
+            Self::UnseenKey => "has a key that was created or activated since the last sweep, and no event told of it",
             Self::UnusedUser => "uses none of its credentials",
             Self::UnusedKey => "has an access key that is not used",
             Self::UnusedPassword => "has a console password that is not used",
@@ -74,13 +79,14 @@ impl Kind {
     }
 
     /// What answers it, where something can be done by a playbook. An old key may be in use this minute: only its
-    /// owner can rotate it.
+    /// owner can rotate it; and of one that nobody knows the user may be right, which only a person can tell.
     pub const fn threat(self) -> Option<Threat> {
         match self {
             Self::MissingMfa => Some(Threat::MissingMfa),
             Self::UnusedUser => Some(Threat::UnusedUser),
             Self::UnseenUser => Some(Threat::UnauthorizedUser),
-            Self::UnusedKey
+            Self::UnseenKey
+            | Self::UnusedKey
             | Self::UnusedPassword
             | Self::OldKey
             | Self::TwoActiveKeys
@@ -89,9 +95,10 @@ impl Kind {
         }
     }
 
-    /// Whether nobody is warned first: who is asked about is no employee who forgot something.
+    /// Whether nobody is warned first: who is asked about is no employee who forgot something. Also where nobody is
+    /// asked, each is told by name.
     pub const fn is_urgent(self) -> bool {
-        matches!(self, Self::UnseenUser)
+        matches!(self, Self::UnseenUser | Self::UnseenKey)
     }
 }
 

@@ -1,9 +1,54 @@
 //! What people are asked, as every sink tells it: one request, and how it is answered without Slack.
 
+use std::str::FromStr;
+
 use aws_smithy_types::DateTime;
 use serde_json::json;
 
 use crate::ids::RequestId;
+
+/// What holds an identity back while people are asked, and is lifted when somebody declines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barrier {
+    /// Whatever it does is denied.
+    Deny,
+    /// Of a role, the sessions of before. Whoever may assume it gets new ones.
+    Revocation,
+}
+
+impl Barrier {
+    const ALL: [Self; 2] = [Self::Deny, Self::Revocation];
+
+    /// As the ledger writes it, and what people call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Revocation => "revocation",
+        }
+    }
+
+    pub fn is(self) -> &'static str {
+        match self {
+            Self::Deny => "it is denied everything",
+            Self::Revocation => "its older sessions are revoked, and whoever may assume it gets new ones",
+        }
+    }
+
+    pub fn stays(self) -> &'static str {
+        match self {
+            Self::Deny => "It STAYS denied everything",
+            Self::Revocation => "Its older sessions STAY revoked, and whoever may assume it gets new ones",
+        }
+    }
+}
+
+impl FromStr for Barrier {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|it| it.word() == word).ok_or(())
+    }
+}
 
 /// A request that waits.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +65,8 @@ pub struct Question {
     pub plan: Vec<String>,
     /// What would be affected, one fact a line.
     pub affected: Vec<String>,
-    /// The identity is denied everything while it waits.
-    pub is_struck: bool,
+    /// What holds the identity back while it waits.
+    pub struck: Option<Barrier>,
     /// There are many open ones of its threat and account: it is told of in a list.
     pub is_beyond: bool,
 }

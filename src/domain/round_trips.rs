@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RoundTrips {
     /// Up to and with the first call that held the identity back; absent where none did.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -144,6 +144,24 @@ pub fn rotation(document_name: &str, identity: &Identity, account: &AccountId, p
     ])
 }
 
+/// Reading about one identity, and nothing else.
+pub fn investigation(reads: &[&str]) -> String {
+    document([Statement::new(reads, vec!["*".to_owned()])])
+}
+
+/// Attaching this one policy to this one account and detaching it, and seeing whether it is there.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsorganizations.html>
+pub fn guardrail(policy: &str, account: &AccountId, partition: &Partition) -> String {
+    let of = |resource: &str| format!("arn:{partition}:organizations::*:{resource}");
+    let target = of(&format!("account/o-*/{account}"));
+    let policy = of(&format!("policy/o-*/service_control_policy/{policy}"));
+    document([
+        Statement::new(&["organizations:AttachPolicy", "organizations:DetachPolicy"], vec![policy, target.clone()]),
+        Statement::new(&["organizations:ListPoliciesForTarget"], vec![target]),
+        Statement::new(&["organizations:DescribeOrganization"], vec!["*".to_owned()]),
+    ])
+}
+
 /// A drill makes its one user, under the path of all drills, and removes what it and earlier ones left: those whose
 /// names begin so.
 pub fn drill(path: &str, user: &str, all: &str, account: &AccountId, partition: &Partition) -> String {
@@ -195,9 +213,9 @@ impl Statement {
     fn of(change: &Change, identity: &Identity) -> Self {
         let identity_alone = vec![literal(&identity.arn)];
         let (resources, condition) = match change {
-            Change::AttachPolicy { policy, .. } | Change::LiftDenyAll { policy, .. } => {
-                (identity_alone, Some(Condition::policy(policy)))
-            }
+            Change::AttachPolicy { policy, .. }
+            | Change::LiftDenyAll { policy, .. }
+            | Change::LiftConsoleHold { policy, .. } => (identity_alone, Some(Condition::policy(policy))),
             Change::RestoreBoundary { policy: Some(policy), .. } => (identity_alone, Some(Condition::boundary(policy))),
             Change::JoinGroup { group, .. } => (group_named(identity, group), None),
             _ => (identity_alone, None),

@@ -9,6 +9,7 @@ use crate::ids::{AccountId, Arn, Partition, Region};
 
 mod driller;
 mod front;
+mod investigator;
 mod reader;
 mod responder;
 mod restorer;
@@ -17,9 +18,10 @@ mod values;
 
 pub use driller::Driller;
 pub use front::{Form, Front, SlackEndpoint};
-pub use responder::{Approvals, Eligibility, Notices, Options, Responder};
+pub use investigator::Investigator;
+pub use responder::{Approvals, Eligibility, Guardrail, Notices, Options, Responder};
 pub use restorer::Restorer;
-pub use sweeper::{Exempt, Sweeper};
+pub use sweeper::{Exempt, Release, Sweeper};
 pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 
 use reader::{Reader, arn, external_id, nowhere, parsed, slack_channel, table, url};
@@ -31,6 +33,7 @@ pub enum Settings {
     Restorer(Box<Restorer>),
     Driller(Driller),
     Sweeper(Box<Sweeper>),
+    Investigator(Box<Investigator>),
 }
 
 /// Every problem with the settings, each with the name of its variable.
@@ -50,6 +53,7 @@ impl Settings {
             Part::Restorer => Self::Restorer(Box::new(Restorer::read(&mut read))),
             Part::Driller => Self::Driller(Driller::read(&mut read)),
             Part::Sweeper => Self::Sweeper(Box::new(Sweeper::read(&mut read))),
+            Part::Investigator => Self::Investigator(Box::new(Investigator::read(&mut read))),
         };
         if read.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: read.problems }) }
     }
@@ -60,6 +64,7 @@ impl Settings {
             Self::Restorer(it) => &it.common,
             Self::Driller(it) => &it.common,
             Self::Sweeper(it) => &it.common,
+            Self::Investigator(it) => &it.common,
         }
     }
 }
@@ -111,6 +116,10 @@ impl Common {
 /// Where the users of drills are, and nobody else.
 pub const DRILL_PATH: &str = "/iam-responder-drill/";
 
+/// How their names begin; and those of users whose creation itself is the alarm.
+pub const DRILL_USERS: &str = "drill-";
+pub const CREATED_BY_DRILLS: &str = "drill-created-";
+
 /// What no function of ours ever touches: our own roles, and accounts outside of the list.
 #[derive(Debug, Clone)]
 pub struct Untouchable {
@@ -118,8 +127,9 @@ pub struct Untouchable {
     pub restorer_role_arn: Option<String>,
     pub hygiene_role_arn: Option<String>,
     pub sweeper_role_arn: Option<String>,
+    pub investigator_role_arn: Option<String>,
     /// The names of the roles that our functions take in member accounts.
-    pub member_role_names: [String; 3],
+    pub member_role_names: [String; 4],
     pub drill_role_name: String,
     /// The only account in which the drill's role is ours.
     pub drill_account: Option<AccountId>,
@@ -134,7 +144,13 @@ impl Untouchable {
             restorer_role_arn: read.optional("RESTORER_ROLE_ARN", |it| arn(it, "iam")),
             hygiene_role_arn: read.optional("HYGIENE_ROLE_ARN", |it| arn(it, "iam")),
             sweeper_role_arn: read.optional("SWEEPER_ROLE_ARN", |it| arn(it, "iam")),
-            member_role_names: [reader::remediation_role(read), reader::restore_role(read), reader::sweep_role(read)],
+            investigator_role_arn: read.optional("INVESTIGATOR_ROLE_ARN", |it| arn(it, "iam")),
+            member_role_names: [
+                reader::remediation_role(read),
+                reader::restore_role(read),
+                reader::sweep_role(read),
+                reader::investigator_role(read),
+            ],
             drill_role_name: reader::drill_role(read),
             drill_account: read.optional("DRILL_ACCOUNT", parsed),
             member_accounts: read.list("MEMBER_ACCOUNTS", parsed),
@@ -150,6 +166,7 @@ impl Untouchable {
             self.restorer_role_arn.as_ref(),
             self.hygiene_role_arn.as_ref(),
             self.sweeper_role_arn.as_ref(),
+            self.investigator_role_arn.as_ref(),
         ];
         home.into_iter().flatten().any(|it| it == arn)
             || self.member_role_names.iter().any(|name| is_role(arn, name))
@@ -174,6 +191,7 @@ pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::finding::{Finding, Source, Threat};
 
     /// A valid configuration with these settings on top.
     fn settings(settings: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -201,6 +219,17 @@ pub(crate) mod tests {
         assert!(!config.eligibility.simulation);
         assert_eq!(config.eligibility.min_severity, 7.0);
         assert_eq!(config.mode_of("compromised-credential"), Mode::Observe);
+    }
+
+    #[test]
+    fn a_guardrail_is_attached_only_with_a_role_and_by_one_function() {
+        let (policy, role) = (("GUARDRAIL_POLICY_ID", "p-guardrail0"), "arn:aws:iam::100000000001:role/Guardrail");
+        assert_eq!(config(&[("GUARDRAIL_ROLE_ARN", role)]).unwrap().guardrail, None);
+        assert!(config(&[policy]).unwrap_err().to_string().contains("GUARDRAIL_ROLE_ARN"));
+        assert!(config(&[("GUARDRAIL_POLICY_ID", "guardrail"), ("GUARDRAIL_ROLE_ARN", role)]).is_err());
+        let all = [policy, ("GUARDRAIL_ROLE_ARN", role)];
+        assert_eq!(config(&all).unwrap().guardrail.unwrap().role_arn, role);
+        assert_eq!(config(&[&all[..], &[("PART", "hygiene")]].concat()).unwrap().guardrail, None);
     }
 
     #[test]
@@ -243,6 +272,15 @@ pub(crate) mod tests {
             ("sweeper", vec![("EXTERNAL_ID", "s3cret"), ("AWS_REGION", "us-east-1"), ("LEDGER_TABLE", "ledger")]),
             (
                 "restorer",
+                vec![
+                    ("EXTERNAL_ID", "s3cret"),
+                    ("AWS_REGION", "us-east-1"),
+                    ("LEDGER_TABLE", "ledger"),
+                    ("RESPONDER_ROLE_ARN", "arn:aws:iam::999988887777:role/iam-responder"),
+                ],
+            ),
+            (
+                "investigator",
                 vec![
                     ("EXTERNAL_ID", "s3cret"),
                     ("AWS_REGION", "us-east-1"),
@@ -301,6 +339,7 @@ pub(crate) mod tests {
         assert!(is_own("arn:aws:iam::111122223333:role/SecurityRemediationRole"));
         assert!(is_own("arn:aws:iam::111122223333:role/SecurityDrillRole"));
         assert!(is_own("arn:aws:iam::111122223333:role/SecuritySweepRole"));
+        assert!(is_own("arn:aws:iam::111122223333:role/SecurityInvestigatorRole"));
         for other in [
             "arn:aws:iam::444455556666:role/SecurityDrillRole",
             "arn:aws:iam::111122223333:role/team/SecurityDrillRole",
@@ -315,11 +354,33 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_look_back_is_as_long_as_cloudtrails_history() {
+        let hours = |text: &str| match settings(&[("PART", "investigator"), ("LOOKBACK_HOURS", text)]) {
+            Ok(Settings::Investigator(it)) => Some(it.lookback.as_secs() / 3_600),
+            _ => None,
+        };
+        assert_eq!([hours(""), hours("1"), hours("2160")], [Some(24), Some(1), Some(2160)]);
+        assert_eq!([hours("0"), hours("2161"), hours("a day")], [None; 3]);
+    }
+
+    #[test]
     fn playbooks_have_their_own_modes() {
         let config = config(&[("MODE", "enforce"), ("PLAYBOOK_MODES", "unused-user=observe")]).unwrap();
         assert_eq!(config.mode_of("unused-user"), Mode::Observe);
         assert_eq!(config.mode_of("compromised-credential"), Mode::Enforce);
-        assert_eq!(config.mode_of("missing-mfa"), Mode::Observe);
+        // Whatever the mode for all is.
+        assert_eq!(config.mode_of("missing-mfa"), Mode::Approve);
+        assert_eq!(self::config(&[]).unwrap().mode_of("missing-mfa"), Mode::Approve);
+        assert!(!self::config(&[]).unwrap().responds_to_any());
+    }
+
+    #[test]
+    fn what_a_sweep_says_of_who_made_a_user_is_never_enforced() {
+        let config = config(&[("MODE", "enforce"), ("PLAYBOOK_MODES", "missing-mfa=enforce")]).unwrap();
+        let mode = |source, threat| config.mode_for(&Finding { source, ..crate::fixtures::finding(threat) });
+        assert_eq!(mode(Source::Sweep, Threat::UnauthorizedUser), Mode::Approve);
+        assert_eq!(mode(Source::CloudTrail, Threat::UnauthorizedUser), Mode::Enforce);
+        assert_eq!(mode(Source::Sweep, Threat::MissingMfa), Mode::Enforce);
     }
 
     #[test]

@@ -11,13 +11,17 @@ use sha2::{Digest, Sha256};
 mod alert;
 mod answer;
 mod blocks;
+mod offer;
 mod request;
 mod thread;
+mod watched;
 
 pub use alert::{Alert, alert};
 pub use answer::{Accepted, Refused, Trouble, read};
+pub use offer::{Offer, Offered, offer};
 pub use request::{Decided, Request, Waiting, list, request};
 pub use thread::{thread, thread_of, thread_of_id};
+pub use watched::{Standing, Watched, watched};
 
 /// A whole message, as JSON. Slack refuses blocks of more than about 13,200 characters altogether.
 /// <https://docs.slack.dev/reference/methods/chat.postMessage>

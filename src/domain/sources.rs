@@ -19,12 +19,13 @@ use crate::settings::{Responder, Settings};
 use crate::text;
 use crate::told::{Told, ToldFinding};
 
-pub use cloudtrail::{CreatedUser, created_user};
+pub use credential_events::{Credential, CredentialEvent, credential_event};
 pub use security_hub::SIMULATION_TITLE;
 
 mod cloudtrail;
 mod command;
 mod controls;
+mod credential_events;
 pub mod drill;
 mod eligibility;
 pub mod front;

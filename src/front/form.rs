@@ -468,7 +468,7 @@ mod tests {
         assert_eq!(stranger.counters().own, "lockout#203.0.113.0/24#29931900");
     }
 
-    /// By what it takes, against what hashing takes, so that no load of the machine matters.
+    /// By what it takes at best, against what hashing takes at best, so that no load of the machine matters.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "measures, and decides nothing")]
     fn what_is_refused_costs_no_hash() {
@@ -477,9 +477,12 @@ mod tests {
         let headers = [("authorization", header.as_str())];
         let forged = [headers[0], ("origin", "https://evil.example")];
         let took = |act: &dyn Fn()| {
-            let started = Instant::now();
-            (0..10).for_each(|_| act());
-            started.elapsed()
+            let once = |_| {
+                let started = Instant::now();
+                act();
+                started.elapsed()
+            };
+            (0..10).map(once).min().unwrap()
         };
         let check = |own| drop(form.check(attempt(get(&form, "/", &headers)), Tries { own, all: own }, now()));
         let hashing = took(&|| check(1));

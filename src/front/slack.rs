@@ -12,7 +12,7 @@ use std::fmt;
 
 use aws_lambda_events::lambda_function_urls::LambdaFunctionUrlRequest;
 use aws_smithy_types::DateTime;
-use domain::decision::{Button, Decision};
+use domain::decision::{Button, Wish};
 use domain::ids::RequestId;
 
 use crate::http::{Request, Response, Unfit};
@@ -58,7 +58,7 @@ pub enum Received {
 pub struct Decided {
     pub request: RequestId,
     pub plan_hash: String,
-    pub decision: Decision,
+    pub wish: Wish,
     pub by: Approver,
     pub at: DateTime,
 }
@@ -140,13 +140,13 @@ impl Slack {
             return Err(Refusal::Guest);
         }
         let [action] = actions.as_slice() else { return Err(Refusal::Actions) };
-        if action.id.parse::<Decision>().is_err() {
+        if action.id.parse::<Wish>().is_err() {
             return Ok(None);
         }
         let button = Button::parse(&action.value).ok_or(Refusal::Value)?;
         let by = self.approvers.find(&team, &user, &called).ok_or(Refusal::NotAnApprover)?;
-        let Button { request, plan_hash, decision } = button;
-        Ok(Some(Decided { request, plan_hash, decision, by, at: now }))
+        let Button { request, plan_hash, wish } = button;
+        Ok(Some(Decided { request, plan_hash, wish, by, at: now }))
     }
 }
 
@@ -167,6 +167,7 @@ pub fn not_allowed() -> Response {
 
 #[cfg(test)]
 mod tests {
+    use domain::decision::Decision;
     use domain::settings::Secret;
     use serde_json::{Value, json};
 
@@ -239,7 +240,7 @@ mod tests {
     fn an_approvers_click_is_a_decision() {
         let Received::Decide(decided) = received(&click()) else { panic!("no decision") };
         assert_eq!(decided.request.as_str(), "abcdefghijklmnopqrstuvwxyz");
-        assert_eq!((decided.plan_hash, decided.decision), ("0f".repeat(32), Decision::Approve));
+        assert_eq!((decided.plan_hash, decided.wish), ("0f".repeat(32), Wish::Decide(Decision::Approve)));
         assert_eq!((decided.by.user.as_str(), decided.by.called.as_str()), ("U111", "alice"));
         assert_eq!(decided.by.identity.as_deref(), Some("arn:aws:iam::111122223333:user/alice"));
         assert_eq!(decided.at, DateTime::from_secs(NOW));
@@ -248,7 +249,7 @@ mod tests {
         decline["actions"][0]["value"] =
             json!(click()["actions"][0]["value"].as_str().unwrap().replace("|approve", "|decline"));
         let Received::Decide(decided) = received(&decline) else { panic!("no decision") };
-        assert_eq!(decided.decision, Decision::Decline);
+        assert_eq!(decided.wish, Wish::Decide(Decision::Decline));
     }
 
     #[test]
@@ -277,7 +278,7 @@ mod tests {
         payload["actions"][0]["text"]["text"] = json!("Decline");
         payload["response_url"] = json!(7);
         let Received::Decide(decided) = received(&payload) else { panic!("no decision") };
-        assert_eq!(decided.decision, Decision::Approve);
+        assert_eq!(decided.wish, Wish::Decide(Decision::Approve));
     }
 
     #[test]

@@ -9,18 +9,19 @@ use clients::accounts::{Aws, Home};
 use clients::ledger::{End, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::approval::decision::{BY_COMMAND, Decided, Decider, is_own};
-use domain::approval::request::{Asked, Request, Ruling, State};
+use domain::approval::decision::{Decided, Decider};
+use domain::approval::reported::REQUESTER;
+use domain::approval::request::{Asked, Request, State};
 use domain::approval::words::{self, Alert};
 use domain::command::Decide;
 use domain::containment::grouping::Group;
 use domain::containment::relay::Relay;
 use domain::containment::report::Report;
-use domain::decision::Decision;
-use domain::finding::Finding;
+use domain::decision::{Decision, is_own};
+use domain::finding::{Finding, Source};
 use domain::ids::RequestId;
 use domain::outcome::{Failure, Outcome};
-use domain::settings::{Mode, Responder};
+use domain::settings::Responder;
 use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -32,18 +33,24 @@ use crate::invocation::Call;
 use crate::invocation::now_millis;
 
 mod card;
+mod carry_out;
 mod expiry;
 mod list;
+mod offer;
 mod report;
 mod show;
+mod sweep;
 
 pub(crate) use show::list;
+pub(crate) use sweep::{Earlier, supersede};
 
-/// How many are looked at side by side, and how many are listed.
+/// How many are read or looked at side by side, and how many are read in one run.
 const PARALLEL: usize = 8;
-const MOST: i32 = 500;
-/// When what failed is tried again.
+const MOST: usize = 2_000;
+const MOST_OFFERS: i32 = 50;
+/// When what failed is tried again; each time twice as long after, at most so long.
 const PAUSE: i64 = 60_000;
+const LONGEST_PAUSE: i64 = 30 * 60_000;
 /// A decision that nobody was woken by is found within two minutes: so long after the expiry it can still be begun.
 const LATE: i64 = 5 * 60_000;
 /// What fails for as long is given up, with a word.
@@ -107,12 +114,17 @@ pub(crate) async fn wake_up(aws: &Aws, settings: &Responder, call: &Call, id: &R
             desk.show(&it).await;
             Looked::default()
         }
-        Ok(_) => desk.look_at(id).await,
+        Ok(Some(_)) => desk.look_at(id).await,
+        Ok(None) => desk.read_report(id).await,
         Err(failure) => (Vec::new(), vec![format!("request {id}: {failure}")]),
     }
 }
 
-/// What is to be looked at: decisions that nobody was woken by, what expired, people who were not told.
+/// What is to be looked at: decisions that nobody was woken by, what expired, people who were not told; and after
+/// all of that what was reported.
+///
+/// INVARIANT: what whoever decides writes can neither put a request off nor hide it: every open one is read.
+/// `tests/test_front_thieves.py` holds it.
 pub(crate) async fn due(
     aws: &Aws,
     settings: &Responder,
@@ -121,20 +133,36 @@ pub(crate) async fn due(
     failed: &mut Vec<String>,
 ) {
     let desk = Desk::new(aws, settings, call);
-    let ids = match desk.ledger.requests_due(MOST).await {
-        Ok(it) => it,
-        Err(failure) => return failed.push(format!("listing the requests that are due: {failure}")),
-    };
-    let read = |id: RequestId| {
+    let (open, offers) = tokio::join!(desk.ledger.requests_open(MOST), desk.ledger.offers_due(MOST_OFFERS));
+    let mut all = Vec::new();
+    for listed in [open.map(|it| it.requests), offers.map(|it| it.into_iter().map(|id| (id, 0)).collect())] {
+        match listed {
+            Ok(it) => all.extend(it),
+            Err(failure) => failed.push(format!("listing the open requests: {failure}")),
+        }
+    }
+    let read = |(id, due_at): (RequestId, i64)| {
         let desk = &desk;
-        async move { desk.ledger.request(&id).await }
+        async move {
+            let found = desk.ledger.request(&id).await;
+            // Whoever decides may put `due_at` off.
+            let again_at = found.as_ref().ok().and_then(|it| it.as_ref()?.again_at);
+            (found, due_at.min(again_at.unwrap_or(due_at)) <= now_millis())
+        }
     };
-    let read: Vec<_> = stream::iter(ids).map(read).buffer_unordered(PARALLEL).collect().await;
-    let (mut listed, mut single) = (Vec::new(), Vec::new());
-    for found in read {
+    let read: Vec<_> = stream::iter(all).map(read).buffer_unordered(PARALLEL).collect().await;
+    let (mut listed, mut single, mut reported) = (Vec::new(), Vec::new(), Vec::new());
+    for (found, is_due) in read {
         match found {
-            Ok(Some(it)) if list::is_untold(&it) => listed.push(it),
-            Ok(Some(it)) => single.push(it.id),
+            Ok(Some(it)) if list::is_untold(&it) && is_due => listed.push(it),
+            Ok(Some(it)) => match it.state(now_millis()) {
+                // It failed, and is tried again less and less often.
+                _ if it.is_put_off(now_millis()) => {}
+                State::Reported if is_due => reported.push(it.id),
+                State::Waiting if is_due => single.push(it.id),
+                State::Reported | State::Waiting => {}
+                _ => single.push(it.id),
+            },
             Ok(None) => {}
             Err(failure) => failed.push(format!("reading a request: {failure}")),
         }
@@ -146,11 +174,16 @@ pub(crate) async fn due(
         let desk = &desk;
         async move { desk.look_at(&id).await }
     };
-    let looked: Vec<_> = stream::iter(single).map(look).buffer_unordered(PARALLEL).collect().await;
-    for (more, failures) in looked {
-        reports.extend(more);
-        failed.extend(failures);
+    for ids in [single, reported] {
+        let looked: Vec<_> = stream::iter(ids).map(look).buffer_unordered(PARALLEL).collect().await;
+        for (more, failures) in looked {
+            reports.extend(more);
+            failed.extend(failures);
+        }
     }
+    let (more, failures) = desk.read_reports().await;
+    reports.extend(more);
+    failed.extend(failures);
 }
 
 /// Who asked, and whom it is about.
@@ -190,25 +223,33 @@ impl Desk<'_> {
             State::Waiting => it.told_at.is_some() || it.asked.is_none(),
             State::Done | State::Failed => true,
             // Told already, and over.
-            State::Declined | State::Expired => it.ended_at.is_some(),
-            State::Reported | State::Approved => false,
+            State::Declined | State::Expired => it.ended.is_some(),
+            State::Reported => it.joined.is_some(),
+            State::Approved => false,
+            State::Offered => it.offer.as_ref().is_none_or(|it| it.opened.is_none()),
         };
-        if seen.is_none_or(|it| is_idle(&it)) || self.call.left() < ENOUGH {
+        let is_up = |it: &Request| !is_idle(it) && !it.is_put_off(now_millis());
+        let Some(seen) = seen.filter(|it| is_up(it) && self.call.left() >= ENOUGH) else {
             return Ok(Looked::default());
+        };
+        let begins = (seen.state(now_millis()) == State::Approved && !is_late(&seen)).then_some(&seen);
+        let Some(request) = self.ledger.take_request(id, self.call.deadline, begins).await? else {
+            return Ok(Looked::default());
+        };
+        if let Some(offer) = &request.offer {
+            return self.look_at_offer(&request, offer).await;
         }
-        let Some(request) = self.ledger.take_request(id, self.call.deadline).await? else {
-            return Ok(Looked::default());
-        };
         match (request.state(now_millis()), &request.asked, &request.ruling, &request.reported) {
             (State::Reported, _, _, Some(reported)) => self.ask_for_report(&request, reported).await,
             (State::Waiting, Some(asked), ..) => self.ask_again(&request, asked).await,
             (State::Approved, Some(asked), Some(ruling), _) => self.carry_out(&request, asked, ruling).await,
             (State::Declined, Some(asked), Some(ruling), _) => {
-                let alert = words::declined(id, asked, &ruling.by, ruling.at);
+                let alert = words::declined(&request, asked, ruling);
                 self.end(&request, &alert, State::Declined, "Declined", &ruling.by).await
             }
+            (State::Expired, Some(asked), ..) if sweep::is_only_its(asked) => self.let_pass(&request).await,
             (State::Expired, Some(asked), ..) => {
-                let alert = words::expired(id, asked, &self.settings.function_name);
+                let alert = words::expired(&request, asked, &self.settings.function_name);
                 if asked.struck.is_some()
                     && let Err(failure) = self.repeat_incident(asked, id).await
                 {
@@ -256,12 +297,17 @@ impl Desk<'_> {
 
     /// People may not have been told of it.
     async fn ask_again(&self, request: &Request, asked: &Asked) -> Result<Looked, Failure> {
-        let requester = request.reported.as_ref().map(|it| it.by.clone());
-        let relay = self.relay(&request.id, &asked.finding, &asked.others).asking(request.id.clone(), requester);
+        let is_reported = asked.finding.source == Source::Report;
+        let requester = is_reported.then(|| REQUESTER.to_owned());
+        let relay = self.relay_of(request, asked);
+        let requester = requester.or_else(|| relay.requester.clone());
+        let relay = relay.asking(request.id.clone(), requester);
+        let relay = Relay { told_trouble: request.told_trouble.clone(), ..relay };
         let (reports, failed) = self.contain(&relay).await;
         let is_asked = failed.is_empty() && reports.first().is_some_and(|it| it.verdict == Verdict::Waiting);
+        self.note_trouble(request, &reports).await?;
         // Where nobody could be told, or nothing is left to ask, it is looked at again, until it expires.
-        let at = (!is_asked).then(|| (now_millis() + PAUSE).min(asked.expires_at));
+        let at = (!is_asked).then(|| (now_millis() + pause(request)).min(asked.expires_at));
         self.ledger.leave_request(&request.id, at).await?;
         Ok((reports, failed))
     }
@@ -272,62 +318,34 @@ impl Desk<'_> {
         Relay::new(group, format!("{}/{id}", self.call.request_id))
     }
 
+    /// What somebody wanted asked stays that, however often it is taken up.
+    fn relay_of(&self, request: &Request, asked: &Asked) -> Relay {
+        let opened_by = asked.opened_by.clone();
+        let requester = opened_by.as_ref().map(|_| asked.requester.clone());
+        Relay { opened_by, requester, ..self.relay(&request.id, &asked.finding, &asked.others) }
+    }
+
     async fn contain(&self, relay: &Relay) -> Looked {
         Box::pin(contain(self.aws, self.settings, relay, self.call, &Turns::new(1))).await
     }
 
-    /// What was approved, planned anew from what is observed now.
-    ///
-    /// INVARIANT: nothing is carried out that was not approved in time. `tests/test_approvals.py` holds it.
-    async fn carry_out(&self, request: &Request, asked: &Asked, ruling: &Ruling) -> Result<Looked, Failure> {
-        if let Some(why) = self.obstacle(request, asked, ruling) {
-            let alert = words::not_carried_out(&request.id, asked, &ruling.by, &why);
-            return self.end(request, &alert, State::Failed, "Refused", &why).await;
+    /// What people know of what failed, for them not to be told the same again.
+    async fn note_trouble(&self, request: &Request, reports: &[Report]) -> Result<(), Failure> {
+        let Some(report) = reports.first().filter(|it| it.verdict != Verdict::InProgress) else { return Ok(()) };
+        if report.told_trouble == request.told_trouble {
+            return Ok(());
         }
-        let by = if request.votes.is_empty() { ruling.by.clone() } else { request.votes.join("; ") };
-        let relay = self.relay(&request.id, &asked.finding, &asked.others).under(asked.approval(&request.id, &by));
-        // Nothing waits for what the card says.
-        let ((mut reports, mut failed), ()) = tokio::join!(self.contain(&relay), self.show(request));
-        let Some((verdict, reason, is_uncovered)) =
-            reports.first().map(|it| (it.verdict, it.reason.clone(), it.is_uncovered))
-        else {
-            self.ledger.leave_request(&request.id, Some(now_millis() + PAUSE)).await?;
-            return Ok((reports, failed));
-        };
-        if is_uncovered {
-            let alert = words::not_carried_out(&request.id, asked, &ruling.by, &reason);
-            self.end(request, &alert, State::Failed, verdict.name(), &reason).await?;
-            let (more, failures) = self.contain(&self.relay(&request.id, &asked.finding, &asked.others)).await;
-            reports.extend(more);
-            failed.extend(failures);
-            return Ok((reports, failed));
-        }
-        let is_over = failed.is_empty() && verdict != Verdict::InProgress;
-        if !is_over && now_millis() - ruling.at < GIVEN_UP {
-            self.ledger.leave_request(&request.id, Some(now_millis() + PAUSE)).await?;
-            return Ok((reports, failed));
-        }
-        let state = if verdict.is_success() { State::Done } else { State::Failed };
-        self.close(request, &End { state, verdict: verdict.name(), reason: &reason }).await?;
-        Ok((reports, failed))
+        self.ledger.note_trouble(&request.id, report.told_trouble.as_deref()).await
     }
+}
 
-    fn obstacle(&self, request: &Request, asked: &Asked, ruling: &Ruling) -> Option<String> {
-        let mode = self.settings.mode_of(asked.threat().playbook());
-        let is_late = request.attempts == 0 && now_millis() > asked.expires_at + LATE;
-        match () {
-            () if ruling.at >= asked.expires_at || is_late => Some("the request had expired".to_owned()),
-            () if !asked.is_whole() => Some("what the ledger has is not what was asked".to_owned()),
-            () if self.is_own(request, asked) => Some("an approver asked for it, or is whom it is about".to_owned()),
-            () if mode == Mode::Observe => Some("the mode is `observe` now: nothing is changed".to_owned()),
-            () => None,
-        }
-    }
+/// Whether it was approved, and nobody has begun to carry it out in time.
+fn is_late(request: &Request) -> bool {
+    let is_over = |it: &Asked| now_millis() > it.expires_at + LATE;
+    !request.is_begun && request.asked.as_ref().is_some_and(is_over)
+}
 
-    /// Whether somebody in Slack approved their own request, or what is done to themselves.
-    fn is_own(&self, request: &Request, asked: &Asked) -> bool {
-        let in_slack = request.approvers.iter().filter(|it| *it != BY_COMMAND);
-        let known = in_slack.clone().filter_map(|it| self.settings.approvals.identities.get(it.rsplit('/').next()?));
-        is_own(in_slack.chain(known).map(String::as_str), &about(asked))
-    }
+/// Until what failed is tried again.
+fn pause(request: &Request) -> i64 {
+    PAUSE.saturating_mul(1 << request.attempts.clamp(0, 10)).min(LONGEST_PAUSE)
 }

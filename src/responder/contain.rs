@@ -24,16 +24,25 @@ use tokio::sync::oneshot;
 
 use crate::invocation::Call;
 use crate::metrics;
+use crate::note;
 use crate::notify::Scene;
 
 mod ask;
+mod attach;
 mod beside;
+mod budgets;
 mod closing;
+mod contest;
+mod disused;
 mod entry;
+mod evidence;
+mod guardrail;
 mod hold;
 mod identify;
 mod judge;
+mod known;
 mod named;
+mod namesakes;
 mod pace;
 mod progress;
 mod relay;
@@ -90,11 +99,9 @@ async fn contain_one(
     let Some(playbook) = playbooks::select(finding.threat) else {
         unreachable!("a test holds that every threat has a playbook")
     };
-    let mode = if relay.approval.is_some() { Mode::Enforce } else { settings.mode_for(finding) };
+    let mode = entry::mode(settings, relay);
     let asks = mode == Mode::Approve;
-    // What only a person reported is not acted upon before somebody has answered.
-    let strikes = asks && settings.approvals.strike_while_waiting && finding.source != Source::Report;
-    let holding = playbooks::holding::select(finding.threat).filter(|_| strikes);
+    let holding = playbooks::holding::select(finding.threat).filter(|_| asks && entry::strikes(settings, relay));
     let playbook = holding.unwrap_or(playbook);
     let calls = CallLog::default();
     let budget = call.budget();
@@ -105,6 +112,7 @@ async fn contain_one(
     let home = Home::new(aws, &calls).patient(patience.clone());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &relay.holder);
     let attempt = Attempt {
+        request_id: &call.request_id,
         settings,
         home: &home,
         ledger: &ledger,
@@ -118,18 +126,24 @@ async fn contain_one(
         lease_until: call.deadline,
     };
     let mut running = Running { others: relay.group.others.clone(), apart: Some(apart), ..Running::default() };
-    running.progress.reversals.clone_from(&relay.reversals);
-    running.progress.undone_before = relay.undone_before;
-    running.progress.approved = relay.approval.as_ref().map(|it| format!("{} (request {})", it.by, it.request));
+    relay.take_up(&mut running.progress);
+    let (struck, to_ask) = oneshot::channel();
+    let (held, is_held) = oneshot::channel();
+    running.struck = asks.then_some(struck);
     let run = async {
-        let turn = turns.next().await;
-        tokio::select! {
-            biased;
-            () = attempt.run(&mut running, &turn) => {}
-            () = turn.lend(&patience) => {}
-        }
+        let turn = turns.next(&finding.account).await;
+        let contained = async {
+            tokio::select! {
+                biased;
+                () = attempt.run(&mut running, &turn) => {}
+                () = turn.lend(&patience) => {}
+            }
+            // Nobody is asked beside it any more.
+            drop((running.struck.take(), held));
+        };
+        let ((), beside) = tokio::join!(contained, attempt.ask_beside(to_ask, is_held));
         if asks {
-            attempt.ask(&mut running).await;
+            attempt.ask(&mut running, beside).await;
         }
     };
     if tokio::time::timeout(budget, run).await.is_err() {
@@ -145,7 +159,11 @@ async fn contain_one(
     let verdict_at = started.elapsed();
     running.progress.throttled(patience.waits());
 
-    let Running { mut progress, member, lease, identity_lease, is_quiet, others, is_beside, .. } = running;
+    let Running { mut progress, member, lease, identity_lease, is_quiet, others, is_beside, memory, .. } = running;
+    // An earlier try ended before it could say so.
+    let is_begun = relay.is_continued() || (memory.is_unfinished && progress.response.is_some());
+    let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, now).await;
+    progress.evidence = follows.as_ref().map(|it| it.words.clone());
     let left = call.left();
     let scene = Scene {
         settings,
@@ -169,6 +187,7 @@ async fn contain_one(
         identity_lease,
         is_listed,
         is_approved,
+        told_trouble: relay.told_trouble.as_deref(),
         is_due: relay.is_due,
     };
     if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
@@ -178,6 +197,7 @@ async fn contain_one(
     if let Some(member) = member.as_ref().filter(|_| !progress.failed.is_empty()) {
         home.drop_session(member);
     }
+    let beside = namesakes::reports(&mut progress, (finding, playbook, mode));
     if progress.is_handed_over {
         // An error would make Lambda begin the fight once more, beside the invocation that goes on and tells.
         progress.notes.append(&mut progress.failed);
@@ -189,11 +209,14 @@ async fn contain_one(
         total: millis(started.elapsed()),
     };
     let report = |finding: &Finding| Report::of(&progress, finding, playbook, mode, timings, calls.round_trips());
-    let reports: Vec<_> = std::iter::once(finding).chain(&others).map(report).collect();
+    let mut reports: Vec<_> = std::iter::once(finding).chain(&others).map(report).collect();
     if let Some(report) = reports.first() {
-        log_report(report);
+        note::report(report);
         metrics::log(metrics::of_response(report, progress.failed.len()));
     }
+    beside.iter().for_each(note::report);
+    reports.extend(beside);
+    evidence::ask_for_report(settings, &home, follows.as_ref()).await;
     (reports, progress.failed)
 }
 
@@ -201,6 +224,7 @@ type Leased = Result<Option<Acquired>, Failure>;
 
 /// One response on its way to a verdict.
 struct Attempt<'a> {
+    request_id: &'a str,
     settings: &'a Responder,
     home: &'a Home,
     ledger: &'a Ledger,
@@ -269,17 +293,24 @@ impl Attempt<'_> {
         };
         let member = match session {
             Ok(it) => running.member.insert(it),
-            Err(failure) => return without_session(&failure, running),
+            Err(failure) => return sought::without_session(&failure, &mut running.progress),
         };
         let (resolved, mut place) = tokio::join!(self.resolve(member, &scope), self.reserve(ledger, &running.memory));
         let Some(resolved) = self.check(resolved, running) else {
             self.set_apart(std::mem::take(&mut running.others), running, turn);
             return self.ledger.give_back(&mut place).await;
         };
+        let mut mode = self.mode;
         if !place.is_admitted && !self.is_known(ledger, &resolved.identity).await {
-            return self.defer(running).await;
+            if !self.asks {
+                return self.defer(running).await;
+            }
+            // People are asked all the same.
+            mode = Mode::Approve;
+            let (limits, threat) = (self.settings.max_containments, self.finding.threat);
+            running.progress.notes.push(admission::not_struck(limits, threat));
         }
-        if !self.is_covered(&resolved, running) {
+        if !self.is_covered(&resolved, running) || self.is_used_again(&resolved, running).await {
             self.set_apart(std::mem::take(&mut running.others), running, turn);
             return self.ledger.give_back(&mut place).await;
         }
@@ -287,11 +318,11 @@ impl Attempt<'_> {
         let identity = resolved.identity.clone();
         // The finding did not name the role, and its session is for this one role.
         let needed = Scope::for_identity(&identity);
-        if self.mode == Mode::Enforce && scope != needed {
+        if mode == Mode::Enforce && scope != needed {
             match self.assume(&needed).await {
                 Ok(it) => running.member = Some(it),
                 Err(failure) => {
-                    without_session(&failure, running);
+                    sought::without_session(&failure, &mut running.progress);
                     return self.ledger.give_back(&mut place).await;
                 }
             }
@@ -300,6 +331,8 @@ impl Attempt<'_> {
         let group = Group { lead: self.finding.clone(), others: running.others.clone() };
         let relay = Relay { group, ..self.relay.clone() };
         let own_name = self.settings.own_name();
+        // What people are asked about is theirs to decide, and a drill is no reason to hold back an account.
+        let may_attach = self.playbook.has_adversary && !self.asks && self.finding.source != Source::Drill;
         let engine = Engine {
             member: &member,
             home: self.home,
@@ -318,8 +351,10 @@ impl Attempt<'_> {
             lease: running.lease.as_ref(),
             lease_until: self.lease_until,
             identity_lease: &running.identity_lease,
+            guardrail: &guardrail::Guardrail::new(self.settings, may_attach, self.relay.guardrail.clone()),
         };
-        if let Some(held) = engine.run(self.mode, resolved, &mut running.progress).await {
+        let struck = running.struck.take();
+        if let Some(held) = engine.run(mode, resolved, struck, &mut running.progress).await {
             let beside = if held.holder == Some(Holder::Restore) { Beside::After } else { Beside::Join };
             let leave = self.leave(&held, beside, Some(&identity), running);
             tokio::join!(leave, self.ledger.give_back(&mut place));
@@ -347,22 +382,4 @@ impl Attempt<'_> {
             let _ = apart.send(groups);
         }
     }
-}
-
-fn without_session(failure: &Failure, running: &mut Running) {
-    running.progress.failed.push(failure.to_string());
-    running.progress.conclude(Verdict::NotContained, failure.to_string());
-}
-
-fn log_report(report: &Report) {
-    let json = serde_json::to_string(report).unwrap_or_default();
-    tracing::info!(
-        playbook = report.playbook,
-        verdict = ?report.verdict,
-        report = json,
-        "{} {:?}: {}",
-        report.playbook,
-        report.verdict,
-        report.reason
-    );
 }

@@ -24,11 +24,14 @@ use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use crate::acknowledge;
 use crate::approvals;
 use crate::contain::contain;
 use crate::contain::turns::Turns;
+use crate::guardrail;
 use crate::invocation::Call;
 use crate::invocation::now_millis;
+use crate::reports_due;
 use crate::slack::{self, Poster};
 
 /// How many are taken up side by side, and of each kind in one run: the next run comes in a minute.
@@ -65,9 +68,13 @@ pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> End
             None => Vec::new(),
         }
     };
-    // Beside each other: neither waits for the other.
-    let ((reports, mut failed), unsent) = tokio::join!(run.all(), for_slack);
-    failed.extend(unsent);
+    // Beside each other: none waits for another.
+    let for_reports = reports_due::ask(&home, &ledger, settings);
+    let for_others = acknowledge::due(&home, &ledger, settings, call);
+    let guardrails = guardrail::look(&home, &ledger, settings, call);
+    let ((reports, mut failed), unsent, unasked, unrepeated, unseen) =
+        tokio::join!(run.all(), for_slack, for_reports, for_others, guardrails);
+    failed.extend(unsent.into_iter().chain(unasked).chain(unrepeated).chain(unseen));
     (reports, failed)
 }
 

@@ -2,7 +2,7 @@
 //! secrets, a few items of the ledger, and the event that wakes the responder.
 //!
 //! INVARIANT: no failure becomes a success for the caller, and none tells a reason; nothing here can touch an
-//! identity, or anything of the ledger but requests and the form's counters. `tests/test_front.py` holds it.
+//! identity, or anything of the ledger but requests, who acknowledged alerts, and the form's counters. `tests/test_front.py` holds it.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use clients::parameters::Parameters;
 use clients::round_trips::CallLog;
 use domain::ids::RequestId;
 use domain::settings::{Front, SettingsError};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::invocation::Error;
 
@@ -62,14 +62,22 @@ pub async fn answer(
 impl Desk {
     /// Should it fail, the list of what is due finds the request within two minutes.
     async fn wake_responder(&self, request: &RequestId, within: Duration) {
-        let detail = json!({"request": request});
+        self.wake(request, json!({"request": request}), within).await;
+    }
+
+    /// The same for an alert that somebody acknowledged: it is found when it would have been repeated.
+    async fn wake_for_alert(&self, alert: &RequestId, within: Duration) {
+        self.wake(alert, json!({"alert": alert}), within).await;
+    }
+
+    async fn wake(&self, id: &RequestId, detail: Value, within: Duration) {
         let sent = tokio::time::timeout(within, events::put(&self.home, SOURCE, DETAIL_TYPE, &detail)).await;
         let why = match sent {
             Ok(Ok(())) => return,
             Ok(Err(failure)) => failure.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
-        tracing::warn!(request = request.as_str(), "the responder was not woken, and looks by itself: {why}");
+        tracing::warn!(request = id.as_str(), "the responder was not woken, and looks by itself: {why}");
     }
 }
 

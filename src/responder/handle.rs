@@ -7,17 +7,19 @@ use domain::containment::relay::Relay;
 use domain::containment::report::Report;
 use domain::payload;
 use domain::settings::{Responder, Settings};
-use domain::sources::{DecodeError, Decoded, created_user, decode};
+use domain::sources::{DecodeError, Decoded, credential_event, decode};
 use domain::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Instrument;
 
+use crate::acknowledge;
 use crate::approvals;
 use crate::contain::contain;
 use crate::contain::turns::Turns;
 use crate::drill::{self, drill};
 use crate::due;
+use crate::investigate::{self, investigate};
 use crate::invocation::{Call, Context, Error};
 use crate::lift;
 use crate::restore::restore;
@@ -49,12 +51,21 @@ pub struct Response {
     /// Only in the answer to the command `close-suspect`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Value>,
+    /// Only in the answer to the command `ack`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Value>,
     /// Only in the answer to the commands `approve` and `decline`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Value>,
     /// Only in the answer to the command `requests`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Value>,
+    /// How many of them did not fit into it, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_not_shown: Option<usize>,
+    /// Only in the answer to the command `report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<investigate::Answer>,
     /// Only in the answer to the command `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
@@ -85,10 +96,10 @@ async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: 
     match (&decoded.command, settings) {
         (Some(command), _) => answer(context, settings, command, call).await,
         (None, Settings::Responder(settings)) => {
-            let created: Vec<_> = events.iter().filter(|_| settings.is_hygiene).filter_map(created_user).collect();
+            let seen: Vec<_> = events.iter().filter(|_| settings.is_hygiene).filter_map(credential_event).collect();
             let (response, unnoted) = tokio::join!(
                 respond(context, settings, decoded, call),
-                sweep::note_created(&context.aws, settings, &created, call)
+                sweep::note_events(&context.aws, settings, &seen, call)
             );
             match response {
                 Ok(response) => finished(response, unnoted),
@@ -96,7 +107,7 @@ async fn dispatch(context: &Context, settings: &Settings, payload: Value, call: 
             }
         }
         // They take commands only: the decoder says what is wrong with anything else.
-        (None, Settings::Restorer(_) | Settings::Driller(_) | Settings::Sweeper(_)) => {
+        (None, Settings::Restorer(_) | Settings::Driller(_) | Settings::Sweeper(_) | Settings::Investigator(_)) => {
             Err(Error::Malformed(decoded.malformed))
         }
     }
@@ -112,18 +123,39 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         (Command::LiftDeclined, Settings::Restorer(settings)) => {
             finished(Response::default(), lift::lift_declined(&context.aws, settings, call).await)
         }
-        (Command::Drill { if_older_than_days }, Settings::Driller(settings)) => {
-            let (report, failed) = drill(&context.aws, settings, *if_older_than_days, call).await;
+        (Command::Drill { kind, if_older_than_days }, Settings::Driller(settings)) => {
+            let (report, failed) = drill(&context.aws, settings, *kind, *if_older_than_days, call).await;
             finished(Response { drill: Some(report), ..Response::default() }, failed)
         }
         (Command::Sweep(command), Settings::Sweeper(settings)) => {
+            command.day.map_or(Ok(()), |day| sweep::check_day(settings, day))?;
             swept(sweep::sweep(&context.aws, settings, command, call).await)
         }
         (Command::SweepAccounts(run), Settings::Sweeper(settings)) => {
+            sweep::check_day(settings, run.day)?;
             swept(sweep::begin(&context.aws, settings, run, call).await)
         }
-        (Command::SweepDigest(run), Settings::Sweeper(settings)) => {
-            swept(sweep::end(&context.aws, settings, run, call).await)
+        (Command::SweepRelease(command), Settings::Responder(settings)) => {
+            swept(sweep::release(&context.aws, settings, command, call).await)
+        }
+        (Command::SweepShare(command), Settings::Responder(settings)) => {
+            swept(sweep::share(&context.aws, settings, command, call).await)
+        }
+        (Command::SweepAct(command), Settings::Responder(settings)) => {
+            let (reports, failed) = sweep::act(&context.aws, settings, command, call).await;
+            finished(Response { reports, ..Response::default() }, failed)
+        }
+        (Command::SweepDigest(end), Settings::Sweeper(settings)) => {
+            swept(sweep::end(&context.aws, settings, end, call).await)
+        }
+        (Command::Report(command), Settings::Investigator(settings)) => {
+            // What failed is in the answer, beside the report.
+            match investigate(&context.aws, settings, command, call).await {
+                Ok((evidence, failed)) => {
+                    finished(Response { evidence: Some(evidence), ..Response::default() }, failed)
+                }
+                Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
+            }
         }
         (Command::Due, Settings::Responder(settings)) => {
             let (reports, failed) = due::take_up(&context.aws, settings, call).await;
@@ -142,6 +174,17 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         (Command::Digest, Settings::Responder(settings)) => {
             finished(Response::default(), tell::send_due_digests(&context.aws, settings, call).await)
         }
+        (Command::Acknowledge(command), Settings::Responder(settings)) => {
+            match acknowledge::acknowledge(&context.aws, settings, command, call).await {
+                Ok((answer, failed)) => {
+                    finished(Response { acknowledgement: Some(answer), ..Response::default() }, failed)
+                }
+                Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
+            }
+        }
+        (Command::Acknowledged(alert), Settings::Responder(settings)) => {
+            finished(Response::default(), acknowledge::woken(&context.aws, settings, call, alert).await)
+        }
         (Command::Decide(command), Settings::Responder(settings)) => {
             let decided = approvals::decide(&context.aws, settings, command, call).await;
             let decision = decided.decision.map_err(|it| Error::Incomplete(vec![it.to_string()]))?;
@@ -150,7 +193,10 @@ async fn answer(context: &Context, settings: &Settings, command: &Command, call:
         }
         (Command::Requests, Settings::Responder(settings)) => {
             match approvals::list(&context.aws, settings, call).await {
-                Ok(requests) => Ok(Response { requests: Some(requests), ..Response::default() }),
+                Ok((requests, more)) => {
+                    let requests_not_shown = Some(more).filter(|it| *it > 0);
+                    Ok(Response { requests: Some(requests), requests_not_shown, ..Response::default() })
+                }
                 Err(failure) => Err(Error::Incomplete(vec![failure.to_string()])),
             }
         }

@@ -13,17 +13,21 @@
 //!
 //! This crate orders: what decides is in `domain`, what talks to AWS in `clients`. One file a trip.
 
+mod acknowledge;
 mod approvals;
 mod contain;
 pub mod drill;
 mod due;
 pub mod front;
+mod guardrail;
 mod handle;
+mod investigate;
 mod invocation;
 mod lift;
 pub mod metrics;
 mod note;
 mod notify;
+mod reports_due;
 mod restore;
 mod slack;
 mod status;

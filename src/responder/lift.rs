@@ -8,8 +8,8 @@ use clients::ledger::Ledger;
 use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::approval::request::{Asked, Ruling, State};
-use domain::approval::words;
+use domain::approval::request::{Asked, Ruling, State, Struck};
+use domain::approval::words::{self, Alert};
 use domain::command::{Restore, Subject};
 use domain::decision::Decision;
 use domain::finding::Principal;
@@ -49,6 +49,17 @@ pub(crate) async fn lift_declined(aws: &Aws, settings: &Restorer, call: &Call) -
     failed
 }
 
+/// One request that was declined.
+struct Lift<'a> {
+    home: &'a Home,
+    ledger: &'a Ledger,
+    settings: &'a Restorer,
+    call: &'a Call,
+    id: &'a RequestId,
+    asked: &'a Asked,
+    struck: &'a Struck,
+}
+
 async fn lift(
     aws: &Aws,
     home: &Home,
@@ -57,66 +68,98 @@ async fn lift(
     call: &Call,
     id: &RequestId,
 ) -> Result<(), Failure> {
+    if !ledger.take_lift(id, now_millis() + PAUSE).await? {
+        return Ok(());
+    }
     let Some(request) = ledger.request(id).await? else { return Ok(()) };
-    let is_declined = request.stored == Some(State::Declined);
+    let is_declined = request.ended == Some(State::Declined);
     let (Some(asked), Some(ruling @ Ruling { decision: Decision::Decline, .. }), true) =
         (&request.asked, &request.ruling, is_declined)
     else {
-        return ledger.note_lifted(id, "not declined", None).await;
+        return ledger.note_lifted(id, "not declined").await;
     };
-    let Some(response) = &asked.struck else { return ledger.note_lifted(id, "nothing to lift", None).await };
-    let kept = ledger.kept_by_id(&asked.finding.account, &asked.target.id).await?;
-    if kept.responses.iter().any(|it| it.id == *response && !it.only_denies()) {
-        // Somebody contained it since: a decline takes back no more than what was done while people were asked.
-        give_up(home, settings, call, id, asked, "more than the deny was done since, under the same response", &[])
-            .await?;
-        return ledger.note_lifted(id, "Refused", None).await;
+    let Some(struck) = &asked.struck else { return ledger.note_lifted(id, "nothing to lift").await };
+    let it = Lift { home, ledger, settings, call, id, asked, struck };
+    if let Some(verdict) = &request.lifted {
+        return it.tell(verdict).await;
     }
-    let command = command(asked, ruling, response, id);
-    let (report, _) = restore(aws, settings, &command, call).await;
-    match report.verdict {
-        Verdict::Restored | Verdict::NothingToDo | Verdict::Observed => {
-            ledger.note_lifted(id, &format!("{:?}", report.verdict), None).await
+    let kept = ledger.kept_by_id(&asked.finding.account, &asked.target.id).await?;
+    match kept.responses.iter().find(|it| it.id == struck.response) {
+        // An earlier run did it, and ended before it could say so.
+        None if kept.restored.as_ref().is_some_and(|it| it.reason == reason(id)) => it.tell("Restored").await,
+        // Somebody contained it since: a decline takes back no more than what was done while people were asked.
+        Some(response) if !response.only_denies() => {
+            it.give_up("Refused", "more was done since, under the same response", &[]).await
         }
-        Verdict::InProgress | Verdict::NotRestored => {
-            ledger.note_lifted(id, "", Some(now_millis() + PAUSE)).await?;
-            Err(Failure { code: "NotLifted".to_owned(), message: report.reason, retryable: true })
-        }
-        Verdict::Refused | Verdict::Drifted => {
-            give_up(home, settings, call, id, asked, &report.reason, &report.drift).await?;
-            ledger.note_lifted(id, &format!("{:?}", report.verdict), None).await
-        }
+        _ => it.restore(aws, &command(asked, ruling, &struck.response, id)).await,
     }
 }
 
-/// A person has to look at it.
-async fn give_up(
-    home: &Home,
-    settings: &Restorer,
-    call: &Call,
-    id: &RequestId,
-    asked: &Asked,
-    why: &str,
-    drift: &[String],
-) -> Result<(), Failure> {
-    let it = words::not_lifted(id, asked, why, drift);
-    let published = async {
-        let topic = settings.common.alert_topic_arn.as_ref()?;
-        Some(alert::publish(&home.sns, topic, &it.subject, &it.text, &it.attributes).await)
-    };
-    let posted = async {
-        let poster = Poster::new(home, &settings.common, None)?;
-        let thread = domain::slack::thread_of_id(&asked.finding.account, &asked.target.id);
-        let told = slack::told(&it.subject, &it.text, &call.request_id);
-        Some(poster.post(&thread, told, News { words: &it.subject, can_be_old: true }).await)
-    };
-    let (published, posted) = tokio::join!(published, posted);
-    for outcome in published.into_iter().chain(posted) {
-        if let Outcome::Failed(failure) = outcome {
-            return Err(failure);
+impl Lift<'_> {
+    async fn restore(&self, aws: &Aws, command: &Restore) -> Result<(), Failure> {
+        let (report, failed) = restore(aws, self.settings, command, self.call).await;
+        let verdict = format!("{:?}", report.verdict);
+        match report.verdict {
+            Verdict::Restored | Verdict::NothingToDo if failed.is_empty() => {
+                self.ledger.note_lifted(self.id, &verdict).await
+            }
+            // Its own alert may not have been sent.
+            Verdict::Restored | Verdict::NothingToDo => {
+                self.ledger.put_lift_off(self.id, now_millis() + PAUSE, Some(&verdict)).await?;
+                Err(Failure { code: "NotTold".to_owned(), message: failed.join("; "), retryable: true })
+            }
+            Verdict::Observed => {
+                let why = "the restoring function's mode is `observe`: it changes nothing";
+                self.give_up(&verdict, why, &report.drift).await
+            }
+            Verdict::InProgress | Verdict::NotRestored => {
+                self.ledger.put_lift_off(self.id, now_millis() + PAUSE, None).await?;
+                Err(Failure { code: "NotLifted".to_owned(), message: report.reason, retryable: true })
+            }
+            Verdict::Refused | Verdict::Drifted => self.give_up(&verdict, &report.reason, &report.drift).await,
         }
     }
-    Ok(())
+
+    /// It is lifted, and over once people were told.
+    async fn tell(&self, verdict: &str) -> Result<(), Failure> {
+        let alert = words::lifted(self.id, self.asked, self.struck.barrier, verdict);
+        if let Err(failure) = self.publish(&alert).await {
+            self.ledger.put_lift_off(self.id, now_millis() + PAUSE, Some(verdict)).await?;
+            return Err(failure);
+        }
+        self.ledger.note_lifted(self.id, verdict).await
+    }
+
+    /// A person has to look at it.
+    async fn give_up(&self, verdict: &str, why: &str, drift: &[String]) -> Result<(), Failure> {
+        let alert = words::not_lifted(self.id, self.asked, self.struck.barrier, why, drift);
+        self.publish(&alert).await?;
+        self.ledger.note_lifted(self.id, verdict).await
+    }
+
+    async fn publish(&self, it: &Alert) -> Result<(), Failure> {
+        let published = async {
+            let topic = self.settings.common.alert_topic_arn.as_ref()?;
+            Some(alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await)
+        };
+        let posted = async {
+            let poster = Poster::new(self.home, &self.settings.common, None)?;
+            let thread = domain::slack::thread_of_id(&self.asked.finding.account, &self.asked.target.id);
+            let told = slack::told(&it.subject, &it.text, &self.call.request_id);
+            Some(poster.post(&thread, told, News { words: &it.subject, can_be_old: true }).await)
+        };
+        let (published, posted) = tokio::join!(published, posted);
+        let failed = published.into_iter().chain(posted).find_map(|it| match it {
+            Outcome::Failed(failure) => Some(failure),
+            _ => None,
+        });
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// What the restore says in the ledger, by which it is known again.
+fn reason(id: &RequestId) -> String {
+    format!("request {id} was declined")
 }
 
 fn command(asked: &Asked, ruling: &Ruling, response: &str, id: &RequestId) -> Restore {
@@ -128,7 +171,7 @@ fn command(asked: &Asked, ruling: &Ruling, response: &str, id: &RequestId) -> Re
     let (account, partition) = (asked.finding.account.clone(), asked.finding.partition.clone());
     Restore {
         subject: Subject { account, partition, principal },
-        reason: format!("request {id} was declined"),
+        reason: reason(id),
         by: ruling.by.clone(),
         response: Some(response.to_owned()),
         force: false,

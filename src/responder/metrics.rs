@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
+use domain::command::DrillKind;
 use domain::containment::report::Report;
 use domain::finding::Source;
 use domain::verdict::Verdict;
@@ -26,6 +27,9 @@ pub const METRICS: &[(&str, &str)] = &[
     ("DrillPassed", "Count"),
     ("DrillTimeToContain", "Milliseconds"),
     ("DaysSinceDrill", "None"),
+    ("CreationDrillPassed", "Count"),
+    ("CreationDrillTimeToContain", "Milliseconds"),
+    ("DaysSinceCreationDrill", "None"),
 ];
 
 /// What one response adds; nothing for one that another invocation makes, that changed nothing on
@@ -54,11 +58,20 @@ pub fn of_response(report: &Report, failures: usize) -> Option<Value> {
 }
 
 /// What a drill adds: whether it passed, where one was held.
-pub fn of_drill(has_passed: Option<bool>, key_stopped_after_ms: Option<u64>, days_since_passed: Option<f64>) -> Value {
+pub fn of_drill(
+    kind: DrillKind,
+    has_passed: Option<bool>,
+    key_stopped_after_ms: Option<u64>,
+    days_since_passed: Option<f64>,
+) -> Value {
+    let [passed, time, days] = match kind {
+        DrillKind::Reported => ["DrillPassed", "DrillTimeToContain", "DaysSinceDrill"],
+        DrillKind::Created => ["CreationDrillPassed", "CreationDrillTimeToContain", "DaysSinceCreationDrill"],
+    };
     let values = [
-        ("DrillPassed", has_passed.map(|it| json!(u8::from(it)))),
-        ("DrillTimeToContain", key_stopped_after_ms.map(Value::from)),
-        ("DaysSinceDrill", days_since_passed.map(Value::from)),
+        (passed, has_passed.map(|it| json!(u8::from(it)))),
+        (time, key_stopped_after_ms.map(Value::from)),
+        (days, days_since_passed.map(Value::from)),
     ];
     line(values.into_iter(), &[])
 }

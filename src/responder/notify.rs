@@ -7,6 +7,7 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Home, Member};
 use clients::ledger::slack::News;
 use clients::notices::{alert, incident, rotation, security_hub};
+use domain::acknowledgement::{Watch, Watched};
 use domain::containment::playbooks::Playbook;
 use domain::containment::progress::Progress;
 use domain::containment::{escalation, incident_token, message::Message};
@@ -15,8 +16,11 @@ use domain::ids::PrincipalName;
 use domain::notice::Notice;
 use domain::outcome::Outcome;
 use domain::settings::{Mode, Responder};
+use domain::told;
 use domain::verdict::Verdict;
 
+use crate::acknowledge;
+use crate::invocation::now_millis;
 use crate::note::note;
 use crate::slack::{self, Poster};
 
@@ -61,10 +65,25 @@ pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progres
     let message = scene.render(progress);
     let outcomes = futures_util::future::join_all(others.iter().map(|it| scene.send(progress, &message, it))).await;
     keep(progress, others, outcomes);
+    if !alerts.is_empty() {
+        scene.watch(progress).await;
+    }
     let message = scene.render(progress);
     let outcomes = futures_util::future::join_all(alerts.iter().map(|it| scene.send(progress, &message, it))).await;
     keep(progress, alerts, outcomes);
     updates
+}
+
+/// The alert alone, for somebody whom nothing was found of: no incident, no rotation.
+pub(crate) async fn alert(scene: &Scene<'_>, mode: Mode, progress: &mut Progress) {
+    if mode == Mode::Observe {
+        return;
+    }
+    let notices = escalation::planned(scene.settings, scene.playbook, scene.finding, progress.identity.as_ref());
+    let is_alert = |it: &Notice| matches!(it, Notice::PublishAlert { .. } | Notice::PostToSlack { .. });
+    let alerts: Vec<_> = notices.into_iter().filter(is_alert).collect();
+    let outcomes = send_all(scene, &alerts, progress).await;
+    keep(progress, alerts, outcomes);
 }
 
 /// Sends notices side by side.
@@ -85,7 +104,33 @@ pub(crate) fn keep(progress: &mut Progress, notices: Vec<Notice>, outcomes: Vec<
 
 impl Scene<'_> {
     fn render(&self, progress: &Progress) -> Message {
-        Message::render(self.finding, self.playbook, progress, self.now)
+        Message::render(self.finding, self.playbook, progress, &self.settings.function_name, self.now)
+    }
+
+    /// Has a critical alert repeated to others, unless somebody acknowledges it. Of a matter that ends alike again on the
+    /// same day it is the first one.
+    async fn watch(&self, progress: &mut Progress) {
+        let (settings, finding) = (self.settings, self.finding);
+        if settings.notices.escalation_topic_arn.is_none() || !escalation::is_critical(finding, progress) {
+            return;
+        }
+        let thread = domain::slack::thread(&finding.account, progress.identity.as_ref(), finding);
+        let id = acknowledge::id_of(&thread, &progress.matter, progress.verdict().name(), now_millis());
+        let Some(id) = id else { return };
+        let Message { subject, text, attributes, .. } = self.render(progress);
+        let alert = told::Alert { subject, text, attributes };
+        let watched = Watched {
+            request: progress.question.as_ref().map(|it| it.request.clone()),
+            barred: escalation::barred(&settings.approvals.identities, finding, progress.identity.as_ref()),
+            ..Watched::new(&alert, &thread, now_millis())
+        };
+        match acknowledge::watch(self.home, settings, self.request_id, &id, &watched).await {
+            Ok(watch) => progress.watch = Some(watch),
+            Err(failure) => {
+                progress.is_unwatched = true;
+                progress.ledger_failed.push(format!("keeping that the alert is to be acknowledged: {failure}"));
+            }
+        }
     }
 
     async fn send(&self, progress: &Progress, message: &Message, notice: &Notice) -> Outcome {
@@ -118,7 +163,7 @@ impl Scene<'_> {
             _ => None,
         };
         // The card says it, but for what was done meanwhile.
-        let is_said = question.is_some_and(|it| !it.is_struck) && progress.verdict() == Verdict::Waiting;
+        let is_said = question.is_some_and(|it| it.struck.is_none()) && progress.verdict() == Verdict::Waiting;
         match card {
             Some(card @ Outcome::Failed(_)) => return card,
             Some(card) if is_said && poster.asks_here() => return card,
@@ -126,8 +171,13 @@ impl Scene<'_> {
         }
         let thread = domain::slack::thread(&self.finding.account, progress.identity.as_ref(), self.finding);
         let alert = slack::told(&message.subject, &message.text, self.request_id);
-        let news = progress.news();
-        poster.post(&thread, alert, News { words: &news, can_be_old: progress.can_be_old() }).await
+        let words = progress.news();
+        let news = News { words: &words, can_be_old: progress.can_be_old() };
+        let has_button = |it: &&Watch| it.is_open() && !it.is_shown && question.is_none();
+        match progress.watch.as_ref().filter(has_button) {
+            Some(watch) => poster.post_watched(&thread, &watch.id, alert, news).await,
+            None => poster.post(&thread, alert, news).await,
+        }
     }
 
     /// Only once the identity is contained: a runbook that makes new keys must not serve an attacker.

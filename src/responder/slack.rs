@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use clients::accounts::Home;
 use clients::ledger::Ledger;
 use clients::ledger::digest::Taken;
-use clients::ledger::slack::{Kept, News, Thread, Waiting};
+use clients::ledger::slack::{CardOf, Kept, News, Thread, Waiting};
 use clients::notices::alert as topic;
 use clients::slack::Slack;
 use domain::outcome::{Failure, Outcome};
@@ -20,8 +20,8 @@ use crate::invocation::now_millis;
 
 mod card;
 
-use card::Ready;
 pub(crate) use card::is_shown;
+use card::{Ready, person_of};
 
 /// What sending at once may take, whatever has to be asked for it.
 const AT_ONCE: Duration = Duration::from_secs(6);
@@ -89,6 +89,11 @@ impl<'a> Poster<'a> {
         self.keep(queue, Waiting { is_apart: true, ..self.waiting(alert) }, news).await
     }
 
+    /// The same, unless it was the last thing that was said there.
+    pub(crate) async fn post_apart_once(&self, queue: &str, alert: slack::Alert, words: &str) -> Outcome {
+        self.keep(queue, Waiting { is_apart: true, ..self.waiting(alert) }, News { words, can_be_old: true }).await
+    }
+
     fn waiting(&self, alert: slack::Alert) -> Waiting {
         let id = format!("{:016x}", fastrand::u64(..));
         Waiting { id, at: now_millis(), alert, card: None, is_apart: false }
@@ -125,7 +130,7 @@ impl<'a> Poster<'a> {
         let failed = |failure: Failure| {
             Outcome::Failed(Failure { message: format!("keeping it for Slack: {}", failure.message), ..failure })
         };
-        let is_alert = it.card.is_none();
+        let is_alert = matches!(it.card, None | Some(CardOf::Watched(_)));
         let Some(sender) = self.sender.as_ref().filter(|it| is_alert && !it.is_resting()) else {
             return failed(failure);
         };
@@ -170,6 +175,11 @@ impl<'a> Poster<'a> {
                     delivery.sent.push(first.id.clone());
                     let root = Some(&accepted).filter(|_| is_root && !first.is_apart);
                     self.ledger.has_sent(&taken, channel, root).await?
+                }
+                // A tag may name anybody, also who is not there: that is nobody's alarm, and holds up nothing.
+                Err(refused) if person_of(thread).is_some() && refused.trouble == Trouble::Configuration => {
+                    tracing::warn!(code = refused.code, "a message to a person is given up: {}", refused.code);
+                    self.ledger.drop_first(&taken).await?
                 }
                 Err(refused) if self.is_given_up(&first, refused.trouble) => {
                     tracing::error!(code = refused.code, "a message for Slack is given up: {}", refused.code);

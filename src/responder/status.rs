@@ -24,7 +24,7 @@ pub(crate) async fn status(aws: &Aws, settings: &Settings, subject: &Subject, ca
     let untouchable = match settings {
         Settings::Responder(it) => Some(&it.untouchable),
         Settings::Restorer(it) => Some(&it.untouchable),
-        Settings::Driller(_) | Settings::Sweeper(_) => None,
+        Settings::Driller(_) | Settings::Sweeper(_) | Settings::Investigator(_) => None,
     };
     if let Some(reason) = untouchable.and_then(|it| guard::refuse_account(it, &subject.account)) {
         return Err(failure("Refused", reason));

@@ -1,13 +1,16 @@
 //! One account's sweep: its credential report, the few users whom it shows without MFA, and the rows of the ledger.
 //! It reads IAM and changes nothing there.
 
+mod act;
 mod organisation;
+mod owner;
+mod release;
+mod unseen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::credential_report;
 use clients::ledger::Ledger;
@@ -16,22 +19,27 @@ use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::command::Sweep as Command;
 use domain::day::Day;
-use domain::hygiene::account::{Count, Entry, Sweep, Swept, candidates};
-use domain::hygiene::credential_report::{CredentialReport, User, parse};
-use domain::hygiene::digest::Summary;
+use domain::hygiene::account::{Count, Entry, Sweep, Swept, asked_about, candidates};
+use domain::hygiene::credential_report::parse;
+use domain::hygiene::cross_check::{differences, is_short};
 use domain::hygiene::ladder::Memory;
-use domain::hygiene::problems::{self, Limits, Problem};
+use domain::hygiene::problems::{self, Limits};
+use domain::hygiene::summary::Summary;
+use domain::hygiene::unseen::inactive_keys;
 use domain::ids::{AccountId, Partition};
 use domain::problem::Kind;
 use domain::session_policy::Scope;
 use domain::settings::{Responder, Sweeper};
-use domain::sources::CreatedUser;
+use domain::sources::{CredentialEvent, DecodeError};
 use domain::text;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::invocation::Call;
+use crate::invocation::{Call, Error};
 
+pub(crate) use act::act;
 pub(crate) use organisation::{begin, end};
+pub(crate) use release::{release, share};
+use unseen::Unseen;
 
 /// How many entries an answer shows: a function's answer holds 6 MB.
 const MOST_SHOWN: usize = 5_000;
@@ -62,9 +70,13 @@ pub struct Report {
     pub unreadable: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub service_credentials: BTreeMap<String, u32>,
-    /// Those to sweep, in the answer to `sweep-accounts`.
+    /// Those to sweep, in the answer to `sweep-accounts`; those of which something was released, in that to
+    /// `sweep-release`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts: Option<Vec<AccountId>>,
+    /// What is to be asked or done, in the answer to `sweep-share`: each is a message of the queue for hygiene.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Vec<String>>,
     /// Every attempt of every call to AWS.
     pub calls: usize,
 }
@@ -86,6 +98,19 @@ impl From<domain::outcome::Failure> for Failed {
     fn from(failure: domain::outcome::Failure) -> Self {
         Self { message: failure.to_string(), is_worth_a_try: failure.retryable }
     }
+}
+
+/// Days count, and whoever may start a sweep names one: it is held against the clock. Only in a simulated AWS days pass
+/// as they are told to.
+///
+/// INVARIANT: no field of an event moves the day. `tests/test_sweep.py` holds it.
+pub(crate) fn check_day(settings: &Sweeper, day: Day) -> Result<(), Error> {
+    let now = Day::of(DateTime::from(SystemTime::now()));
+    let refused = day.refuse(now).filter(|_| settings.common.endpoint_url.is_none());
+    refused.map_or(Ok(()), |expected| {
+        let (path, event) = ("day".to_owned(), "sweep".to_owned());
+        Err(Error::Malformed(vec![DecodeError { path, problem: format!("expected {expected}"), event }]))
+    })
 }
 
 pub(crate) async fn sweep(aws: &Aws, settings: &Sweeper, command: &Command, call: &Call) -> (Report, Vec<String>) {
@@ -125,16 +150,21 @@ pub(crate) async fn sweep(aws: &Aws, settings: &Sweeper, command: &Command, call
     (report, failed)
 }
 
-/// Keeps of which users' creation an event told, so that a sweep can name the others.
-pub(crate) async fn note_created(aws: &Aws, settings: &Responder, created: &[CreatedUser], call: &Call) -> Vec<String> {
-    if created.is_empty() {
+/// Keeps of which users and keys an event told, so that a sweep can name the others.
+pub(crate) async fn note_events(
+    aws: &Aws,
+    settings: &Responder,
+    events: &[CredentialEvent],
+    call: &Call,
+) -> Vec<String> {
+    if events.is_empty() {
         return Vec::new();
     }
     let home = Home::new(aws, &CallLog::default());
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
-    let noted = futures_util::future::join_all(created.iter().map(|it| ledger.note_created(it))).await;
+    let noted = futures_util::future::join_all(events.iter().map(|it| ledger.note_credential_event(it))).await;
     let failed = noted.into_iter().filter_map(Result::err);
-    failed.map(|it| format!("keeping that an event told of a new user: {it}")).collect()
+    failed.map(|it| format!("keeping that an event told of a user or key: {it}")).collect()
 }
 
 struct Trip<'a> {
@@ -153,6 +183,8 @@ struct Found {
     users: u32,
     unreadable: Vec<String>,
     service_credentials: BTreeMap<String, u32>,
+    /// For the next sweep: keys that do not work.
+    inactive: BTreeSet<String>,
 }
 
 impl Trip<'_> {
@@ -176,6 +208,9 @@ impl Trip<'_> {
         for memory in &found.swept.memories {
             lines.push(serde_json::to_string(&memory).map_err(|it| Failed::for_good(it.to_string()))?);
         }
+        for key in &found.inactive {
+            lines.push(serde_json::to_string(key).map_err(|it| Failed::for_good(it.to_string()))?);
+        }
         self.ledger.keep_sweep(self.account, &head, self.today, &lines, &text).await?;
         report.is_recorded = true;
         // The state machine's children hand nothing on: the digest reads the ledger.
@@ -194,22 +229,34 @@ impl Trip<'_> {
 
     async fn find(&self, head: &Head) -> Result<Found, Failed> {
         let memory = async {
-            let parts = self.ledger.sweep_memory(self.account, head).await?;
-            remembered(&parts)
+            let remembered = Remembered::read(&self.ledger.sweep_memory(self.account, head).await?)?;
+            let problems = asked_about(&remembered.memories);
+            let inquiries = self.ledger.sweep_inquiries(self.account, &problems).await?;
+            Ok::<_, Failed>((remembered, inquiries))
         };
-        let (member, memories) = tokio::join!(self.assume(), memory);
-        let (member, memories) = (member?, memories?);
-        let (fetched, others) = tokio::join!(
+        let (member, memory) = tokio::join!(self.assume(), memory);
+        let (member, (remembered, inquiries)) = (member?, memory?);
+        let (fetched, others, counted) = tokio::join!(
             credential_report::fetch(&member.read, self.until),
-            credential_report::service_credentials(&member.read)
+            credential_report::service_credentials(&member.read),
+            credential_report::account_summary(&member.read)
         );
         let fetched = fetched?;
         let read = parse(&fetched.content, self.account).map_err(|it| Failed::for_good(it.to_string()))?;
         drop(fetched.content);
         let limits = Limits { key_max_age: self.settings.key_max_age_days, unused: self.settings.unused_days };
         let mut problems = problems::find(&read, limits, self.today);
-        problems.extend(self.unseen(&read, head, fetched.generated, &memories).await?);
-        let confirmations = credential_report::confirm(&member.read, candidates(&problems), self.until).await;
+        let Unseen { problems: unseen, told_since, activated } =
+            self.unseen(&member, &read, head, fetched.generated, &remembered).await?;
+        problems.extend(unseen);
+        let mut inactive = inactive_keys(&read);
+        inactive.extend(activated);
+        let memories = remembered.memories;
+        let of_day = candidates(&problems, &memories);
+        let confirmations = credential_report::confirm(&member.read, of_day, self.until).await;
+        let counted = counted.map_err(|it| it.to_string());
+        let differences = counted.as_ref().map_or_else(|it| vec![it.clone()], |it| differences(&read, *it));
+        let is_short = counted.is_ok_and(|it| is_short(&read, it));
         let mut unreadable = read.unreadable;
         let service_credentials = others.unwrap_or_else(|it| {
             unreadable.push(it.to_string());
@@ -218,33 +265,20 @@ impl Trip<'_> {
         if read.root.is_none() {
             unreadable.push("the credential report has no row for root".to_owned());
         }
-        let has_unreadable_rows = unreadable.iter().any(|it| it.starts_with("row "));
+        let has_unreadable_rows = is_short || unreadable.iter().any(|it| it.starts_with("row "));
+        unreadable.extend(differences);
         let (settings, today) = (self.settings, self.today);
-        let sweep = Sweep { settings, today, problems, confirmations: &confirmations, memories, has_unreadable_rows };
+        let confirmations = &confirmations;
+        let sweep =
+            Sweep { settings, today, problems, confirmations, memories, inquiries, has_unreadable_rows, told_since };
         Ok(Found {
             as_of: fetched.generated,
             swept: sweep.judge(),
             users: u32::try_from(read.users.len()).unwrap_or(u32::MAX),
             unreadable,
             service_credentials,
+            inactive,
         })
-    }
-
-    /// Users that came since the last sweep, and of whom no event told; and those that an earlier one named so.
-    async fn unseen(
-        &self,
-        report: &CredentialReport,
-        head: &Head,
-        as_of: DateTime,
-        memories: &BTreeMap<String, Memory>,
-    ) -> Result<Vec<Problem>, Failed> {
-        let last = head.summary.as_deref().and_then(|it| serde_json::from_str::<Summary>(it).ok());
-        let last = last.and_then(|it| DateTime::from_str(&it.as_of, Format::DateTime).ok());
-        let suspects = problems::maybe_unseen(report, last, as_of, |id| memories.contains_key(id));
-        let names: Vec<_> = suspects.iter().map(|it| it.name.clone()).collect();
-        let told = self.ledger.created_users(self.account, &names).await?;
-        let is_told = |user: &User| told.get(user.name.as_str()).is_some_and(|at| problems::is_its_event(user, *at));
-        Ok(suspects.into_iter().filter(|it| !is_told(it)).map(Problem::unseen).collect())
     }
 
     async fn assume(&self) -> Result<Member, Failed> {
@@ -253,11 +287,42 @@ impl Trip<'_> {
     }
 }
 
-/// One line each: the problem's ID and its memory.
-fn remembered(parts: &[String]) -> Result<BTreeMap<String, Memory>, Failed> {
-    let lines = parts.iter().flat_map(|it| it.lines());
-    let parsed: Result<_, _> = lines.map(serde_json::from_str::<(String, Memory)>).collect();
-    parsed.map_err(|it| Failed::for_good(format!("the ledger's memory of the account can't be read: {it}")))
+/// What an account's sweep knows of the one before.
+#[derive(Default)]
+struct Remembered {
+    /// By the problems' IDs.
+    memories: BTreeMap<String, Memory>,
+    /// Keys that did not work.
+    inactive: BTreeSet<String>,
+}
+
+/// Of the ledger's parts one line.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Problem(String, Memory),
+    InactiveKey(String),
+}
+
+impl Remembered {
+    fn read(parts: &[String]) -> Result<Self, Failed> {
+        let mut remembered = Self::default();
+        for line in parts.iter().flat_map(|it| it.lines()) {
+            match serde_json::from_str(line) {
+                Ok(Line::Problem(id, memory)) => {
+                    remembered.memories.insert(id, memory);
+                }
+                Ok(Line::InactiveKey(key)) => {
+                    remembered.inactive.insert(key);
+                }
+                Err(error) => {
+                    let why = format!("the ledger's memory of the account can't be read: {error}");
+                    return Err(Failed::for_good(why));
+                }
+            }
+        }
+        Ok(remembered)
+    }
 }
 
 impl Found {

@@ -9,12 +9,19 @@ use clients::ledger::digest::{self, Taken};
 use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
+use domain::acknowledgement::{Watch, Watched};
+use domain::approval::offer::{self, Offer};
+use domain::approval::request::request_id;
+use domain::containment::escalation;
+use domain::finding::{Finding, Severity};
+use domain::ids::RequestId;
 use domain::outcome::{Failure, Outcome};
 use domain::settings::{Mode, Responder};
 use domain::text;
 use domain::told::{self, Alert, Digest, Told, ToldFinding, Unreadable, Urgency};
 use serde::Serialize;
 
+use crate::acknowledge;
 use crate::invocation::Call;
 use crate::invocation::now_millis;
 use crate::slack::{self, Poster};
@@ -40,6 +47,9 @@ const NEVER_AGAIN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// The longest pause before it is asked again whether another invocation has told; as long in all.
 const MOMENT: Duration = Duration::from_secs(2);
+
+/// How long people can be asked by a click under an alert, in milliseconds.
+const OFFERED: i64 = 24 * 3_600_000;
 
 /// How many are told side by side.
 const AT_ONCE: usize = 8;
@@ -118,7 +128,7 @@ struct Teller<'a> {
 /// Where an alert stands in Slack.
 #[derive(Clone, Copy)]
 enum Stand<'a> {
-    Thread { thread: &'a str, matter: &'a str },
+    Thread { thread: &'a str, matter: &'a str, finding: &'a Finding },
     Apart(&'a str),
 }
 
@@ -147,7 +157,8 @@ impl Teller<'_> {
                 Urgency::Alert | Urgency::DailyAlert => {
                     let (matters, alert) = (it.matters(), it.alert(&self.settings.function_name));
                     let thread = domain::slack::thread(&it.finding.account, None, &it.finding);
-                    let stand = Stand::Thread { thread: &thread, matter: matters.first().map_or("", String::as_str) };
+                    let matter = matters.first().map_or("", String::as_str);
+                    let stand = Stand::Thread { thread: &thread, matter, finding: &it.finding };
                     self.alert(&matters, AGAIN, &alert, stand).await
                 }
                 Urgency::Digest(which) => self.line(it, which).await,
@@ -181,11 +192,42 @@ impl Teller<'_> {
             let noted = self.note(&ours, Telling::Before(at)).await;
             return noted.map_or_else(already_told, Outcome::Failed);
         }
-        let sent = self.send(it, stand).await;
+        let (watch, unwatched) = match self.watch(it, stand).await {
+            Ok(it) => (it, None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let with_watch = watch.as_ref().map(|watch| Alert {
+            text: [vec![it.text.clone()], watch.lines(&self.settings.function_name)].concat().join("\n"),
+            ..it.clone()
+        });
+        let sent = self.send(with_watch.as_ref().unwrap_or(it), stand).await;
+        if let (Some(watch), Stand::Thread { thread, .. }) = (&watch, stand)
+            && !watch.is_shown
+            && let Some(poster) = Poster::asking(self.home, self.settings, false)
+        {
+            // Behind the alert, which may have a button of its own.
+            if let Outcome::Failed(failure) = poster.show_watched(thread, &watch.id).await {
+                tracing::warn!(alert = watch.id.as_str(), "the alert goes without its button: {failure}");
+            }
+        }
         // What is kept for Slack is not lost, and nobody else's to tell.
         let is_sent = matches!(sent, Outcome::Applied { .. } | Outcome::AlreadyDone { .. } | Outcome::Later { .. });
-        let noted = self.note(&ours, if is_sent { Telling::Done } else { Telling::Failed }).await;
-        failed.or(noted).filter(|_| is_sent).map_or(sent, Outcome::Failed)
+        // Told again rather than never repeated to others.
+        let is_told = is_sent && unwatched.is_none();
+        let noted = self.note(&ours, if is_told { Telling::Done } else { Telling::Failed }).await;
+        failed.or(unwatched).or(noted).filter(|_| is_sent).map_or(sent, Outcome::Failed)
+    }
+
+    /// Has what is of critical severity repeated to others, unless somebody acknowledges it. `None`: it is not.
+    async fn watch(&self, it: &Alert, stand: Stand<'_>) -> Result<Option<Watch>, Failure> {
+        let Stand::Thread { thread, matter, finding } = stand else { return Ok(None) };
+        let is_repeated = self.settings.notices.escalation_topic_arn.is_some();
+        let is_critical = finding.severity >= Severity::CRITICAL;
+        let id = acknowledge::id_of(thread, matter, "Told", now_millis()).filter(|_| is_repeated && is_critical);
+        let Some(id) = id else { return Ok(None) };
+        let barred = escalation::barred(&self.settings.approvals.identities, finding, None);
+        let watched = Watched { is_beside: true, barred, ..Watched::new(it, thread, now_millis()) };
+        acknowledge::watch(self.home, self.settings, self.request_id, &id, &watched).await.map(Some)
     }
 
     /// By the topic and in Slack at the same time. What became of the topic's alert, where there is one; what could
@@ -200,11 +242,14 @@ impl Teller<'_> {
             let poster = Poster::asking(self.home, self.settings, false)?;
             let alert = slack::told(&it.subject, &it.text, self.request_id);
             Some(match stand {
-                Stand::Thread { thread, matter } => {
-                    // The same is told again after a day.
-                    let words = format!("{matter}|{}", now_millis() / 86_400_000);
-                    poster.post(thread, alert, News { words: &words, can_be_old: true }).await
-                }
+                Stand::Thread { thread, matter, finding } => match self.offer(it, finding).await {
+                    Some(id) => poster.show_offer(thread, &id).await,
+                    None => {
+                        // The same is told again after a day.
+                        let words = format!("{matter}|{}", now_millis() / 86_400_000);
+                        poster.post(thread, alert, News { words: &words, can_be_old: true }).await
+                    }
+                },
                 Stand::Apart(queue) => poster.post_apart(queue, alert).await,
             })
         };
@@ -213,6 +258,28 @@ impl Teller<'_> {
             (Some(it), None) | (None, Some(it)) => it,
             (Some(_), Some(Outcome::Failed(failure))) => Outcome::Failed(failure),
             (Some(it), Some(_)) => it,
+        }
+    }
+
+    /// Has a click under the alert ask people about the finding. `None`: nobody can be asked about, or it could not
+    /// be kept, and the alert goes without.
+    async fn offer(&self, it: &Alert, finding: &Finding) -> Option<RequestId> {
+        // A finding may name several, each with an alert of its own.
+        let id = request_id(&["offer", self.request_id, &finding.kept()])?;
+        if !offer::can_be_asked(finding) {
+            return None;
+        }
+        let offer = Offer::new(finding, &it.subject, &it.text, now_millis() + OFFERED);
+        match self.ledger.offer(&id, &offer).await {
+            Ok(true) => Some(id),
+            Ok(false) => {
+                tracing::warn!(request = id.as_str(), "the alert goes without its button: the offer is another's");
+                None
+            }
+            Err(failure) => {
+                tracing::warn!(request = id.as_str(), "the alert goes without its button: {failure}");
+                None
+            }
         }
     }
 

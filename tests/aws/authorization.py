@@ -23,6 +23,8 @@ ActionAuthenticatorMixin._authenticate_and_authorize_action = lambda self, cls, 
 
 # Service control policies, by the account they apply to: a Deny in one beats everything within.
 CONTROL_POLICIES = {}
+# Functions that say which others bind in an account now.
+ATTACHED = []
 
 
 class Denied(Exception):
@@ -75,7 +77,7 @@ def decide(caller, action, params, targets, region, more=None):
                 raise Denied("AccessDenied", f"{message} because no permissions boundary allows the action")
         if caller.session_policy and evaluate([caller.session_policy], action, targets, facts) != "allow":
             raise Denied("AccessDenied", f"{message} because no session policy allows the action")
-        policies = [] if is_service_linked(caller.principal_arn) else CONTROL_POLICIES.get(caller.account, [])
+        policies = [] if is_service_linked(caller.principal_arn) else control_policies(caller.account)
         if evaluate(policies, action, targets, facts) == "deny":
             raise Denied("AccessDenied", f"{message} with an explicit deny in a service control policy")
         if identity != "allow":
@@ -84,6 +86,10 @@ def decide(caller, action, params, targets, region, more=None):
             raise Denied("AccessDenied", message)
     except Unsupported as operator:
         raise Denied("SimUnsupportedCondition", f"condition operator {operator}", 500) from operator
+
+
+def control_policies(account):
+    return [*CONTROL_POLICIES.get(account, []), *(document for attached in ATTACHED for document in attached(account))]
 
 
 def trusts(action, role_arn, caller, facts, partition):

@@ -11,14 +11,22 @@ POST /_sim/packed            {"account", "bytes"}: how much of a packed session 
 POST /_sim/crowd             {"account", "users"}: so many users, in an account that lists as many as are asked for
 POST /_sim/used              {"account", "role", "at"}: when IAM says that the role was used last
 POST /_sim/organization      {"account", "accounts"}: what Organizations lists when that account asks
+POST /_sim/policies          {"management", "members", "policies", …}: an organisation with service control policies, as
+                              operations/organizations.py has its fields; the same again changes them
 POST /_sim/credential-report {"account", "forget", "waits", "age", "text"}: of the report that is there, or is to be made
 POST /_sim/credential        {"account", "user", "key", "created", "used"}: of a key, or without one of the password
+POST /_sim/overview          {"account", …}: what an operator sees of the organisation (operations/overview.py)
 POST /_sim/event             {"account", "region", "source", "detail_type", "detail"}: a service speaks
 POST /_sim/function          {"arn", "urls"}: where a function listens, for the rules and queues that call it
-POST /_sim/throttle          {"account", "per_second"}: how many calls of each kind IAM answers
+POST /_sim/throttle          {"account", "per_second", "together"}: how many calls IAM answers, of each kind or of all together
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
+POST /_sim/model             {"account", "text", "stop"}: what Bedrock's model says from now on, and why it stops
+GET  /_sim/model?account=N   what the model was asked
 POST /_sim/slack/…           Slack's stand-in: tests/aws/slack.py has its routes
+POST /_sim/history           {"account", "older_by", "delay", "per_second"}: CloudTrail's event history: what is there is so much
+                             older, what comes is there so late, and is looked up so often a second;
+                             "events" in "region" are added as they are
 GET  /_sim/actions           what each role was let do for our code
 GET  /_sim/sessions?account=N every session that our code took of a role there, as a thief finds it; without an account, all
 GET  /_sim/faults?account=N  what is left of the faults of an account
@@ -29,13 +37,15 @@ GET  /_sim/deliveries?account=N what rules handed to its functions; answered whe
 import datetime as dt
 import io
 import json
+import time
 from urllib.parse import parse_qs
 
-from moto.iam.models import iam_backends
+from moto.iam.models import AccessKeyLastUsed, iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, callers, dispatch, eventbridge, lag, queues, slack
-from .operations import STATE, iam, organizations, security_hub, sts
+from .operations import STATE, bedrock, iam, organizations, overview, security_hub, sts
+from .operations import cloudtrail as trail
 
 
 def fault(body, _):
@@ -121,8 +131,18 @@ def used(body, _):
     return {}
 
 
+def policies(body, _):
+    organizations.configure(body)
+    return {}
+
+
 def organization(body, _):
     organizations.ACCOUNTS[body["account"]] = body["accounts"]
+    return {}
+
+
+def what_is_seen(body, _):
+    overview.SEEN.setdefault(body.pop("account"), {}).update(body)
     return {}
 
 
@@ -142,7 +162,7 @@ def credential(body, _):
     if "key" in body:
         key = next(it for it in user.access_keys if it.access_key_id == body["key"])
         key.create_date = time.get("created", key.create_date)
-        key.last_used = time.get("used", key.last_used)
+        key.last_used = AccessKeyLastUsed(time["used"], "s3", "us-east-1") if "used" in time else key.last_used
     else:
         user.sim_password_changed = time.get("created", user.create_date)
         user.password_last_used = time.get("used", user.password_last_used)
@@ -160,7 +180,7 @@ def event(body, _):
 
 
 def throttle(body, _):
-    dispatch.throttle(body["account"], body["per_second"])
+    dispatch.throttle(body["account"], body["per_second"], body.get("together", False))
     return {}
 
 
@@ -171,6 +191,19 @@ def waiting(_, query):
 
 def cloudtrail(body, _):
     eventbridge.CLOUDTRAIL_SECONDS[body["account"]] = body["seconds"]
+    return {}
+
+
+def history(body, _):
+    account = body["account"]
+    if "older_by" in body:
+        trail.age(account, body["older_by"])
+    if "delay" in body:
+        trail.DELAYS[account] = body["delay"]
+    if "per_second" in body:
+        trail.RATES[account] = body["per_second"]
+    for event in body.get("events", []):
+        trail.keep(account, body["region"], event, time.time())
     return {}
 
 
@@ -233,6 +266,8 @@ ROUTES = {
     ("POST", "/_sim/packed"): packed,
     ("POST", "/_sim/used"): used,
     ("POST", "/_sim/organization"): organization,
+    ("POST", "/_sim/policies"): policies,
+    ("POST", "/_sim/overview"): what_is_seen,
     ("POST", "/_sim/credential-report"): credential_report,
     ("POST", "/_sim/credential"): credential,
     ("POST", "/_sim/event"): event,
@@ -241,6 +276,9 @@ ROUTES = {
     ("GET", "/_sim/waiting"): waiting,
     ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
+    ("POST", "/_sim/history"): history,
+    ("POST", "/_sim/model"): lambda body, _: bedrock.ANSWERS.update({body["account"]: body}) or {},
+    ("GET", "/_sim/model"): lambda _, query: bedrock.ASKED.get(query["account"][0], []),
     ("GET", "/_sim/deliveries"): deliveries,
     ("GET", "/_sim/actions"): actions,
     ("GET", "/_sim/faults"): faults,

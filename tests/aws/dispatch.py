@@ -28,6 +28,8 @@ FAULTS = []
 _NUMBERS = itertools.count(1)
 # Told when a fault lets go of the calls it holds.
 RELEASED = threading.Condition(LOCK)
+# What keeps the history of what callers did: CloudTrail's.
+TRAIL = None
 # moto checks a condition and then writes; AWS does both at once.
 ONE_AT_A_TIME = collections.defaultdict(threading.RLock)
 
@@ -40,21 +42,23 @@ class SimulatedError(Exception):
         self.code, self.message = code, message
 
 
-# Of each account: how many calls of each kind IAM answers in a second, and what is left of them.
+# Of each account: how many calls IAM answers in a second, of each kind or of all together, and what is left of them.
 _RATES = {}
 _TOKENS = {}
 
 
-def throttle(account, per_second):
+def throttle(account, per_second, together=False):
     with LOCK:
-        _RATES[account] = per_second
+        _RATES[account] = per_second, together
 
 
 def is_throttled(action, account):
     """A refused call takes nothing."""
-    rate = _RATES.get(account)
+    rate, together = _RATES.get(account, (None, False))
     if rate is None or not action.startswith("iam:"):
         return False
+    if together:
+        action = None
     with LOCK:
         now = time.monotonic()
         left, since = _TOKENS.get((account, action), (rate, now))
@@ -69,7 +73,7 @@ RESET = (200, {"x-sim-reset": "true"}, "")
 # The prefix in IAM actions, where it is not moto's name of the service.
 PREFIXES = {"awslambda": "lambda"}
 # The action, where it is not the operation's name.
-ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
+ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction", "bedrock-runtime:Converse": "bedrock:InvokeModel"}
 JSON_CODES = {
     "AccessDenied": "AccessDeniedException",
     "InvalidClientTokenId": "UnrecognizedClientException",
@@ -99,6 +103,8 @@ def dispatch(self, request, full_url=None, headers=None):
     entry["is_ours"] = (self.headers.get("User-Agent") or "").startswith("aws-sdk-rust/")
     fault = planned_fault(action, self)
     answer = answered(self, action, operation, entry, fault)
+    if TRAIL is not None and not entry["is_ours"] and entry.get("decision") != "fault":
+        TRAIL(action, operation, entry, callers.find(entry["key"], get_partition(self.region)), answer, self.headers.get("User-Agent") or "")
     if entry.pop("reset_after", False):
         answer = RESET
     entry.update(ended=time.time(), status=int(answer[0]), error=answer[2][:400] if int(answer[0]) >= 400 else None)
@@ -167,7 +173,7 @@ def planned_fault(action, response):
         for fault in FAULTS:
             if fault["times"] == 0 or response.current_account not in fault["accounts"]:
                 continue
-            if fnmatch.fnmatchcase(action, fault["action"]) and fault.get("text", "") in str(response.body):
+            if fnmatch.fnmatchcase(action, fault["action"]) and fault.get("text", "") in f"{response.body}{response.sim_body}":
                 if fault.get("after", 0) > 0:
                     fault["after"] -= 1
                     return None

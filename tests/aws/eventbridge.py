@@ -181,6 +181,11 @@ def invoke(arn, event):
     return _call(FUNCTIONS.get(arn), event)
 
 
+def invoke_in_background(arn, event):
+    """An asynchronous invocation, which `deliveries` waits for."""
+    _in_background(arn.split(":")[4], invoke_later, arn, event)
+
+
 def invoke_later(arn, event):
     account, name = arn.split(":")[4], arn.split(":")[6]
     config = INVOKE_CONFIGS.get((account, name), {})

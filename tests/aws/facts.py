@@ -119,8 +119,31 @@ def _tables(params, account, region):
     return [f"arn:{get_partition(region)}:dynamodb:{region}:{account}:table/{name}" for name in params["RequestItems"]]
 
 
+def _queue(params, account, region):
+    _, _, _, account, name = params["QueueUrl"].split("/")
+    return [f"arn:{get_partition(region)}:sqs:{region}:{account}:{name}"]
+
+
+def _model(params, account, region):
+    """A profile, and the model behind it wherever it runs."""
+    partition, model = get_partition(region), params["modelId"]
+    behind = model.split(".", 1)[-1]
+    return [f"arn:{partition}:bedrock:{region}:{account}:inference-profile/{model}", f"arn:{partition}:bedrock:{region}::foundation-model/{behind}"]
+
+
+def _attachment(params, account, region):
+    """The policy, and what it is attached to; the organisation's ARNs have its management account in them."""
+    target = f"arn:{get_partition(region)}:organizations::{account}:account/{ORGANISATION}/{params['TargetId']}"
+    if "PolicyId" not in params:
+        return [target]
+    return [f"arn:{get_partition(region)}:organizations::{account}:policy/{ORGANISATION}/service_control_policy/{params['PolicyId']}", target]
+
+
 # What each action is checked against.
 RESOURCES = {
+    "organizations:AttachPolicy": _attachment,
+    "organizations:DetachPolicy": _attachment,
+    "organizations:ListPoliciesForTarget": _attachment,
     "sts:AssumeRole": lambda params, account, region: [params["RoleArn"]],
     "iam:AddRoleToInstanceProfile": _instance_profile,
     "iam:CreateServiceLinkedRole": _service_linked_role,
@@ -130,9 +153,13 @@ RESOURCES = {
     "iam:GetGroupPolicy": _group,
     "iam:ListAttachedGroupPolicies": _group,
     "iam:ListGroupPolicies": _group,
+    "iam:GetInstanceProfile": _instance_profile,
+    "iam:GetOpenIDConnectProvider": lambda params, account, region: [params["OpenIDConnectProviderArn"]],
+    "iam:GetSAMLProvider": lambda params, account, region: [params["SAMLProviderArn"]],
     "iam:GetPolicy": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetPolicyVersion": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetAccessKeyLastUsed": lambda params, account, region: ["*"],
+    "bedrock:InvokeModel": _model,
     "ssm:StartAutomationExecution": _automation,
     "ssm:CreateDocument": _document,
     "ssm:CreateOpsItem": _ops_item,
@@ -157,8 +184,10 @@ RESOURCES = {
     "lambda:InvokeFunction": _function,
     "dynamodb:BatchGetItem": _tables,
     "dynamodb:GetItem": _table,
+    "dynamodb:PutItem": _table,
     "dynamodb:Query": _table,
     "dynamodb:UpdateItem": _table,
+    "sqs:SendMessage": _queue,
     "sns:Publish": lambda params, account, region: [params.get("TopicArn") or "*"],
 }
 
@@ -219,9 +248,10 @@ def context(caller, action, params, region):
     facts |= {f"aws:resourcetag/{key.lower()}": value for key, value in tags_of(target)}
     facts |= {f"aws:principaltag/{key.lower()}": value for key, value in caller.tags}
     facts |= _of_tags(params)
-    if "Key" in params and action.startswith("dynamodb:"):
-        # The partition key's value, whatever the key is called.
-        facts["dynamodb:leadingkeys"] = [next(iter(params["Key"].values()))["S"]]
+    if action.startswith("dynamodb:") and ("Key" in params or "Item" in params):
+        # The partition key's value, whatever the key is called; our own table's is.
+        key = params["Key"] if "Key" in params else {"id": params["Item"]["id"]}
+        facts["dynamodb:leadingkeys"] = [next(iter(key.values()))["S"]]
         facts["dynamodb:attributes"] = sorted(_attributes(params))
         facts["dynamodb:returnvalues"] = params.get("ReturnValues")
         if action == "dynamodb:GetItem":
@@ -244,7 +274,7 @@ def _attributes(params):
     text = " ".join(params.get(it) or "" for it in ("ProjectionExpression", "UpdateExpression", "ConditionExpression"))
     names = re.findall(r"(?<![\w:.#])#?[A-Za-z_]\w*", text)
     named = params.get("ExpressionAttributeNames") or {}
-    return {named.get(it, it) for it in names if it not in WORDS.split()} | set(params["Key"])
+    return {named.get(it, it) for it in names if it not in WORDS.split()} | set(params.get("Key") or params["Item"])
 
 
 def _of_tags(params):

@@ -133,7 +133,9 @@ def _condition_holds(operator, key, want, context):
     if test is None:
         raise Unsupported(operator)
     if have is None:
-        return if_exists or negated or quantifier == "ForAllValues"
+        # `ForAnyValue` of no value holds of none, negated or not.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+        return if_exists or quantifier == "ForAllValues" or (negated and quantifier is None)
     want = [_substitute(w, context) for w in want]
     if NEGATIONS.get(base, base) not in ("StringLike", "ArnEquals", "ArnLike"):
         want = [_spelt_out(w) for w in want]

@@ -6,8 +6,9 @@ The simulated AWS enforces IAM changes `lag` seconds late. An attacker with the 
 strips the deny and the boundary, activates and creates keys, and mints an accomplice with a key of
 its own, polling all the while. In some settings an administrator of the account, whom nobody contained,
 tries every door of tests/harness/doors.py for it. In others the same finding comes again and again, by its own
-bus and by Security Hub's, or a person restores while something new is reported. The responder is the real binary. Time is scaled: one second here is
-`SCALE` seconds there, except the responder's own pace, which is not, to its disadvantage.
+bus and by Security Hub's, or a person restores while something new is reported. The responder is the real binary. Time is
+scaled: one second here is `scale` seconds there, except the responder's own pace, which is not, to its disadvantage. The
+settings that the model in virtual time plays too (tests/model/fight.rs) are not scaled.
 """
 
 import argparse
@@ -28,7 +29,6 @@ from ..harness.processes import ROOT, simulated_aws
 from ..harness.victims import User, allowed
 from ..harness.world import World
 
-SCALE = 4
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 HUB = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
@@ -49,6 +49,10 @@ class Setting:
     deliveries: int = 0
     # Whether a person restores after it, and something new is reported meanwhile.
     restore: bool = False
+    # How many calls a second IAM answers of the account, all kinds together; without, as many as are made.
+    bucket: int | None = None
+    # Seconds there for one second here.
+    scale: float = 4
 
 
 # All but the one that the test itself must open.
@@ -69,7 +73,13 @@ AGAIN = [
     for scp, accomplice in ((False, False), (True, False), (False, True), (True, True))
 ]
 RESTORED = [Setting(scp=scp, accomplice=False, lag=(2.0, 6.0), restore=True) for scp in (False, True)]
-PARTS = {"administrator": [it for it in SETTINGS if it.administrator], "deliveries": AGAIN, "restore": RESTORED}
+# As in the model.
+FIGHTS = [
+    Setting(accomplice=False, poll=poll, lag=lag, bucket=50, scale=1)
+    for poll in (0.5, 0.2, 0.05)
+    for lag in ((4.0, 4.0), (2.0, 6.0))
+]
+PARTS = {"fights": FIGHTS, "administrator": [it for it in SETTINGS if it.administrator], "deliveries": AGAIN, "restore": RESTORED}
 
 
 class Attacker(threading.Thread):
@@ -84,7 +94,7 @@ class Attacker(threading.Thread):
         self.polls = 0
 
     def run(self):
-        while not self.over.wait(self.setting.poll / SCALE):
+        while not self.over.wait(self.setting.poll * random.uniform(0.97, 1.03) / self.setting.scale):
             self.polls += 1
             sessions = [*self.keys.values(), *([self.accomplice] if self.accomplice else [])]
             any(self.strike_back(session) for session in sessions)
@@ -130,7 +140,7 @@ class Insider(threading.Thread):
 
     def run(self):
         for door in itertools.cycle(DOORS):
-            if self.over.wait(self.setting.poll / SCALE):
+            if self.over.wait(self.setting.poll / self.setting.scale):
                 return
             door(self.administrator)
             self.tried += 1
@@ -145,36 +155,39 @@ def one_run(url, setting):
             world.control("control-policies", {"account": world.member, "documents": [document]})
         user = User(world)
         low, high = setting.lag
-        world.control("lag", {"account": world.member, "low": low / SCALE, "high": high / SCALE})
-        settle = 12 / SCALE if setting.loop else 0
+        world.control("lag", {"account": world.member, "low": low / setting.scale, "high": high / setting.scale})
+        settle = 12 / setting.scale if setting.loop else 0
+        if setting.bucket:
+            world.control("throttle", {"account": world.member, "per_second": setting.bucket, "together": True})
         # Fifty seconds for the containment there, and the ten that are kept back, which are not scaled.
-        responder = world.responder(timeout=round(50 / SCALE) + 10, SETTLE_SECONDS=str(settle), ALERT_TOPIC_ARN="")
+        responder = world.responder(timeout=round(50 / setting.scale) + 10, SETTLE_SECONDS=str(settle), ALERT_TOPIC_ARN="")
         attacker = Attacker(world, user, setting)
         insider = Insider(world, user, setting) if setting.administrator else None
         attacker.start()
         if insider:
             insider.start()
         began = time.monotonic()
-        time.sleep(1 / SCALE)
+        time.sleep(1 / setting.scale)
         responder.invoke(world.event(EXFILTRATION, user))
         report = responder.last_report()
         verdict_at = time.time()
         reports = [report, *deliver_again(world, user, responder, setting.deliveries)]
         if setting.restore:
             reports.append(respond_while_a_person_restores(world, user, responder))
-        time.sleep(3 * high / SCALE)
+        time.sleep(3 * high / setting.scale)
         if insider:
             go_through_every_door(insider)
         contained = is_contained(world, user)
         attacker.over.set()
         attacker.join()
-        polled_every = (time.monotonic() - began) * SCALE / max(attacker.polls, 1)
+        polled_every = (time.monotonic() - began) * setting.scale / max(attacker.polls, 1)
         return {
             "verdict": report["verdict"],
             "contained": contained,
             "false": any(is_false(it, contained, attacker) for it in reports),
             "later": [it["verdict"] for it in reports[1:]],
             "reversals": len(report["reversals"]),
+            "fight": report.get("fight", {}),
             "polled_every": polled_every,
             "attacker_writes": attacker_writes(world, user, verdict_at),
             "doors_tried": insider.tried if insider else 0,
@@ -237,6 +250,7 @@ def attacker_writes(world, user, until):
 def experiment(url, setting, runs, parallel):
     with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
         results = list(pool.map(lambda _: one_run(url, setting), range(runs)))
+    fought = [result["fight"] for result in results]
     verdicts = collections.Counter(it for result in results for it in [result["verdict"], *result["later"]])
     return {
         "setting": dataclasses.asdict(setting),
@@ -245,6 +259,7 @@ def experiment(url, setting, runs, parallel):
         "false_verdicts": sum(result["false"] for result in results),
         "verdicts": dict(verdicts),
         "polled_every_mean": round(sum(result["polled_every"] for result in results) / runs, 2),
+        **{f"{name}_mean": round(sum(it.get(name, 0) for it in fought) / runs, 1) for name in ("seconds", "writes", "throttled")},
         "doors_tried_least": min(result["doors_tried"] for result in results),
         "attacker_writes_mean": round(sum(result["attacker_writes"] for result in results) / runs, 1),
     }
@@ -264,13 +279,14 @@ def row(result):
         f"{result['identity_contained']} / {result['runs']}",
         str(result["false_verdicts"]),
         str(result["attacker_writes_mean"]),
+        f"{result['writes_mean']} ({result['throttled_mean']}) in {result['seconds_mean']} s",
         verdicts,
     ]
     return f"| {' | '.join(cells)} |"
 
 
-HEADER = """| guardrail SCP | responder | accomplice | after the first finding | attacker polls every (achieved) | enforcement lag | identity contained | false verdicts | attacker's writes after the strike | verdicts |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+HEADER = """| guardrail SCP | responder | accomplice | after the first finding | attacker polls every (achieved) | enforcement lag | identity contained | false verdicts | attacker's writes after the strike | rewrites (throttled) | verdicts |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def main():
@@ -279,8 +295,10 @@ def main():
     parser.add_argument("--parallel", type=int, default=10)
     parser.add_argument("--json")
     parser.add_argument("--only", choices=PARTS, help="these settings alone")
+    parser.add_argument("--poll", type=float, help="of these, those of that attacker")
     arguments = parser.parse_args()
-    settings = PARTS[arguments.only] if arguments.only else [*SETTINGS, *AGAIN, *RESTORED]
+    settings = PARTS[arguments.only] if arguments.only else [*SETTINGS, *AGAIN, *RESTORED, *FIGHTS]
+    settings = [it for it in settings if arguments.poll in (None, it.poll)]
     results = []
     print(HEADER, flush=True)
     with simulated_aws() as url:

@@ -15,6 +15,7 @@ from .processes import ROOT, stop
 
 MISSING = "there is no Chromium: `make browser` installs it"
 PICTURES = ROOT / "target" / "pages"
+PHONE, DESK = {"width": 375, "height": 700}, {"width": 1280, "height": 800}
 
 
 def chromium():
@@ -62,3 +63,9 @@ def axe_finds(page):
 def picture(page, name):
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.png", full_page=True)
+
+
+def fits(page):
+    """Nothing is cut off at the side, and every control is large enough for a thumb."""
+    sizes = [it.bounding_box() for it in page.locator("input:not([type=hidden]), select, textarea, button").all()]
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth") and all(it["height"] >= 44 for it in sizes)

@@ -40,6 +40,13 @@ class Table:
                 self.change(item, "SET lease_until = :zero", zero={"N": "0"})
             if item.get("due_bucket", {}).get("S") in ("due", "due lesser"):
                 self.change(item, "SET due_at = :zero", zero={"N": "0"})
+            if "again_at" in item:
+                self.change(item, "SET again_at = :zero", zero={"N": "0"})
+
+    def begun_at(self, item, millis):
+        """As if what was approved had been approved then, and begun."""
+        begun = json.dumps({**json.loads(item["begun"]["S"]), "at": millis})
+        self.change(item, "SET begun = :begun", begun={"S": begun})
 
     def next_hour(self):
         """The breaker's windows are over."""

@@ -89,15 +89,24 @@ def emulator_path():
     return source
 
 
+class Answer(dict):
+    """What a function answered; who looks for what is not there sees all of it."""
+
+    def __missing__(self, field):
+        raise AssertionError(f"no {field!r} in {dict(self)}")
+
+
 class Emulator:
     """The real binary under the real runtime emulator. It takes one invocation at a time."""
 
-    def __init__(self, environment, timeout, binary=BINARY):
+    def __init__(self, environment, timeout, binary=BINARY, arguments=(), cwd=None, level="error"):
+        """`arguments` and `cwd` are for a binary that needs them, as Python does; `level` is the emulator's log's."""
         if not binary.exists():
             raise RuntimeError(f"{binary} is missing: run `make debug` first")
         port, api = free_port(), free_port()
         self.url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
-        self.log = tempfile.TemporaryFile()
+        # What is appended stays in its place, wherever a reader of the same file is.
+        self.log = tempfile.TemporaryFile("a+b")
         settings = {
             "PATH": os.environ["PATH"],
             "AWS_LAMBDA_FUNCTION_NAME": "iam-responder",
@@ -106,8 +115,8 @@ class Emulator:
             **environment,
         }
         addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
-        command = [str(emulator_path()), "--log-level", "error", *addresses, str(binary)]
-        self.process = subprocess.Popen(command, env=settings, stdout=self.log, stderr=self.log, start_new_session=True)
+        command = [str(emulator_path()), "--log-level", level, *addresses, str(binary), *arguments]
+        self.process = subprocess.Popen(command, cwd=cwd, env=settings, stdout=self.log, stderr=self.log, start_new_session=True)
         keeper.watch(self.process.pid)
         self.answered = 0
         wait_for(port, self.process)
@@ -123,9 +132,9 @@ class Emulator:
             body = error.read().decode()
         self.answered += 1
         try:
-            return json.loads(body)
+            return json.loads(body, object_hook=Answer)
         except ValueError:
-            return {"errorType": "NotJson", "errorMessage": body}
+            return Answer(errorType="NotJson", errorMessage=body)
 
     def output(self):
         """Everything that was logged so far."""

@@ -78,11 +78,11 @@ def digest(world, number):
     return json.loads(rows(world)[f"sweep#digest#{day(number)}"]["digest"]["S"])
 
 
-def run(world, number, name=None, seconds=60):
-    """The state machine, from its start to its end."""
+def run(world, number, name=None, seconds=60, **given):
+    """The state machine, from its start to its end; `given`: what a person adds to its input."""
     states = world.client("stepfunctions", world.security)
     [machine] = states.list_state_machines()["stateMachines"]
-    given = {"scheduled": f"{day(number)}T06:00:00Z"}
+    given = {"scheduled": f"{day(number)}T06:00:00Z", **given}
     started = states.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(given), name=name or str(uuid.uuid4()))
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -92,3 +92,64 @@ def run(world, number, name=None, seconds=60):
             return {**execution, "last": history[-2:]}
         time.sleep(0.1)
     raise AssertionError(f"the execution did not end: {execution}")
+
+
+class Organisation:
+    """One account that is swept and asked about without the state machine, step by step."""
+
+    def __init__(self, world, **parameters):
+        self.world = world
+        world.deploy(SweepAccounts=world.member, **parameters)
+        self.account = Account(world)
+        self.sweeper, self.hygiene, self.responder = (world.responder(part=it) for it in ("sweeper", "hygiene", "responder"))
+
+        self.execution = None
+
+    def of_day(self, number):
+        return {"day": day(number), "execution": self.execution or f"execution-{number}"}
+
+    def begin(self, number):
+        """The accounts that are to be swept; none where another execution has the day."""
+        return self.sweeper.invoke({"command": "sweep-accounts", **self.of_day(number)})["sweep"]["accounts"]
+
+    def sweep(self, number):
+        """The day's sweep up to what is to be asked: the messages of the queue."""
+        assert self.begin(number) == [self.account.id]
+        assert sweep(self.sweeper, self.account, number)["is_recorded"]
+        return self.release(number)
+
+    def release(self, number, **release):
+        answer = self.hygiene.invoke({"command": "sweep-release", **self.of_day(number), "release": release})
+        assert "sweep" in answer, answer
+        return self.messages(number, answer["sweep"]["accounts"])
+
+    def messages(self, number, accounts):
+        """What the state machine sends to the queue of these accounts' shares."""
+        of_account = lambda it: {"day": day(number), "account": it}  # noqa: E731
+        shares = {it: self.hygiene.invoke({"command": "sweep-share", **of_account(it)})["sweep"]["problems"] for it in accounts}
+        return [{"command": "sweep-act", **of_account(it), "problem": problem} for it in accounts for problem in shares[it]]
+
+    def act(self, message):
+        answer = self.hygiene.invoke({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": json.dumps(message)}]})
+        assert "reports" in answer, answer
+        return answer["reports"]
+
+    def day(self, number):
+        """The whole of a day: the reports of what was asked or done, and the digest."""
+        reports = [report for message in self.sweep(number) for report in self.act(message)]
+        return reports, self.tell(number)
+
+    def tell(self, number, unsent=False):
+        answer = self.sweeper.invoke({"command": "sweep-digest", **self.of_day(number), "unsent": unsent})
+        assert "sweep" in answer, answer
+        return digest(self.world, number)
+
+    def up_to(self, number):
+        """Warned on the first day, asked about on this one: the requests."""
+        self.day(0)
+        return [it["request"] for it in self.day(number)[0]]
+
+
+def told(digest):
+    """By user: the step, and how the last request ended."""
+    return {it["user"]: (it["step"], (it.get("ending") or it.get("last") or {}).get("how")) for _, it in digest["told"]}

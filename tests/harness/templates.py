@@ -30,10 +30,14 @@ def member():
     return (ROOT / "member-role.yaml").read_text()
 
 
+def guardrail():
+    return (ROOT / "guardrail-role.yaml").read_text()
+
+
 def runbook():
     return yaml_parse(member())["Resources"]["RotationRunbook"]["Properties"]["Content"]
 
 
 if __name__ == "__main__":
-    documents = {"template": translated(), "member": yaml_parse(member())}
+    documents = {"template": translated(), "member": yaml_parse(member()), "guardrail": yaml_parse(guardrail())}
     json.dump(documents, sys.stdout, indent=1, default=str)

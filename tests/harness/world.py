@@ -5,6 +5,7 @@ administrator; the responder itself runs with the roles that the stacks created.
 import functools
 import json
 import random
+import re
 import urllib.request
 
 import boto3
@@ -20,8 +21,16 @@ RUNBOOK = "RotateIAMKeysRunbook"
 PLAN_TEMPLATE = {"title": "Compromised identity", "impact": 2}
 
 
+# What a function says of a call to the ledger, and of no other, that took longer than it waits.
+LEDGER_WAITED = re.compile(r'(lease|ledger|snapshot)[^;"]*Timeout: AWS did not answer in time')
+
+
 def random_account():
     return str(random.SystemRandom().randrange(10**11, 10**12))
+
+
+class MachineTooSlow(Exception):
+    """A test failed, and why was in no code: what was asked of the ledger had to wait for a busy machine."""
 
 
 class World:
@@ -32,6 +41,7 @@ class World:
         self.servers = []
         self.listening = set()
         self.clients = {}
+        self.is_delayed = False
 
     def client(self, service, account=None, region=None, **credentials):
         """A boto3 client: an administrator of the member account unless told otherwise. Making one takes
@@ -64,7 +74,12 @@ class World:
 
     def fault(self, action, code=None, **fields):
         """From now on, or `times` times, our calls of the action fail so, or take `delay_ms`."""
+        self.is_delayed |= action.startswith("dynamodb:")
         self.control("fault", {"action": action, "code": code, "accounts": [self.member, self.security], **fields})
+
+    def was_too_slow(self):
+        """Whether the ledger kept a function waiting, though nobody had asked for that."""
+        return not self.is_delayed and any(LEDGER_WAITED.search(it.output()) for it in self.emulators)
 
     def release(self):
         """The calls that a fault with `hold` keeps waiting go on."""
@@ -101,7 +116,7 @@ class World:
         return [it for it in self.control(f"sessions?account={self.member}") if it["role"] == role]
 
     def deploy(self, member_external_id=EXTERNAL_ID, members=(), **parameters):
-        """Both stacks, as the README says, with CloudFormation; the member's in other accounts too, if wanted."""
+        """Both stacks, as docs/deploy.md says, with CloudFormation; the member's in other accounts too, if wanted."""
         outputs = self.deploy_responder(**parameters)
         for account in [self.member, *members]:
             self.deploy_member(account, outputs, member_external_id)
@@ -119,7 +134,7 @@ class World:
         if rotation:
             parameters["RotationDocument"] = RUNBOOK
         self.client("securityhub", self.security).enable_security_hub()
-        parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", "SettleSeconds": "0", **parameters}
+        parameters = {"ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION, "Mode": "enforce", "SettleSeconds": "0", "Evidence": "false", **parameters}
         outputs = self.stack(self.security, json.dumps(templates.translated(), default=str), parameters)
         self.responder_role = outputs["ResponderRoleArn"]
         self.topic = outputs["AlertTopicArn"]
@@ -135,6 +150,7 @@ class World:
                 "RestorerRoleArn": given["RestorerRoleArn"],
                 "HygieneRoleArn": given["HygieneRoleArn"],
                 "SweeperRoleArn": given["SweeperRoleArn"],
+                "InvestigatorRoleArn": given["InvestigatorRoleArn"],
                 "EventBusArn": given["EventBusArn"],
                 "DrillAccount": given.get("DrillAccount", ""),
                 "DrillerRoleArn": given.get("DrillerRoleArn", ""),
@@ -162,10 +178,7 @@ class World:
     def responder(self, timeout=None, binary=None, part="responder", **changes):
         """The binary under the emulator, with the environment, the timeout and the role of the
         deployed function for that part; `changes` go on top."""
-        functions = self.client("lambda", self.security).list_functions()["Functions"]
-        function = next(it for it in functions if it["Environment"]["Variables"]["PART"] == part)
-        credentials = self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
-        variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
+        function, variables, credentials = self.function(part)
         environment = {**variables, **credentials}
         environment |= {"AWS_REGION": self.region, "ENDPOINT_URL": self.url, "AWS_LAMBDA_FUNCTION_NAME": function["FunctionName"], **changes}
         options = {} if binary is None else {"binary": binary}
@@ -174,6 +187,13 @@ class World:
         emulator.variables, emulator.credentials = variables, credentials
         self.emulators.append(emulator)
         return emulator
+
+    def function(self, part="responder"):
+        """What was deployed for that part: the function, its variables and a session of its role."""
+        functions = self.client("lambda", self.security).list_functions()["Functions"]
+        function = next(it for it in functions if it["Environment"]["Variables"]["PART"] == part)
+        variables = {k: str(v) for k, v in function["Environment"]["Variables"].items()}
+        return function, variables, self.control("role-credentials", {"role_arn": function["Role"], "region": self.region})
 
     def connected(self, **options):
         """A function that the deployed rules call."""

@@ -126,11 +126,15 @@ fn state(word: &str) -> State {
     let (by, at) = ("Dana (Slack U02)".to_owned(), now());
     match word {
         "reported" => State::Reported,
-        "waiting" => State::Waiting { until: DateTime::from_secs(at.secs() + 3600) },
+        "waiting" => State::Waiting { until: DateTime::from_secs(at.secs() + 3600), is_struck: false },
+        "struck" => State::Waiting { until: DateTime::from_secs(at.secs() + 3600), is_struck: true },
         "approved" => State::Approved { by, at },
         "contained" => State::Contained { by, at },
         "suspects-open" => State::SuspectsOpen { by, at },
         "not-contained" => State::NotContained { by, at },
+        "not-carried-out" => State::NotCarriedOut { by, at, is_resumed: false },
+        "in-place" => State::InPlace { at },
+        "passed-on" => State::PassedOn { at },
         "declined" => State::Declined { by, at },
         "expired" => State::Expired { at },
         "failed" => State::Failed { at },

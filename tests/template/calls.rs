@@ -36,6 +36,8 @@ pub(crate) fn changes() -> Vec<Change> {
         Change::RestoreBoundary { user: name(), policy: None },
         lift(IdentityKind::User),
         lift(IdentityKind::Role),
+        Change::HoldConsole { user: name(), policy: text() },
+        Change::LiftConsoleHold { user: name(), policy: text() },
         Change::LiftRevocation { role: name() },
         untag(IdentityKind::User),
         untag(IdentityKind::Role),
@@ -56,6 +58,8 @@ pub(crate) fn changes() -> Vec<Change> {
             | Change::JoinGroup { .. }
             | Change::RestoreBoundary { .. }
             | Change::LiftDenyAll { .. }
+            | Change::HoldConsole { .. }
+            | Change::LiftConsoleHold { .. }
             | Change::LiftRevocation { .. }
             | Change::Untag { .. } => {}
         }
@@ -101,6 +105,7 @@ pub(crate) fn gives_back(change: &Change) -> bool {
             | Change::JoinGroup { .. }
             | Change::RestoreBoundary { .. }
             | Change::LiftDenyAll { .. }
+            | Change::LiftConsoleHold { .. }
             | Change::LiftRevocation { .. }
             | Change::Untag { .. }
     )

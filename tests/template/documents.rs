@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{TEMPLATES, resource};
 
 /// Every function of the template, and which part it is.
-const FUNCTIONS: [(&str, &str); 7] = [
+const FUNCTIONS: [(&str, &str); 8] = [
     ("Responder", "responder"),
     ("Hygiene", "hygiene"),
     ("Restorer", "restorer"),
@@ -18,7 +18,12 @@ const FUNCTIONS: [(&str, &str); 7] = [
     ("Form", "form"),
     ("SlackEndpoint", "slack"),
     ("Sweeper", "sweeper"),
+    ("Investigator", "investigator"),
 ];
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
 
 fn environment(function: &str) -> BTreeSet<String> {
     let variables = &resource("template", function)["Environment"]["Variables"];
@@ -47,9 +52,9 @@ fn the_template_sets_what_each_function_reads_and_nothing_else() {
 }
 
 #[test]
-fn the_readme_lists_every_setting() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let rows = readme.lines().filter_map(|it| it.strip_prefix("| `")).filter_map(|it| it.split_once('`'));
+fn the_documents_list_every_setting() {
+    let rows = document("docs/configuration.md");
+    let rows = rows.lines().filter_map(|it| it.strip_prefix("| `")).filter_map(|it| it.split_once('`'));
     let listed: BTreeSet<String> =
         rows.map(|(name, _)| name.to_owned()).filter(|it| it.to_uppercase() == *it).collect();
     let read: BTreeSet<_> = FUNCTIONS.into_iter().flat_map(|it| settings(it.1)).collect();
@@ -58,7 +63,7 @@ fn the_readme_lists_every_setting() {
 
 #[test]
 fn the_readme_lists_every_playbook() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let readme = document("README.md");
     for playbook in playbooks::ALL {
         let row = readme.lines().find(|it| it.starts_with(&format!("| `{}` |", playbook.id)));
         let row = row.unwrap_or_default();
@@ -76,10 +81,10 @@ fn the_readme_lists_every_playbook() {
 }
 
 #[test]
-fn the_readmes_stack_set_has_the_parameters_that_there_are() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+fn the_documented_stack_set_has_the_parameters_that_there_are() {
+    let deploy = document("docs/deploy.md");
     let given: BTreeSet<&str> =
-        readme.split("ParameterKey=").skip(1).filter_map(|it| it.split_once(',')).map(|it| it.0).collect();
+        deploy.split("ParameterKey=").skip(1).filter_map(|it| it.split_once(',')).map(|it| it.0).collect();
     let parameters = TEMPLATES["member"]["Parameters"].as_object().unwrap();
     assert!(given.iter().all(|it| parameters.contains_key(*it)), "{given:?}");
     for (name, _) in parameters.iter().filter(|(_, it)| it["Default"].is_null()) {
@@ -111,7 +116,7 @@ fn alarms_and_dashboard_are_about_metrics_that_there_are() {
     }
     assert_eq!(shown, written);
     assert_eq!(body["widgets"][0]["properties"]["metrics"][0][1], "TimeToContain");
-    let operations = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    let operations = document("docs/operations.md");
     let members = TEMPLATES["member"]["Resources"].as_object().unwrap();
     for (name, _) in resources.iter().chain(members).filter(|(_, it)| it["Type"] == "AWS::CloudWatch::Alarm") {
         assert!(operations.contains(&format!("`{name}`")), "{name} is not in docs/operations.md");

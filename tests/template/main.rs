@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-/// Both templates as CloudFormation: SAM's own translator made the first.
+/// All templates as CloudFormation: SAM's own translator made the first.
 pub(crate) static TEMPLATES: LazyLock<Value> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".venv/bin/python");

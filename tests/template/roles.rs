@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use clients::iam::{credential_report, drill_user, observe, resolve};
 use clients::ledger::{decision, lockout, reports};
 use clients::{events, parameters};
-use domain::approval::{request, standing};
-use domain::change::Change;
+use domain::approval::{reported, standing};
+use domain::change::{CONSOLE_HOLD, Change};
 use domain::notice::Notice;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::calls::{changes, gives_back, is_home, notices, reads};
 use crate::{TEMPLATES, allowed, many, resource, statements};
@@ -72,14 +72,22 @@ fn what_faces_the_internet_may_do_what_the_code_does_and_nothing_else() {
         (texts(keys), texts(attributes))
     };
     for (role, sid, key, attributes) in [
-        ("FormRole", "KeepReports", "request#*", request::REPORT_ATTRIBUTES),
+        ("FormRole", "KeepReports", "report#*", reported::ATTRIBUTES),
+        ("FormRole", "SeeThatReportsAreThere", "report#*", reports::SEEN),
         ("FormRole", "SeeHowFarRequestsAre", "request#*", standing::ATTRIBUTES),
         ("FormRole", "CountTries", "lockout#*", lockout::ATTRIBUTES),
         ("SlackEndpointRole", "DecideRequests", "request#*", domain::approval::decision::ATTRIBUTES),
+        ("SlackEndpointRole", "AcknowledgeAlerts", "ack#*", domain::acknowledgement::ATTRIBUTES),
     ] {
         let (keys, named) = bounds(role, sid);
         assert_eq!((keys, named), (BTreeSet::from([key]), attributes.iter().copied().collect()), "{sid}");
     }
+    // What the form writes, and who acknowledges, is in no index but the one that is read last.
+    let ledger = &resource("template", "Ledger")["GlobalSecondaryIndexes"];
+    let index = ledger.as_array().unwrap().iter().find(|it| it["IndexName"] == "due").unwrap();
+    let keys = index["KeySchema"].as_array().unwrap().iter().map(|it| it["AttributeName"].as_str().unwrap());
+    let written = [reported::ATTRIBUTES, lockout::ATTRIBUTES, domain::acknowledgement::ATTRIBUTES].concat();
+    assert_eq!(keys.filter(|it| written.contains(it)).count(), 0);
     for role in ["FormRole", "SlackEndpointRole"] {
         let mut statements = statements(resource("template", role)).into_iter();
         let wakes = &statements.find(|it| it["Action"] == events::PERMISSION).unwrap()["Condition"]["StringEquals"];
@@ -136,36 +144,75 @@ fn the_sweeps_roles_may_read_and_write_rows_of_their_own_and_nothing_else() {
         ledger.chain(home).chain([clients::organizations::PERMISSION, clients::ledger::sweep::PERMISSION]).collect();
     assert_eq!(allowed(resource("template", "SweeperRole")), needed);
     let mut statements = statements(resource("template", "SweeperRole")).into_iter();
-    let rows = statements.find(|it| many(&it["Action"]).contains(&&Value::from("dynamodb:UpdateItem"))).unwrap();
+    let rows = statements.find(|it| it["Sid"] == "KeepItsRows").unwrap();
     assert_eq!(rows["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], serde_json::json!(["sweep#*"]));
+    let slack = statements.find(|it| it["Sid"] == "KeepWhatSlackIsToGet").unwrap();
+    let leading = &slack["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
+    assert_eq!((leading, &slack["Action"]), (&serde_json::json!(["slack#sweep"]), &"dynamodb:UpdateItem".into()));
 }
 
-/// Who starts the sweep can start nothing else, and the state machine invokes nothing but the sweeper.
+/// Who starts the sweep can start nothing else. The state machine invokes nothing but the sweeper and who asks, and sends
+/// to nobody but to the latter.
 #[test]
-fn the_state_machine_invokes_the_sweeper_and_nothing_else() {
+fn the_state_machine_invokes_the_sweeper_and_who_asks_and_nothing_else() {
     let role = resource("template", "SweepRole");
-    let needed = ["lambda:InvokeFunction", "states:DescribeExecution", "states:StartExecution", "states:StopExecution"];
+    let needed = [
+        "lambda:InvokeFunction",
+        "sqs:SendMessage",
+        "states:DescribeExecution",
+        "states:StartExecution",
+        "states:StopExecution",
+    ];
     assert_eq!(allowed(role), needed.into());
     for statement in statements(role) {
-        let resource = statement["Resource"].to_string();
-        assert!(
-            resource.contains(r#"["Sweeper","Arn"]"#) || resource.contains("${AWS::StackName}-sweep"),
-            "{resource}"
-        );
+        for it in many(&statement["Resource"]) {
+            let named =
+                it["Fn::GetAtt"][0].as_str().is_some_and(|it| ["Sweeper", "Hygiene", "HygieneQueue"].contains(&it));
+            assert!(named || it.to_string().contains("${AWS::StackName}-sweep"), "{it}");
+        }
     }
     let starter = resource("template", "SweepStarterRole");
     assert_eq!(allowed(starter), ["sqs:SendMessage", "states:StartExecution"].into());
     let definition = &resource("template", "Sweep")["Definition"]["States"];
     let child = &definition["SweepAccounts"]["ItemProcessor"]["States"]["SweepAccount"];
-    for task in [&definition["ListAccounts"], child, &definition["Digest"]] {
-        assert_eq!(task["Parameters"]["FunctionName"]["Fn::GetAtt"], serde_json::json!(["Sweeper", "Arn"]));
+    let sweepers = [&definition["ListAccounts"], child, &definition["Digest"]].map(|it| (it, "Sweeper"));
+    let share = &definition["AskForEach"]["ItemProcessor"]["States"]["Share"];
+    let asking = [&definition["Release"], share].map(|it| (it, "Hygiene"));
+    for (task, function) in sweepers.into_iter().chain(asking) {
+        assert_eq!(task["Parameters"]["FunctionName"]["Fn::GetAtt"], serde_json::json!([function, "Arn"]));
         let longest = task["TimeoutSeconds"].as_u64().unwrap();
-        assert!(longest > resource("template", "Sweeper")["Timeout"].as_u64().unwrap());
+        assert!(longest > resource("template", function)["Timeout"].as_u64().unwrap());
         assert!(many(&task["Retry"][0]["ErrorEquals"]).contains(&&Value::from("ResponseIncomplete")));
     }
     // Its children hand nothing on: ten thousand of them would not fit into the state.
     assert_eq!(child["ResultSelector"], serde_json::json!({}));
     assert_eq!(definition["SweepAccounts"]["ItemProcessor"]["ProcessorConfig"]["Mode"], "DISTRIBUTED");
+}
+
+#[test]
+fn the_investigators_roles_may_do_what_the_code_does_and_change_nothing() {
+    let role = resource("member", "SecurityInvestigatorRole");
+    let reads: BTreeSet<_> = clients::sessions::investigation_reads().into_iter().collect();
+    assert_eq!(allowed(role), reads);
+    let is_read = |it: &&&str| ["iam:Get", "iam:List", "cloudtrail:Lookup"].iter().any(|read| it.starts_with(read));
+    assert!(reads.iter().all(|it| is_read(&it)), "{reads:?}");
+    let home = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish", "s3:PutObject"];
+    let ledger = clients::ledger::PERMISSIONS.iter().copied();
+    let needed = ledger.chain(home).chain([clients::bedrock::PERMISSION]).collect();
+    assert_eq!(allowed(resource("template", "InvestigatorRole")), needed);
+    let condition = |sid: &str| {
+        let mut statements = statements(resource("template", "InvestigatorRole")).into_iter();
+        &statements.find(|it| it["Sid"] == sid).unwrap()["Condition"]
+    };
+    let keys = |sid| many(&condition(sid)["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+    assert_eq!(
+        keys("KeepSuspectsAndWhatIsSaid"),
+        ["slack#target#*", "suspects#*"],
+        "a verdict is none of its business"
+    );
+    assert_eq!(keys("KeepTheGist"), ["evidence#*"]);
+    let attributes = many(&condition("KeepTheGist")["ForAllValues:StringEquals"]["dynamodb:Attributes"]);
+    assert_eq!(attributes, clients::ledger::evidence::ATTRIBUTES, "it can put nothing on a list");
 }
 
 #[test]
@@ -190,24 +237,63 @@ fn the_responders_role_may_do_what_the_code_does_and_nothing_else() {
     assert_eq!(allowed(resource("template", "ResponderRole")), needed);
 }
 
+/// Alerts to one topic, what nobody acknowledged to the operator's, and nothing to any other.
+#[test]
+fn only_the_responder_repeats_alerts_and_to_one_topic_alone() {
+    for (role, topics) in [
+        ("ResponderRole", vec!["AlertTopic", "EscalationTopicArn"]),
+        ("HygieneRole", vec!["AlertTopic"]),
+        ("RestorerRole", vec!["AlertTopic"]),
+    ] {
+        let publishes = statements(resource("template", role)).into_iter().filter(|it| it["Action"] == "sns:Publish");
+        let to: Vec<_> = publishes.map(|it| it["Resource"]["Ref"].as_str().unwrap()).collect();
+        assert_eq!(to, topics, "{role}");
+    }
+}
+
 /// It does nothing that the responder's may not do, but for taking from its queue; and less of it.
 #[test]
 fn the_role_for_hygiene_may_do_less_than_the_responders() {
     let hygiene = allowed(resource("template", "HygieneRole"));
     let more: Vec<_> = hygiene.difference(&allowed(resource("template", "ResponderRole"))).copied().collect();
-    assert_eq!(more, ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]);
+    let counting = clients::ledger::sweep::PERMISSION;
+    assert_eq!(more, [counting, "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]);
     assert!(!hygiene.contains("sqs:SendMessage"));
     assert!(!hygiene.iter().any(|it| it.starts_with("ssm")), "its playbooks open no incident");
 }
 
+/// It attaches and detaches the one policy, to accounts; the responder's role may take it where there is a policy.
 #[test]
-fn a_function_that_responds_may_invoke_itself_and_no_other() {
+fn the_guardrails_role_may_do_what_the_code_does_with_the_one_policy_and_nothing_else() {
+    let role = resource("guardrail", "SecurityGuardrailRole");
+    assert_eq!(allowed(role), clients::guardrail::PERMISSIONS.iter().copied().collect());
+    let attaches = statements(role).into_iter().find(|it| it["Sid"] == "AttachTheGuardrail").unwrap();
+    let resources: Vec<_> = many(&attaches["Resource"]).into_iter().map(|it| it["Fn::Sub"].as_str().unwrap()).collect();
+    let of = "arn:${AWS::Partition}:organizations::*:";
+    assert_eq!(
+        resources,
+        [
+            format!("{of}policy/${{OrganizationId}}/service_control_policy/${{GuardrailPolicyId}}"),
+            format!("{of}account/${{OrganizationId}}/*"),
+        ]
+    );
+    let policies = resource("template", "ResponderRole")["Policies"][0]["PolicyDocument"]["Statement"].as_array();
+    let takes = policies.unwrap().iter().find(|it| it["Fn::If"][1]["Sid"] == "AssumeTheGuardrailsRole").unwrap();
+    assert_eq!(takes["Fn::If"][0], "HasGuardrail");
+    assert_eq!(takes["Fn::If"][1]["Resource"]["Ref"], "GuardrailRoleArn");
+}
+
+#[test]
+fn a_function_that_responds_may_invoke_itself_and_who_reports_and_no_other() {
     let own = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}";
     for (role, part) in [("ResponderRole", ""), ("HygieneRole", "-hygiene")] {
-        let mut statements = statements(resource("template", role)).into_iter();
-        let statement = statements.find(|it| it["Action"] == "lambda:InvokeFunction").unwrap();
-        assert_eq!(statement["Resource"]["Fn::Sub"], format!("{own}{part}"));
+        let statements = statements(resource("template", role)).into_iter();
+        let invokes = statements.filter(|it| it["Action"] == "lambda:InvokeFunction");
+        let functions: Vec<_> = invokes.map(|it| it["Resource"]["Fn::Sub"].as_str().unwrap()).collect();
+        let reports = (part.is_empty()).then(|| format!("{own}-investigator"));
+        assert_eq!(functions, [format!("{own}{part}")].into_iter().chain(reports).collect::<Vec<_>>());
     }
+    assert_eq!(resource("template", "Investigator")["FunctionName"]["Fn::Sub"], "${AWS::StackName}-investigator");
     assert_eq!(resource("template", "Responder")["FunctionName"]["Ref"], "AWS::StackName");
     assert_eq!(resource("template", "Hygiene")["FunctionName"]["Fn::Sub"], "${AWS::StackName}-hygiene");
 }
@@ -215,17 +301,22 @@ fn a_function_that_responds_may_invoke_itself_and_no_other() {
 #[test]
 fn nothing_but_the_deny_can_be_attached() {
     let statements = statements(resource("member", "SecurityRemediationRole"));
-    for (action, operator, key) in [
-        ("iam:AttachUserPolicy", "ArnEquals", "iam:PolicyARN"),
-        ("iam:AttachRolePolicy", "ArnEquals", "iam:PolicyARN"),
-        ("iam:PutUserPermissionsBoundary", "StringEquals", "iam:PermissionsBoundary"),
+    let deny_all = "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll";
+    let hold = format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:policy/{CONSOLE_HOLD}");
+    for (action, operator, key, allowed) in [
+        ("iam:AttachUserPolicy", "ArnEquals", "iam:PolicyARN", vec![deny_all, &hold]),
+        ("iam:AttachRolePolicy", "ArnEquals", "iam:PolicyARN", vec![deny_all]),
+        ("iam:PutUserPermissionsBoundary", "StringEquals", "iam:PermissionsBoundary", vec![deny_all]),
     ] {
         let allows = statements.iter().filter(|it| it["Effect"] == "Allow");
-        let of: Vec<_> = allows.filter(|it| many(&it["Action"]).contains(&&Value::from(action))).collect();
-        assert_eq!(of.len(), 1, "{action}");
-        let arn = of[0]["Condition"][operator][key]["Fn::Sub"].as_str().unwrap();
-        assert_eq!(arn, "arn:${AWS::Partition}:iam::aws:policy/AWSDenyAll", "{action}");
+        let of = allows.filter(|it| many(&it["Action"]).contains(&&Value::from(action)));
+        let arns: Vec<_> = of.map(|it| it["Condition"][operator][key]["Fn::Sub"].as_str().unwrap()).collect();
+        assert_eq!(arns, allowed, "{action}");
     }
+    // It says nothing but `Deny`.
+    let document = &resource("member", "SecurityRequireMfa")["PolicyDocument"];
+    assert_eq!(resource("member", "SecurityRequireMfa")["ManagedPolicyName"], CONSOLE_HOLD);
+    assert!(document["Statement"].as_array().unwrap().iter().all(|it| it["Effect"] == "Deny"));
     for statement in statements.iter().filter(|it| it["Effect"] == "Allow") {
         for action in many(&statement["Action"]) {
             let action = action.as_str().unwrap();
@@ -245,21 +336,28 @@ fn neither_our_deny_nor_awss_quarantine_can_be_taken_away_by_the_remediation_rol
     let kept: Vec<_> = many(&takes[0]["Condition"]["ArnNotLike"]["iam:PolicyARN"]);
     let kept: Vec<_> = kept.into_iter().map(|it| it["Fn::Sub"].as_str().unwrap()).collect();
     let ours = "arn:${AWS::Partition}:iam::aws:policy/";
-    assert_eq!(kept, [format!("{ours}AWSDenyAll"), format!("{ours}AWSCompromisedKeyQuarantine*")]);
+    let hold = format!("arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:policy/{CONSOLE_HOLD}");
+    assert_eq!(kept, [format!("{ours}AWSDenyAll"), format!("{ours}AWSCompromisedKeyQuarantine*"), hold]);
 }
 
 #[test]
 fn each_member_role_trusts_whom_it_is_for_with_the_external_id_in_the_organisation() {
-    for (role, trusted) in [
-        ("SecurityRemediationRole", ["ResponderRoleArn", "HygieneRoleArn"].as_slice()),
-        ("SecurityRestoreRole", &["RestorerRoleArn"]),
-        ("SecuritySweepRole", &["SweeperRoleArn"]),
+    for (template, role, trusted) in [
+        ("member", "SecurityRemediationRole", ["ResponderRoleArn", "HygieneRoleArn"].as_slice()),
+        ("member", "SecurityRestoreRole", &["RestorerRoleArn"]),
+        ("member", "SecuritySweepRole", &["SweeperRoleArn"]),
+        ("member", "SecurityInvestigatorRole", &["InvestigatorRoleArn"]),
+        ("guardrail", "SecurityGuardrailRole", &["ResponderRoleArn"]),
     ] {
-        let trust = &resource("member", role)["AssumeRolePolicyDocument"]["Statement"];
+        let trust = &resource(template, role)["AssumeRolePolicyDocument"]["Statement"];
         assert_eq!(trust.as_array().unwrap().len(), 1);
         let principals: Vec<_> = many(&trust[0]["Principal"]["AWS"]).into_iter().map(|it| &it["Ref"]).collect();
         assert_eq!(principals, trusted);
-        assert_eq!(trust[0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"], "ExternalId");
+        // While it is being changed, the next one too.
+        let taken = &trust[0]["Condition"]["StringEquals"]["sts:ExternalId"]["Fn::If"];
+        let names: Vec<_> = many(&taken[1]).into_iter().map(|it| &it["Ref"]).collect();
+        assert_eq!((&taken[0], &taken[2]["Ref"]), (&json!("ChangesExternalId"), &json!("ExternalId")));
+        assert_eq!(names, ["ExternalId", "NextExternalId"]);
         assert_eq!(trust[0]["Condition"]["StringEquals"]["aws:PrincipalOrgID"]["Ref"], "OrganizationId");
     }
     let external_id = &TEMPLATES["template"]["Parameters"]["ExternalId"];

@@ -117,6 +117,9 @@ fn the_sessions_of_a_role_need_all_that_it_may_do_and_nothing_else() {
 
     assert_eq!(owned(allowed(resource("member", "SecuritySweepRole"))), of_scope(&Scope::Sweep));
 
+    let guardrail = session_policy::guardrail("p-guardrail0", &account(), &Partition::parse("aws").unwrap());
+    assert_eq!(owned(allowed(resource("guardrail", "SecurityGuardrailRole"))), of_session(&guardrail));
+
     let drill = session_policy::drill(DRILL_PATH, "drill-1", "drill-", &account(), &Partition::parse("aws").unwrap());
     assert_eq!(owned(allowed(resource("member", "SecurityDrillRole"))), of_session(&drill));
 }

@@ -20,7 +20,7 @@ use crate::errors::{self, failure, retry_conflicts};
 /// Applies one change to an identity.
 pub async fn apply(iam: &IamWrite, change: &Change) -> Outcome {
     match change {
-        Change::AttachDenyAll { user, policy } => {
+        Change::AttachDenyAll { user, policy } | Change::HoldConsole { user, policy } => {
             done(retry_conflicts(|| iam.attach_user_policy().user_name(user.as_str()).policy_arn(policy).send()).await)
         }
         Change::SetDenyAllBoundary { user, policy } => done(
@@ -103,6 +103,9 @@ pub async fn apply(iam: &IamWrite, change: &Change) -> Outcome {
         ),
         Change::LiftDenyAll { kind: IdentityKind::Role, name, policy } => gone_is_done(
             retry_conflicts(|| iam.detach_role_policy().role_name(name.as_str()).policy_arn(policy).send()).await,
+        ),
+        Change::LiftConsoleHold { user, policy } => gone_is_done(
+            retry_conflicts(|| iam.detach_user_policy().user_name(user.as_str()).policy_arn(policy).send()).await,
         ),
         Change::LiftRevocation { role } => gone_is_done(
             retry_conflicts(|| iam.delete_role_policy().role_name(role.as_str()).policy_name(REVOCATION_POLICY).send())

@@ -1,6 +1,7 @@
 //! The clients of IAM: what reads, what writes and what drills each have their own operations and no other.
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_sdk_iam::Client;
 
 use crate::patience::{Patience, Throttled};
@@ -24,7 +25,24 @@ pub(crate) fn both(sdk: &SdkConfig, calls: &CallLog, patience: &Patience) -> (Ia
     (IamRead(client.clone(), patience.clone()), IamWrite(client))
 }
 
+/// One try, and no waiting: for whoever asks again soon, and has to see that AWS throttles.
+fn at_once(client: &Client) -> Client {
+    Client::from_conf(client.config().to_builder().retry_config(RetryConfig::disabled()).build())
+}
+
+impl IamWrite {
+    #[must_use]
+    pub fn at_once(&self) -> Self {
+        Self(at_once(&self.0))
+    }
+}
+
 impl IamRead {
+    #[must_use]
+    pub fn at_once(&self) -> Self {
+        Self(at_once(&self.0), Patience::default())
+    }
+
     /// Reads again while IAM throttles.
     pub(crate) async fn patiently<T, E: Throttled, F: Future<Output = Result<T, E>>>(
         &self,
@@ -59,14 +77,18 @@ macro_rules! lists {
 
 operations!(IamRead:
     generate_credential_report => GenerateCredentialReportFluentBuilder,
+    get_account_summary => GetAccountSummaryFluentBuilder,
     get_access_key_last_used => GetAccessKeyLastUsedFluentBuilder,
     get_credential_report => GetCredentialReportFluentBuilder,
     get_group_policy => GetGroupPolicyFluentBuilder,
+    get_instance_profile => GetInstanceProfileFluentBuilder,
     get_login_profile => GetLoginProfileFluentBuilder,
+    get_open_id_connect_provider => GetOpenIDConnectProviderFluentBuilder,
     get_policy => GetPolicyFluentBuilder,
     get_policy_version => GetPolicyVersionFluentBuilder,
     get_role => GetRoleFluentBuilder,
     get_role_policy => GetRolePolicyFluentBuilder,
+    get_saml_provider => GetSAMLProviderFluentBuilder,
     get_user => GetUserFluentBuilder,
     get_user_policy => GetUserPolicyFluentBuilder,
 );

@@ -81,8 +81,16 @@ fn of_document(document: &str) -> One {
 }
 
 async fn inline_policy(iam: &IamRead, identity: &Identity, policy: &str) -> Read<One> {
+    match inline_document(iam, identity, policy).await {
+        Ok(document) => Ok(of_document(&document)),
+        Err(error) if error.is_gone() => Ok(One::default()),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn inline_document(iam: &IamRead, identity: &Identity, policy: &str) -> Read<String> {
     let name = identity.name.as_str();
-    let document = match identity.kind {
+    match identity.kind {
         IdentityKind::User => {
             let sent = iam.get_user_policy().user_name(name).policy_name(policy).send().await;
             sent.map(|it| it.policy_document).map_err(unreadable(WHAT))
@@ -91,12 +99,25 @@ async fn inline_policy(iam: &IamRead, identity: &Identity, policy: &str) -> Read
             let sent = iam.get_role_policy().role_name(name).policy_name(policy).send().await;
             sent.map(|it| it.policy_document).map_err(unreadable(WHAT))
         }
-    };
-    match document {
-        Ok(document) => Ok(of_document(&document)),
-        Err(error) if error.is_gone() => Ok(One::default()),
-        Err(error) => Err(error),
     }
+}
+
+pub(super) async fn group_document(iam: &IamRead, group: &str, policy: &str) -> Read<String> {
+    let sent = iam.get_group_policy().group_name(group).policy_name(policy).send().await;
+    Ok(sent.map_err(unreadable(WHAT))?.policy_document)
+}
+
+/// What the version of a managed policy says that counts.
+pub(super) async fn default_document(iam: &IamRead, arn: &str) -> Read<String> {
+    let sent = iam.get_policy().policy_arn(arn).send().await.map_err(unreadable(WHAT))?;
+    let version = sent.policy().and_then(|it| it.default_version_id()).unwrap_or("v1").to_owned();
+    version_document(iam, arn, &version).await
+}
+
+async fn version_document(iam: &IamRead, arn: &str, version: &str) -> Read<String> {
+    let sent = iam.get_policy_version().policy_arn(arn).version_id(version).send().await;
+    let version = sent.map_err(unreadable(WHAT))?.policy_version;
+    Ok(version.and_then(|it| it.document).unwrap_or_default())
 }
 
 /// A version never changes and its number is never used twice; one made anew under the same ARN has another ID.
@@ -118,10 +139,8 @@ async fn policy(iam: &IamRead, arn: &str, depth: Depth) -> Read<One> {
     if depth == Depth::Versions {
         return Ok(One { fingerprint, ..One::default() });
     }
-    let sent = iam.get_policy_version().policy_arn(arn).version_id(version).send().await;
-    let output = sent.map_err(unreadable(WHAT))?;
-    let document = output.policy_version().and_then(|it| it.document()).unwrap_or_default();
-    Ok(One { fingerprint, ..of_document(document) })
+    let document = version_document(iam, arn, version).await?;
+    Ok(One { fingerprint, ..of_document(&document) })
 }
 
 /// A group is what its policies are.
@@ -132,10 +151,8 @@ async fn group(iam: &IamRead, group: &str, depth: Depth) -> Read<One> {
         Err(error) if depth == Depth::Versions && error.is_gone() => return Ok(One::default()),
         Err(error) => return Err(error),
     };
-    let inline = stream::iter(inline).map(async |name| {
-        let sent = iam.get_group_policy().group_name(group).policy_name(&name).send().await;
-        Ok((of_document(sent.map_err(unreadable(WHAT))?.policy_document()), name))
-    });
+    let inline =
+        stream::iter(inline).map(async |name| Ok((of_document(&group_document(iam, group, &name).await?), name)));
     let attached = stream::iter(attached).map(async |arn| Ok((policy(iam, &arn, depth).await?, arn)));
     let (mut inline, attached) = tokio::try_join!(
         inline.buffered(PARALLEL_READS).try_collect::<Vec<(One, String)>>(),
@@ -152,7 +169,7 @@ async fn group(iam: &IamRead, group: &str, depth: Depth) -> Read<One> {
     })
 }
 
-async fn inline_of_group(iam: &IamRead, group: &str) -> Read<Vec<String>> {
+pub(super) async fn inline_of_group(iam: &IamRead, group: &str) -> Read<Vec<String>> {
     let mut found = Vec::new();
     let mut pages = iam.list_group_policies().group_name(group).into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -161,7 +178,7 @@ async fn inline_of_group(iam: &IamRead, group: &str) -> Read<Vec<String>> {
     Ok(found)
 }
 
-async fn attached_to_group(iam: &IamRead, group: &str) -> Read<Vec<String>> {
+pub(super) async fn attached_to_group(iam: &IamRead, group: &str) -> Read<Vec<String>> {
     let mut found = Vec::new();
     let mut pages = iam.list_attached_group_policies().group_name(group).into_paginator().send();
     while let Some(page) = pages.next().await {

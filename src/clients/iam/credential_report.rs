@@ -3,14 +3,16 @@
 //! AWS makes a report at most every four hours, one for everybody in the account; until then the old one comes.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use aws_sdk_iam::types::{ReportStateType, StatusType};
+use aws_sdk_iam::types::{ReportStateType, StatusType, SummaryKeyType};
 use aws_smithy_types::DateTime;
-use domain::hygiene::account::Confirmation;
-use domain::identity::Read;
-use domain::ids::PrincipalName;
+use domain::hygiene::confirmation::Confirmation;
+use domain::hygiene::cross_check::Counted;
+use domain::hygiene::unseen::Listed;
+use domain::identity::{Read, Unreadable};
+use domain::ids::{AccessKeyId, Parse, PrincipalName};
 use domain::outcome::Failure;
 use futures_util::stream::{self, StreamExt};
 
@@ -20,6 +22,7 @@ use crate::errors::{failure, incomplete, is, unreadable};
 /// Every IAM action of the role for sweeps.
 pub const PERMISSIONS: &[&str] = &[
     "iam:GenerateCredentialReport",
+    "iam:GetAccountSummary",
     "iam:GetCredentialReport",
     "iam:GetLoginProfile",
     "iam:ListAccessKeys",
@@ -110,6 +113,42 @@ pub async fn confirm(
         Some((user, Confirmation { login, mfa_devices, keys }))
     };
     stream::iter(users).map(one).buffer_unordered(PARALLEL_READS).filter_map(std::future::ready).collect().await
+}
+
+/// The keys of each of these users, with when they were created: a report has no IDs. One read for each, while there is
+/// time.
+pub async fn keys(iam: &IamRead, users: BTreeSet<PrincipalName>, until: Instant) -> BTreeMap<PrincipalName, Listed> {
+    let one = |user: PrincipalName| async move {
+        let late = || Err(Unreadable::not_read("access keys"));
+        let listed = if Instant::now() < until { iam.patiently(|| keys_of(iam, &user)).await } else { late() };
+        (user, listed)
+    };
+    stream::iter(users).map(one).buffer_unordered(PARALLEL_READS).collect().await
+}
+
+async fn keys_of(iam: &IamRead, user: &PrincipalName) -> Listed {
+    let mut found = Vec::new();
+    let mut items = iam.list_access_keys().user_name(user.as_str()).into_paginator().items().send();
+    while let Some(key) = items.next().await {
+        let key = key.map_err(unreadable("access keys"))?;
+        let id = AccessKeyId::parse(key.access_key_id().unwrap_or_default());
+        let read = id.ok().zip(key.create_date().map(|it| it.secs()));
+        found
+            .push(read.ok_or_else(|| Unreadable::failed("access keys", incomplete("ListAccessKeys gave an odd key")))?);
+    }
+    Ok(found)
+}
+
+/// What IAM itself counts of the account.
+pub async fn account_summary(iam: &IamRead) -> Read<Counted> {
+    let read = iam.patiently(|| iam.get_account_summary().send()).await;
+    let summary = read.map_err(unreadable("account summary"))?;
+    let number = |key: SummaryKeyType| summary.summary_map().and_then(|it| it.get(&key)).map(|it| i64::from(*it));
+    Ok(Counted {
+        users: number(SummaryKeyType::Users),
+        root_has_mfa: number(SummaryKeyType::AccountMfaEnabled).map(|it| it > 0),
+        root_has_keys: number(SummaryKeyType::AccountAccessKeysPresent).map(|it| it > 0),
+    })
 }
 
 /// How many service-specific credentials of all users work, by the service: the report does not have them.

@@ -1,10 +1,10 @@
 //! The users of drills, in the account for drills and under the path for them: made, tried, removed.
 
-use domain::containment::guard::DRILL_PATH;
+use domain::command::DrillKind;
 use domain::identity::Identity;
 use domain::ids::{AccessKeyId, Parse, Partition};
 use domain::outcome::Failure;
-use domain::settings::Secret;
+use domain::settings::{CREATED_BY_DRILLS, DRILL_PATH, DRILL_USERS, Secret};
 
 use super::{IamDrill, IamRead, resolve};
 use crate::errors::{self, failure, incomplete};
@@ -25,9 +25,6 @@ pub const PERMISSIONS: &[&str] = &[
 /// What the drill's user may do before: enough to see that its key works, and harmless.
 const POLICY: &str = "IAMReadOnlyAccess";
 
-/// How the names of the drill's users begin.
-pub(crate) const NAME: &str = "drill-";
-
 /// IAM as the drill's role sees it.
 #[derive(Debug, Clone)]
 pub struct DrillUsers(IamDrill);
@@ -39,13 +36,21 @@ pub struct Key {
     pub secret: Secret,
 }
 
+/// How the names of the users of a kind of drill begin.
+pub(crate) const fn names(kind: DrillKind) -> &'static str {
+    match kind {
+        DrillKind::Reported => DRILL_USERS,
+        DrillKind::Created => CREATED_BY_DRILLS,
+    }
+}
+
 impl DrillUsers {
     pub fn new(iam: IamDrill) -> Self {
         Self(iam)
     }
 
-    pub fn name(drill: &str) -> String {
-        format!("{NAME}{drill}")
+    pub fn name(kind: DrillKind, drill: &str) -> String {
+        format!("{}{drill}", names(kind))
     }
 
     pub async fn create(&self, name: &str, partition: &Partition) -> Result<Identity, Failure> {
@@ -66,12 +71,15 @@ impl DrillUsers {
         Ok(Key { id, secret: Secret::new(key.secret_access_key) })
     }
 
-    /// Every user of drills. Whoever else is under their path is left alone.
-    pub async fn remove_all(&self) -> Result<(), Failure> {
+    /// Every user of drills of the kind: one of the other may be under way. Whoever else is under their path is left
+    /// alone.
+    pub async fn remove_all(&self, kind: DrillKind) -> Result<(), Failure> {
         let mut pages = self.0.list_users().path_prefix(DRILL_PATH).into_paginator().send();
         while let Some(page) = pages.next().await {
             for user in page.map_err(|it| failure(&it))?.users {
-                if user.path == DRILL_PATH && user.user_name.starts_with(NAME) {
+                let is_created = user.user_name.starts_with(CREATED_BY_DRILLS);
+                let is_ours = user.user_name.starts_with(DRILL_USERS) && is_created == (kind == DrillKind::Created);
+                if user.path == DRILL_PATH && is_ours {
                     self.remove(&user.user_name).await?;
                 }
             }

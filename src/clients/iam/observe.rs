@@ -179,6 +179,14 @@ fn replaced(identity: &Identity) -> Unreadable {
     Unreadable { what: "profile", why: Why::Replaced(why) }
 }
 
+/// Whether the name still leads to the identity.
+pub async fn is_there(iam: &IamRead, identity: &Identity) -> Read<()> {
+    match identity.kind {
+        IdentityKind::User => same_user(iam, identity).await.map(|_| ()),
+        IdentityKind::Role => same_role(iam, identity).await.map(|_| ()),
+    }
+}
+
 async fn same_user(iam: &IamRead, identity: &Identity) -> Read<Profile> {
     let output = iam.get_user().user_name(identity.name.as_str()).send().await.map_err(unreadable("profile"))?;
     match output.user() {
@@ -246,7 +254,7 @@ async fn inline_role_policies(iam: &IamRead, role: &PrincipalName) -> Read<Vec<S
     Ok(found)
 }
 
-async fn groups(iam: &IamRead, user: &PrincipalName) -> Read<Vec<String>> {
+pub(super) async fn groups(iam: &IamRead, user: &PrincipalName) -> Read<Vec<String>> {
     let mut found = Vec::new();
     let mut pages = iam.list_groups_for_user().user_name(user.as_str()).into_paginator().send();
     while let Some(page) = pages.next().await {

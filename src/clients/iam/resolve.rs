@@ -221,6 +221,27 @@ async fn read_user(
     }
 }
 
+/// The unique ID of the user who bears the name now; `None` where nobody does.
+pub async fn user_id(iam: &IamRead, name: &str) -> Result<Option<String>, Failure> {
+    match iam.patiently(|| iam.get_user().user_name(name).send()).await {
+        Ok(it) => Ok(it.user.map(|it| it.user_id)),
+        Err(error) if errors::is(&error, "NoSuchEntity") => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// Who bears a name now, and as much of its state as tells whether it was struck; `None` where nobody does.
+pub async fn bearer(iam: &IamRead, kind: IdentityKind, name: &PrincipalName) -> Result<Option<Resolved>, Failure> {
+    match kind {
+        IdentityKind::User => read_user(iam, name, None).await,
+        IdentityKind::Role => match role(iam, name).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Unresolved::Refused(_)) => Ok(None),
+            Err(Unresolved::Failed(failure)) => Err(failure),
+        },
+    }
+}
+
 /// The same identity under the name it has now. Roles can't be renamed.
 pub async fn find_again(iam: &IamRead, identity: &Identity) -> Result<Identity, Unresolved> {
     match identity.kind {

@@ -1,19 +1,24 @@
 //! Where the messages of requests are in Slack: with each request, and the list of those that are not asked singly at
 //! `asked#list`. Only what writes requests writes here, so that nobody else says which message is changed.
 
-use domain::approval::request::Card;
+use domain::approval::card::Card;
 use domain::ids::RequestId;
 use domain::outcome::Failure;
 
-use super::{Item, Ledger, string, text};
-use crate::errors::{failure, is};
+use super::{Item, Ledger, holds, string, text};
+use crate::errors::failure;
 
 /// The list of those that are not asked singly.
 pub(super) const LIST: &str = "asked#list";
 
 impl Ledger {
     pub async fn note_card(&self, id: &RequestId, it: &Card) -> Result<(), Failure> {
-        self.note_shown(&Self::request_item(id), Some("attribute_exists(plan_hash)"), it).await
+        self.note_shown(
+            &Self::request_item(id),
+            Some("attribute_exists(asked_at) OR attribute_exists(offer_subject)"),
+            it,
+        )
+        .await
     }
 
     /// Where the list is that people were shown last.
@@ -31,7 +36,7 @@ impl Ledger {
         request.send().await.map(|_| ()).map_err(|it| failure(&it))
     }
 
-    async fn note_shown(&self, id: &str, condition: Option<&str>, it: &Card) -> Result<(), Failure> {
+    pub(super) async fn note_shown(&self, id: &str, condition: Option<&str>, it: &Card) -> Result<(), Failure> {
         let request = self
             .update(id)
             .update_expression("SET posted_to = :to, channel = :channel, message_ts = :ts, card_shown = :shown")
@@ -40,11 +45,7 @@ impl Ledger {
             .expression_attribute_values(":channel", text(&it.channel))
             .expression_attribute_values(":ts", text(&it.ts))
             .expression_attribute_values(":shown", text(&it.shown));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await.map(|_| ())
     }
 }
 

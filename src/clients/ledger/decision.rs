@@ -18,8 +18,8 @@ use crate::errors::{failure, is};
 /// What a function that only decides may do.
 pub const PERMISSIONS: &[&str] = &["dynamodb:UpdateItem"];
 
-/// When a decision is found by the list of what is due, should nobody be woken by it.
-const LOST_MILLIS: i64 = 30_000;
+/// When an offer that somebody clicked is found, should nobody be woken by it.
+pub(super) const LOST_MILLIS: i64 = 30_000;
 
 /// Who asked, and whom it is about: neither decides, as far as the decider's names tell.
 const OF_OTHERS: [&str; 3] = ["requester", "target_arn", "target_name"];
@@ -33,7 +33,7 @@ impl Ledger {
     }
 
     /// Decides, bound to the plan by its hash. `Decided::Now`: it is this one's decision, and the responder is to
-    /// be woken; should that fail, the list of what is due finds it.
+    /// be woken; should that fail, it finds the decision by itself.
     pub async fn decide(
         &self,
         id: &RequestId,
@@ -76,6 +76,10 @@ impl Ledger {
                 request = request.expression_attribute_values(name, text(value));
             }
         }
+        if let Some(user) = &by.user {
+            condition.push_str(" AND NOT contains(barred, :user)");
+            request = request.expression_attribute_values(":user", text(user));
+        }
         let sent = request
             .condition_expression(condition)
             .expression_attribute_names("#state", "state")
@@ -96,14 +100,12 @@ impl Ledger {
     }
 
     fn final_word(&self, id: &RequestId, decision: Decision, by: &Decider) -> (UpdateItemFluentBuilder, &'static str) {
-        let now = millis_now();
         let request = self
             .update(&Self::request_item(id))
             .expression_attribute_values(":decision", text(decision.word()))
             .expression_attribute_values(":by", text(&by.words))
-            .expression_attribute_values(":at", number(now))
-            .expression_attribute_values(":soon", number(now + LOST_MILLIS));
-        let decide = "SET decision = :decision, decided_by = :by, decided_at = :at, due_at = :soon";
+            .expression_attribute_values(":at", number(millis_now()));
+        let decide = "SET decision = :decision, decided_by = :by, decided_at = :at";
         match decision {
             // One person's doubt is enough.
             Decision::Decline => (request.update_expression(decide), ""),
@@ -150,7 +152,8 @@ fn refusal(seen: &Item, plan_hash: &str, decision: Decision, by: &Decider) -> Op
     if seen.is_empty() {
         return Some(Decided::NotFound);
     }
-    let is_own = OF_OTHERS.iter().filter_map(|it| string(seen, it)).any(|it| by.names.contains(&it));
+    let is_barred = by.user.as_ref().is_some_and(|it| strings(seen, "barred").contains(it));
+    let is_own = is_barred || OF_OTHERS.iter().filter_map(|it| string(seen, it)).any(|it| by.names.contains(&it));
     let has_approved = strings(seen, "approvers").contains(&by.id);
     match state {
         Some(State::Expired) => Some(Decided::Expired),

@@ -17,7 +17,7 @@ use domain::outcome::Failure;
 use domain::told::{DIGEST_LINES, Digest, Line};
 use sha2::{Digest as _, Sha256};
 
-use super::{Item, Ledger, digest as hash, int, millis_now, number, set, text};
+use super::{Item, Ledger, digest as hash, holds, int, millis_now, number, set, text};
 use crate::errors::{failure, is};
 
 /// How long another invocation may take to send what it took.
@@ -123,18 +123,12 @@ impl Ledger {
 
     /// People were not told: whoever comes next tells them, and waits for nobody.
     pub async fn leave_untold(&self, matter: &str) -> Result<(), Failure> {
-        let left = self
+        let request = self
             .update(&Self::told_id(matter))
             .update_expression("REMOVE taken_at")
             .condition_expression("holder = :me")
-            .expression_attribute_values(":me", text(&self.owner))
-            .send()
-            .await;
-        match left {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+            .expression_attribute_values(":me", text(&self.owner));
+        holds(request).await.map(|_| ())
     }
 
     /// Adds what a finding says of an identity: a line where the identity has none in its band, else one more

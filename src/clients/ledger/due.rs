@@ -11,7 +11,7 @@ use domain::finding::Finding;
 use domain::outcome::Failure;
 
 use super::left::{self, Left};
-use super::{Item, Ledger, digest, int, millis, millis_now, number, principal, string, text};
+use super::{Item, Ledger, digest, holds, int, millis, millis_now, number, principal, string, text};
 use crate::errors::{failure, is};
 
 const INDEX: &str = "due";
@@ -235,11 +235,7 @@ impl Ledger {
             .condition_expression("attribute_exists(due_bucket) AND finding = :finding")
             .expression_attribute_values(":finding", text(finding.kept()))
             .expression_attribute_values(":expires", number(millis_now() / 1_000 + KEPT_SECONDS));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await.map(|_| ())
     }
 
     /// It stays due, but not before `at`: nothing is done about it now, and it must not stand before the others.
@@ -254,11 +250,7 @@ impl Ledger {
             .condition_expression(condition)
             .expression_attribute_values(":at", number(at))
             .expression_attribute_values(name, value);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await.map(|_| ())
     }
 
     /// It is due again, where it stands, unless it was answered meanwhile.
@@ -279,11 +271,7 @@ impl Ledger {
 
     /// What is not due any more is left as it is: without its finding, and since when, it would be nobody's.
     async fn change_due(&self, request: UpdateItemFluentBuilder) -> Result<(), Failure> {
-        match request.condition_expression("attribute_exists(due_bucket)").send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request.condition_expression("attribute_exists(due_bucket)")).await.map(|_| ())
     }
 }
 
@@ -301,7 +289,9 @@ fn listed(items: Vec<Item>) -> Vec<Listed> {
         is_deferred: text(it, "due_bucket") == DEFERRED,
         since: admission::since(int(it, "due_at")),
     };
-    items.iter().map(one).collect()
+    // A role that writes other items must not put findings on the list with them.
+    let is_ours = |it: &Listed| it.id.starts_with("due#") || it.is_lease();
+    items.iter().map(one).filter(is_ours).collect()
 }
 
 /// `None` for what can't be read: only we write here.

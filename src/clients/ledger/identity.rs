@@ -14,7 +14,7 @@ use domain::verdict::Verdict;
 
 use super::lease::held;
 use super::records::{kept, past};
-use super::{APPEND, Item, Ledger, int, millis, millis_now, number, set, snapshots, strings, text};
+use super::{APPEND, Item, Ledger, holds, int, millis, millis_now, number, set, snapshots, strings, text};
 use crate::errors::{failure, is};
 
 /// How many findings wait for one response and are looked at as soon as it ends; the others are due later.
@@ -154,11 +154,7 @@ impl Ledger {
             .condition_expression("fence = :fence AND holder = :me")
             .expression_attribute_values(":fence", number(lease.fence))
             .expression_attribute_values(":me", text(&self.owner));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await
     }
 
     /// Leaves a finding, which is due already, with whoever holds the identity, to be looked at as soon as
@@ -171,11 +167,7 @@ impl Ledger {
             .expression_attribute_values(":due", set(due))
             .expression_attribute_values(":now", number(millis_now()))
             .expression_attribute_values(":most", number(MOST_WAITING));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await
     }
 
     /// Keeps how it ended and releases the identity. Returns what waited for it, unless somebody took the
@@ -256,11 +248,7 @@ impl Ledger {
             .condition_expression("fence = :fence AND holder = :me")
             .expression_attribute_values(":fence", number(lease.fence))
             .expression_attribute_values(":me", text(&self.owner));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await.map(|_| ())
     }
 }
 

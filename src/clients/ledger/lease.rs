@@ -15,7 +15,7 @@ use domain::outcome::Failure;
 
 use super::due::{BUCKET, GRACE_MILLIS};
 use super::left::{self, Left};
-use super::{Item, Ledger, int, mark, millis, millis_now, number, principal, set, string, strings, text};
+use super::{Item, Ledger, holds, int, mark, millis, millis_now, number, principal, set, string, strings, text};
 use crate::errors::{failure, is};
 
 /// How many findings a principal is known by: an attacker may cause thousands.
@@ -55,6 +55,8 @@ pub struct Memory {
     /// A previous attempt applied containment and stopped before saving the snapshot: a deny found now is
     /// ours.
     pub is_resumed: bool,
+    /// A previous attempt began, and nobody knows how far it came: it never ended.
+    pub is_unfinished: bool,
     pub restored: Option<Restored>,
 }
 
@@ -162,12 +164,8 @@ impl Ledger {
             .condition_expression("fence = :fence")
             .expression_attribute_values(":id", text(identity.id.as_str()))
             .expression_attribute_values(":fence", number(lease.fence));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            // Given up meanwhile.
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        // Given up meanwhile.
+        holds(request).await.map(|_| ())
     }
 
     /// Says that the finding came, for a restore to know which ones it answers.
@@ -239,12 +237,8 @@ impl Ledger {
         }
         let set = if sets.is_empty() { String::new() } else { format!("SET {} ", sets.join(", ")) };
         let expression = format!("{set}REMOVE {}{add}", removes.join(", "));
-        match request.update_expression(expression).send().await {
-            Ok(_) => Ok(()),
-            // Released by a try whose answer was lost, or taken over: it is not ours any more.
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        // Released by a try whose answer was lost, or taken over: it is not ours any more.
+        holds(request.update_expression(expression)).await.map(|_| ())
     }
 
     /// Notes on a principal that somebody else has the lease on to whom it led, as `release` does.
@@ -286,6 +280,7 @@ fn memory(item: &Item, mark: &str, now: i64) -> Memory {
     let is_unfinished = item.contains_key("unfinished") && int(item, "unfinished") < now;
     Memory {
         is_known: now - int(item, "contained_at") < KNOWN_MILLIS,
+        is_unfinished,
         is_resumed: is_unfinished && by.iter().any(|it| attaches.contains(&it.as_str())),
         restored: restored(item, mark),
     }

@@ -1,5 +1,6 @@
 //! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
+use domain::command::DrillKind;
 use domain::containment::admission::KNOWN_MILLIS;
 use domain::finding::Finding;
 use domain::history::{Kept, Past, Restoration};
@@ -25,6 +26,11 @@ impl Ledger {
     /// What earlier responses left but for the suspects, without taking the identity.
     pub async fn past(&self, identity: &Identity) -> Result<Past, Failure> {
         Ok(past(&self.item(&Self::record_of(identity)).await?, millis_now()))
+    }
+
+    /// The same by the ID of the record.
+    pub async fn past_of(&self, record: &str) -> Result<Past, Failure> {
+        Ok(past(&self.item(record).await?, millis_now()))
     }
 
     pub async fn kept(&self, identity: &Identity) -> Result<Kept, Failure> {
@@ -54,20 +60,25 @@ impl Ledger {
         Ok(kept(&self.item(record).await?))
     }
 
-    /// When the last drill passed, in milliseconds since 1970.
-    pub async fn last_drill(&self) -> Result<Option<i64>, Failure> {
-        let item = self.item(LAST_DRILL).await?;
+    /// When the last drill of a kind passed, in milliseconds since 1970.
+    pub async fn last_drill(&self, kind: DrillKind) -> Result<Option<i64>, Failure> {
+        let item = self.item(last_drill(kind)).await?;
         Ok(item.contains_key("passed_at").then(|| int(&item, "passed_at")))
     }
 
-    pub async fn keep_drill(&self, passed_at: i64) -> Result<(), Failure> {
-        let request = self.update(LAST_DRILL).update_expression("SET passed_at = :at");
+    pub async fn keep_drill(&self, kind: DrillKind, passed_at: i64) -> Result<(), Failure> {
+        let request = self.update(last_drill(kind)).update_expression("SET passed_at = :at");
         let sent = request.expression_attribute_values(":at", number(passed_at)).send().await;
         sent.map(|_| ()).map_err(|it| failure(&it))
     }
 }
 
-const LAST_DRILL: &str = "drill#last";
+const fn last_drill(kind: DrillKind) -> &'static str {
+    match kind {
+        DrillKind::Reported => "drill#last",
+        DrillKind::Created => "drill#created",
+    }
+}
 
 fn verdict(item: &Item) -> Option<Verdict> {
     string(item, "verdict")?.parse().ok()
@@ -107,6 +118,7 @@ pub(super) fn kept(item: &Item) -> Kept {
         incident: string(item, "incident"),
         first_seen: time("first_seen"),
         last_seen: time("last_seen"),
+        held_at: time("held_at"),
         applied: applied.filter_map(|it| serde_json::from_str(it.as_s().ok()?).ok()).collect(),
         is_restored_told: item.contains_key("restored_told"),
         restored: time("restored_at").map(|at| Restoration {

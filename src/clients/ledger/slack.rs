@@ -14,7 +14,7 @@ use domain::slack::{Accepted, Alert};
 use serde::{Deserialize, Serialize};
 
 use super::due::GRACE_MILLIS;
-use super::{Item, Ledger, int, millis, millis_now, number, string, text};
+use super::{Item, Ledger, holds, int, millis, millis_now, number, string, text};
 use crate::errors::{failure, is};
 
 /// What Slack is to get has a list of its own in the index: it must stand before no finding.
@@ -45,8 +45,20 @@ pub struct Waiting {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardOf {
     Request(RequestId),
+    /// A critical alert: the whole of it waits here too, for whoever can't read it in the ledger.
+    Watched(RequestId),
     /// Those that are not asked singly.
     List,
+}
+
+/// Of a card that tells nothing new.
+pub const NO_NEWS: News<'static> = News { words: "-", can_be_old: false };
+
+impl Waiting {
+    /// It is rendered from the ledger, and has few bytes.
+    fn is_small(&self) -> bool {
+        matches!(self.card, Some(CardOf::Request(_) | CardOf::List))
+    }
 }
 
 /// What a message tells, in few bytes.
@@ -93,7 +105,8 @@ impl Ledger {
     pub async fn keep_for_slack(&self, thread: &str, it: &Waiting, news: News<'_>) -> Result<Kept, Failure> {
         let id = Self::slack_id(thread);
         let json = serde_json::to_string(it).unwrap_or_default();
-        let is_card = it.card.is_some();
+        // A card tells nothing of what alerts say, unless it is an alert itself.
+        let is_news = it.card.is_none() || news.words != NO_NEWS.words;
         let mut condition = "(attribute_not_exists(waiting) OR size(waiting) < :most)".to_owned();
         if news.can_be_old {
             condition.push_str(" AND (attribute_not_exists(said) OR said <> :news)");
@@ -102,8 +115,7 @@ impl Ledger {
                               due_at = if_not_exists(due_at, :now)"
             .to_owned();
         let mut request = self.update(&id);
-        // A card tells nothing of what alerts say.
-        if !is_card {
+        if is_news {
             expression.push_str(", said = :news");
             request = request.expression_attribute_values(":news", text(news.words));
         }
@@ -114,7 +126,7 @@ impl Ledger {
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
             .expression_attribute_values(":bucket", text(BUCKET))
             .expression_attribute_values(":now", number(millis_now()))
-            .expression_attribute_values(":most", number(if is_card { MOST_CARDS } else { MOST_WAITING }))
+            .expression_attribute_values(":most", number(if it.is_small() { MOST_CARDS } else { MOST_WAITING }))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -221,11 +233,7 @@ impl Ledger {
             .expression_attribute_values(":expires", number(millis_now() / 1_000 + KEPT_SECONDS))
             .expression_attribute_values(":me", text(&self.owner))
             .expression_attribute_values(":zero", number(0));
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await
     }
 
     /// What waits stays so until `at`, in milliseconds since 1970.
@@ -237,11 +245,7 @@ impl Ledger {
             .expression_attribute_values(":at", number(at))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":me", text(&self.owner));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await.map(|_| ())
     }
 }
 

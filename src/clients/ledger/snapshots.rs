@@ -13,7 +13,7 @@ use domain::identity::{Contents, Identity};
 use domain::outcome::Failure;
 use serde_json::{Value, json};
 
-use super::{APPEND, IdentityLease, Item, Ledger, millis_now, number, string, strings, text};
+use super::{APPEND, IdentityLease, Item, Ledger, holds, millis_now, number, string, strings, text};
 use crate::errors::{failure, is};
 
 /// Whether the snapshot is in the ledger.
@@ -149,11 +149,7 @@ impl Ledger {
             .expression_attribute_names("#contents", contents(response))
             .expression_attribute_names("#snapshot", snapshot(response))
             .expression_attribute_values(":contents", text(json!(it).to_string()));
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+        holds(request).await.map(|_| ())
     }
 
     /// People were told that it was restored.

@@ -13,12 +13,15 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::command::Run;
 use domain::day::Day;
-use domain::ids::{AccountId, PrincipalName};
+use domain::ids::AccountId;
 use domain::outcome::Failure;
-use domain::sources::CreatedUser;
 
-use super::{Item, Ledger, int, millis_now, number, string, text};
-use crate::errors::{failure, incomplete, is};
+use super::{Item, Ledger, holds, int, millis_now, number, string, text};
+use crate::errors::{failure, incomplete};
+
+mod asked;
+mod released;
+mod seen;
 
 /// What reading many rows at once needs beside the ledger's own.
 pub const PERMISSION: &str = "dynamodb:BatchGetItem";
@@ -30,9 +33,6 @@ const PART_BYTES: usize = 300_000;
 
 /// For an ended day's rows, in days: what nobody sweeps any more is forgotten.
 const KEPT_DAYS: i64 = 400;
-
-/// For which days a sweep may still ask whether an event told of a user.
-const SEEN_DAYS: i64 = 90;
 
 /// Of one account, as the last sweep left it.
 #[derive(Debug, Clone, Default)]
@@ -60,12 +60,26 @@ pub enum Taken {
 /// A day's sweep of all accounts.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
+    /// The first execution.
+    pub begun_by: Option<String>,
+    /// Which has it now.
     pub execution: Option<String>,
     pub accounts: Vec<String>,
     /// JSON.
     pub skipped: Option<String>,
+    /// What the function that asks made of it, as JSON.
+    pub release: Option<String>,
     pub started_at: i64,
+    /// It has come to its end.
     pub is_told: bool,
+    /// The execution of which people were told that not everybody was asked.
+    pub told_partly_by: Option<String>,
+}
+
+impl Head {
+    fn is_of(&self, day: Day) -> bool {
+        self.day == Some(day.to_string())
+    }
 }
 
 fn head(item: &Item) -> Head {
@@ -84,10 +98,6 @@ fn head_id(account: &AccountId) -> String {
 
 fn part_id(account: &AccountId, version: i64, part: i64) -> String {
     format!("sweep#{account}#{}#{part}", version.rem_euclid(2))
-}
-
-fn seen_id(account: &AccountId, user: &PrincipalName) -> String {
-    format!("sweep#seen#{account}#{user}")
 }
 
 fn run_id(day: Day) -> String {
@@ -141,36 +151,6 @@ impl Ledger {
         let items = self.items(accounts.iter().map(head_id).collect()).await?;
         let account = |item: &Item| Some(string(item, "id")?.strip_prefix("sweep#")?.to_owned());
         Ok(items.iter().filter_map(|it| Some((account(it)?, head(it)))).collect())
-    }
-
-    /// An event told of the user's creation.
-    pub async fn note_created(&self, user: &CreatedUser) -> Result<(), Failure> {
-        let noted = self
-            .update(&seen_id(&user.account, &user.name))
-            .update_expression("SET created_at = :at, expires = :expires")
-            .expression_attribute_values(":at", number(user.at))
-            .expression_attribute_values(":expires", number(millis_now() / 1_000 + SEEN_DAYS * 86_400))
-            .send()
-            .await;
-        noted.map(|_| ()).map_err(|it| failure(&it))
-    }
-
-    /// When events say that these users were created, in seconds since 1970; those that none told of are missing.
-    pub async fn created_users(
-        &self,
-        account: &AccountId,
-        users: &[PrincipalName],
-    ) -> Result<BTreeMap<String, i64>, Failure> {
-        let mut found = BTreeMap::new();
-        for some in users.chunks(AT_ONCE) {
-            let prefix = format!("sweep#seen#{account}#");
-            for item in self.items(some.iter().map(|it| seen_id(account, it)).collect()).await? {
-                if let Some(name) = string(&item, "id").as_deref().and_then(|it| it.strip_prefix(&prefix)) {
-                    found.insert(name.to_owned(), int(&item, "created_at"));
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// A hundred at most, which is what DynamoDB takes, and those again that did not fit into an answer.
@@ -244,63 +224,79 @@ impl Ledger {
             .expression_attribute_values(":summary", text(summary))
             .expression_attribute_values(":expires", number(expires()))
             .expression_attribute_values(":me", text(&self.owner))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        kept.map(|_| ()).map_err(|it| failure(&it))
+        match kept {
+            Ok(_) => Ok(()),
+            // An answer that was lost made the SDK write it twice.
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(it))
+                    if it.item().map(head).is_some_and(|it| it.is_of(day) && it.version == version) =>
+                {
+                    Ok(())
+                }
+                _ => Err(failure(&error)),
+            },
+        }
     }
 
     /// Why nothing came of it, for the digest; the lease is given back.
     pub async fn note_sweep_failed(&self, account: &AccountId, day: Day, reason: &str) -> Result<(), Failure> {
-        let noted = self
+        let request = self
             .update(&head_id(account))
             .update_expression("SET failed = :reason, failed_day = :day REMOVE lease_until, holder")
             .condition_expression("attribute_not_exists(holder) OR holder = :me")
             .expression_attribute_values(":reason", text(reason))
             .expression_attribute_values(":day", text(day.to_string()))
-            .expression_attribute_values(":me", text(&self.owner))
-            .send()
-            .await;
-        match noted {
-            Ok(_) => Ok(()),
-            // Whoever holds it now says how it ends.
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(()),
-            Err(error) => Err(failure(&error)),
-        }
+            .expression_attribute_values(":me", text(&self.owner));
+        // Whoever holds it now says how it ends.
+        holds(request).await.map(|_| ())
     }
 
-    /// Begins a day; false when another execution has.
+    /// Begins a day, or takes it over from an execution that did not come to its end; false when another did.
+    ///
+    /// INVARIANT: requests bear the name of the first execution, so that whoever takes over asks nobody twice.
+    /// `tests/test_sweep_between.py` holds it.
     pub async fn begin_run(&self, run: &Run, accounts: &str, skipped: &str) -> Result<bool, Failure> {
-        let begun = self
+        let request = self
             .update(&run_id(run.day))
             .update_expression(
                 "SET execution = :execution, accounts = :accounts, skipped = :skipped, expires = :expires, \
-                 started_at = if_not_exists(started_at, :now)",
+                 started_at = if_not_exists(started_at, :now), begun_by = if_not_exists(begun_by, :execution)",
             )
-            .condition_expression("attribute_not_exists(execution) OR execution = :execution")
+            .condition_expression(
+                "attribute_not_exists(execution) OR execution = :execution OR attribute_not_exists(told_at)",
+            )
             .expression_attribute_values(":execution", text(&run.execution))
             .expression_attribute_values(":accounts", text(accounts))
             .expression_attribute_values(":skipped", text(skipped))
             .expression_attribute_values(":expires", number(expires()))
-            .expression_attribute_values(":now", number(millis_now()))
-            .send()
-            .await;
-        match begun {
-            Ok(_) => Ok(true),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
-            Err(error) => Err(failure(&error)),
-        }
+            .expression_attribute_values(":now", number(millis_now()));
+        holds(request).await
     }
 
     pub async fn run(&self, day: Day) -> Result<Kept, Failure> {
         let item = self.item(&run_id(day)).await?;
         let accounts = string(&item, "accounts").unwrap_or_default();
         Ok(Kept {
+            begun_by: string(&item, "begun_by"),
             execution: string(&item, "execution"),
             accounts: accounts.split(',').filter(|it| !it.is_empty()).map(str::to_owned).collect(),
             skipped: string(&item, "skipped"),
+            release: string(&item, "release"),
             started_at: int(&item, "started_at"),
             is_told: item.contains_key("told_at"),
+            told_partly_by: string(&item, "told_partly_by"),
         })
+    }
+
+    /// What is made of a day, for its digest.
+    pub async fn note_release(&self, day: Day, release: &str) -> Result<(), Failure> {
+        let request = self.update(&run_id(day)).update_expression("SET #release = :release");
+        let request = request.expression_attribute_names("#release", "release");
+        let noted = request.expression_attribute_values(":release", text(release)).send().await;
+        noted.map(|_| ()).map_err(|it| failure(&it))
     }
 
     /// The day's digest as JSON, in an item of its own: beside ten thousand accounts it would not fit.
@@ -315,10 +311,17 @@ impl Ledger {
         kept.map(|_| ()).map_err(|it| failure(&it))
     }
 
-    /// People were told of the day.
+    /// People were told of the day, which has come to its end.
     pub async fn note_run_told(&self, day: Day) -> Result<(), Failure> {
         let request = self.update(&run_id(day)).update_expression("SET told_at = :now");
         let noted = request.expression_attribute_values(":now", number(millis_now())).send().await;
+        noted.map(|_| ()).map_err(|it| failure(&it))
+    }
+
+    /// People were told that not everybody was asked: another execution may go on with the day.
+    pub async fn note_run_told_partly(&self, run: &Run) -> Result<(), Failure> {
+        let request = self.update(&run_id(run.day)).update_expression("SET told_partly_by = :execution");
+        let noted = request.expression_attribute_values(":execution", text(&run.execution)).send().await;
         noted.map(|_| ()).map_err(|it| failure(&it))
     }
 }

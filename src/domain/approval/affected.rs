@@ -18,6 +18,18 @@ pub struct Usage {
     pub unread: Vec<String>,
 }
 
+impl Usage {
+    /// What tells that a user is not unused: something of it was used since then, or whether it was can't be read.
+    pub fn is_used_since(&self, since: DateTime) -> Option<String> {
+        if let Some(unread) = self.unread.first() {
+            return Some(format!("whether it is unused could not be read: {}", text::line(unread, 300)));
+        }
+        let keys = self.keys.iter().filter_map(|it| Some(it.last.as_ref()?.0));
+        let last = keys.chain(self.password).max_by_key(DateTime::secs)?;
+        (last.secs() >= since.secs()).then(|| format!("it is not unused any more: it was used at {last}"))
+    }
+}
+
 /// One access key. IAM tells the last use to within four hours.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html>
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +46,7 @@ pub fn lines(identity: &Identity, observed: &Observed, usage: &Usage) -> Vec<Str
     match identity.kind {
         IdentityKind::User => {
             lines.push(format!("looks like {}", looks_like(observed, usage)));
+            lines.extend(identity.created.map(|it| format!("user: created at {it}")));
             lines.extend(usage.keys.iter().map(key));
             lines.push(match (&observed.login, &usage.password) {
                 (Ok(true), Some(at)) => format!("console: has a password, last used {at}"),
@@ -95,17 +108,35 @@ mod tests {
         };
         let unused = KeyUse { id: "AKIAI44QH8DHBEXAMPLE".to_owned(), is_active: false, last: None };
         let usage = Usage { keys: vec![used, unused], ..Usage::default() };
-        let lines = lines(&identity(IdentityKind::User), &observed(), &usage);
+        let user = Identity { created: Some(DateTime::from_secs(60)), ..identity(IdentityKind::User) };
+        let lines = lines(&user, &observed(), &usage);
         assert_eq!(
             lines,
             [
                 "looks like a program: access keys in use, and no console password",
+                "user: created at 1970-01-01T00:01:00Z",
                 "access key AKIAIOSFODNN7EXAMPLE (active): last used 1970-01-01T00:00:00Z, s3 in eu-west-1",
                 "access key AKIAI44QH8DHBEXAMPLE (inactive): never used",
                 "console: no password",
                 "groups: developers",
             ]
         );
+    }
+
+    #[test]
+    fn who_used_anything_since_is_not_unused_and_what_is_unread_is_not_either() {
+        let at = |secs| Some((DateTime::from_secs(secs), "s3".to_owned(), "eu-west-1".to_owned()));
+        let key = |last| KeyUse { id: "AKIAIOSFODNN7EXAMPLE".to_owned(), is_active: true, last };
+        let since = DateTime::from_secs(1_000);
+        let unused = Usage { keys: vec![key(None), key(at(999))], ..Usage::default() };
+        assert_eq!(unused.is_used_since(since), None);
+        let password = Usage { password: Some(DateTime::from_secs(1_000)), ..unused.clone() };
+        let used = Usage { keys: vec![key(at(1_000)), key(at(5))], ..Usage::default() };
+        for it in [password, used] {
+            assert!(it.is_used_since(since).unwrap().contains("1970-01-01T00:16:40Z"));
+        }
+        let unread = Usage { unread: vec!["throttled".to_owned()], ..unused };
+        assert!(unread.is_used_since(since).unwrap().contains("could not be read: throttled"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A decision: who made it, whether it is theirs to make, and what became of it.
 
+use crate::decision::bare;
 use crate::text;
 
 /// The attributes that a decision touches: a role that decides needs no other (`dynamodb:Attributes`).
@@ -7,6 +8,7 @@ use crate::text;
 pub const ATTRIBUTES: &[&str] = &[
     "id",
     "approvers",
+    "barred",
     "decided_at",
     "decided_by",
     "decision",
@@ -35,6 +37,8 @@ pub struct Decider {
     /// All by which this person is known: none of them is the requester's or the target's where the decision is
     /// written. Empty for a command: what is stated there is compared before.
     pub names: Vec<String>,
+    /// By which a request bars its decider: Slack's user ID.
+    pub user: Option<String>,
 }
 
 impl Decider {
@@ -47,7 +51,7 @@ impl Decider {
 
     /// The one approver that all commands are.
     pub fn commanding(words: String) -> Self {
-        Self { id: BY_COMMAND.to_owned(), words, names: Vec::new() }
+        Self { id: BY_COMMAND.to_owned(), words, names: Vec::new(), user: None }
     }
 
     /// `user` and `team` are Slack's IDs, `name` is what that person is called there, `identity` the ARN of the same
@@ -57,21 +61,9 @@ impl Decider {
         let id = format!("slack:{team}/{user}");
         let bare = identity.map(|it| bare(it).to_owned());
         let names = [Some(id.clone()), identity.map(str::to_owned), bare].into_iter().flatten().collect();
-        Self { id, words: format!("{} (Slack {user})", text::line(name, 80)), names }
+        let words = format!("{} (Slack {user})", text::line(name, 80));
+        Self { id, words, names, user: Some(user) }
     }
-}
-
-/// A name without what stands before it.
-fn bare(name: &str) -> &str {
-    name.rsplit(['/', ':']).next().unwrap_or(name).trim()
-}
-
-/// Nobody decides about themselves, as far as that can be told: `names` are all by which the decider is known,
-/// and `about` those of the requester and of the target.
-pub fn is_own<'a>(names: impl IntoIterator<Item = &'a str>, about: &[&str]) -> bool {
-    let bare = |it: &str| bare(it).to_lowercase();
-    let about: Vec<_> = about.iter().map(|it| bare(it)).filter(|it| !it.is_empty()).collect();
-    names.into_iter().any(|it| about.contains(&bare(it)))
 }
 
 /// What a decision came to. Whoever comes second is told who was first.
@@ -104,13 +96,6 @@ pub enum Decided {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nobody_decides_about_themselves_under_any_of_their_names() {
-        assert!(is_own(["alice"], &["dana", "arn:aws:iam::111122223333:user/team/Alice"]));
-        assert!(is_own(["slack:T1/U2", "arn:aws:iam::111122223333:user/dana"], &["dana"]));
-        assert!(!is_own(["dana"], &["alice", ""]) && !is_own([""], &[""]));
-    }
 
     #[test]
     fn all_commands_are_one_approver_whoever_is_stated() {

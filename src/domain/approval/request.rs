@@ -3,28 +3,29 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::card::Card;
+use super::offer::Offer;
+use super::reported::Reported;
 use crate::change::Change;
 use crate::coverage::{Approval, Kind};
 use crate::decision::Decision;
 use crate::finding::{Finding, Threat};
 use crate::identity::{Identity, IdentityKind};
-use crate::ids::{AccessKeyId, AccountId, Parse, PrincipalName, RequestId, UniqueId};
-use crate::question::{Question, commands};
+use crate::ids::{AccountId, Parse, RequestId, UniqueId};
+use crate::question::{Barrier, Question, commands};
 use crate::text;
-
-/// The attributes that the form writes of a request: its role may write no other (`dynamodb:Attributes`).
-/// `state` is not among them, so that no report can pass for something that was asked or decided.
-pub const REPORT_ATTRIBUTES: &[&str] =
-    &["id", "due_at", "due_bucket", "expires", "report_of", "reported", "request_id", "runs_until"];
 
 /// How far a request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It came from the form, and the responder has not looked at it.
     Reported,
+    /// Under an alert: people are asked once somebody clicks.
+    Offered,
     Waiting,
     /// Approved, and being carried out.
     Approved,
@@ -37,13 +38,22 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [Self; 7] =
-        [Self::Reported, Self::Waiting, Self::Approved, Self::Declined, Self::Expired, Self::Done, Self::Failed];
+    pub const ALL: [Self; 8] = [
+        Self::Reported,
+        Self::Offered,
+        Self::Waiting,
+        Self::Approved,
+        Self::Declined,
+        Self::Expired,
+        Self::Done,
+        Self::Failed,
+    ];
 
     /// As the ledger and the command `requests` write it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Reported => "reported",
+            Self::Offered => "offered",
             Self::Waiting => "waiting",
             Self::Approved => "approved",
             Self::Declined => "declined",
@@ -59,40 +69,6 @@ impl FromStr for State {
 
     fn from_str(word: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|it| it.word() == word).ok_or(())
-    }
-}
-
-/// What somebody reported with the form: a claim, looked at by nobody.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reported {
-    pub account: AccountId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<PrincipalName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<PrincipalName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<AccessKeyId>,
-    /// What happened, in the reporter's words.
-    pub text: String,
-    /// Who is logged in at the form.
-    pub by: String,
-    /// Where the report came from, as a network: `192.0.2.0/24`.
-    pub network: String,
-    /// Milliseconds since 1970.
-    pub at: i64,
-}
-
-impl Reported {
-    /// What makes two reports one: the key where there is one, else the user or role.
-    pub fn subject(&self) -> String {
-        let who = match (&self.access_key, &self.user, &self.role) {
-            (Some(key), _, _) => format!("key/{key}"),
-            (None, Some(user), _) => format!("user/{user}"),
-            (None, None, Some(role)) => format!("role/{role}"),
-            (None, None, None) => "-".to_owned(),
-        };
-        format!("{}#{who}", self.account)
     }
 }
 
@@ -116,6 +92,14 @@ impl Target {
     }
 }
 
+/// A strike while people are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Struck {
+    /// The response that it is, for a restore to name it.
+    pub response: String,
+    pub barrier: Barrier,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
@@ -136,10 +120,15 @@ pub struct Asked {
     /// Milliseconds since 1970, as all times here.
     pub asked_at: i64,
     pub expires_at: i64,
-    /// The response by which the identity is denied everything while it waits, for a restore to name it.
-    pub struck: Option<String>,
+    /// What was done at once, and holds the identity back while it waits.
+    pub struck: Option<Struck>,
     /// There are many open ones of its threat and account: it is told of in a list.
     pub is_beyond: bool,
+    /// Approvers, by their Slack IDs, who are whom it is about, or may be: they don't decide it.
+    pub barred: BTreeSet<String>,
+    /// Somebody clicked an offer under an alert, by the Slack ID: whatever the mode is, nothing but an approval
+    /// carries it out.
+    pub opened_by: Option<String>,
 }
 
 impl Asked {
@@ -153,7 +142,7 @@ impl Asked {
             commands: commands(request, function),
             plan: self.plan.clone(),
             affected: self.affected.clone(),
-            is_struck: self.struck.is_some(),
+            struck: self.struck.as_ref().map(|it| it.barrier),
             is_beyond: self.is_beyond,
         }
     }
@@ -162,10 +151,10 @@ impl Asked {
         self.finding.threat
     }
 
-    /// `by`: who approved, in words.
-    pub fn approval(&self, request: &RequestId, by: &str) -> Approval {
+    /// `by`: who approved, in words; `approvers`: as they are known in AWS.
+    pub fn approval(&self, request: &RequestId, by: &str, approvers: Vec<String>) -> Approval {
         let (unique_id, kinds) = (self.target.id.clone(), self.kinds.clone());
-        Approval { request: request.clone(), unique_id, kinds, by: text::line(by, 600) }
+        Approval { request: request.clone(), unique_id, kinds, by: text::line(by, 600), approvers }
     }
 
     /// Whether what is kept still is what was hashed when it was asked.
@@ -183,14 +172,38 @@ pub struct Ruling {
     pub at: i64,
 }
 
+/// What was approved as the responder read it when it began: what whoever decides writes later is not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    pub by: String,
+    pub at: i64,
+    pub votes: Vec<String>,
+    pub approvers: Vec<String>,
+}
+
+impl Begun {
+    /// `None`: it is not approved.
+    pub fn of(request: &Request) -> Option<Self> {
+        let ruling = request.ruling.as_ref().filter(|it| it.decision == Decision::Approve)?;
+        let (votes, approvers) = (request.votes.clone(), request.approvers.clone());
+        Some(Self { by: ruling.by.clone(), at: ruling.at, votes, approvers })
+    }
+
+    pub fn ruling(&self) -> Ruling {
+        Ruling { decision: Decision::Approve, by: self.by.clone(), at: self.at }
+    }
+}
+
 /// A request as the ledger has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     pub id: RequestId,
-    /// What the responder wrote last; absent for a report that it has not looked at.
-    pub stored: Option<State>,
+    /// How it ended; absent as long as it is open.
+    pub ended: Option<State>,
     pub reported: Option<Reported>,
     pub asked: Option<Asked>,
+    /// What was offered under an alert.
+    pub offer: Option<Offer>,
     pub ruling: Option<Ruling>,
     /// Everybody who approved, in words.
     pub votes: Vec<String>,
@@ -206,37 +219,52 @@ pub struct Request {
     pub ended_at: Option<i64>,
     /// How often it was looked at and left for later.
     pub attempts: i64,
+    /// Of a decline, what became of what had been done: people may still have to be told.
+    pub lifted: Option<String>,
+    /// It was approved in time, and somebody has begun to carry it out.
+    pub is_begun: bool,
+    /// An earlier try had begun to carry it out, and may have done some of it.
+    pub is_resumed: bool,
+    /// Taken up until then, or failed and tried again then. The responder alone writes it.
+    pub again_at: Option<i64>,
+    /// Of what could not be carried out yet, what people were told, as `Progress::trouble`.
+    pub told_trouble: Option<String>,
     /// Its message in Slack.
     pub card: Option<Card>,
 }
 
-/// A message in Slack that is changed when there is something else to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Card {
-    /// The channel or person of the settings.
-    pub posted_to: String,
-    /// Where Slack put it.
-    pub channel: String,
-    pub ts: String,
-    /// The mark of what it shows.
-    pub shown: String,
-}
-
 impl Request {
+    /// What began or failed has its next try at a time of its own, whoever asks for one: a person's decision is
+    /// none of these.
+    pub fn is_put_off(&self, now: i64) -> bool {
+        let goes_on = match self.state(now) {
+            State::Approved => self.is_begun,
+            State::Reported | State::Offered => self.attempts > 0,
+            _ => false,
+        };
+        goes_on && self.again_at.is_some_and(|it| it > now)
+    }
+
     /// `now` in milliseconds since 1970.
     pub fn state(&self, now: i64) -> State {
-        state(self.stored, self.ruling.as_ref(), self.asked.as_ref().map(|it| it.expires_at), now)
+        let Some(offer) = self.offer.as_ref().filter(|_| self.ended.is_none()) else {
+            return state(self.ended, self.asked.as_ref().map(|it| it.expires_at), self.ruling.as_ref(), now);
+        };
+        let has_run_out = offer.opened.is_none() && offer.expires_at <= now;
+        if has_run_out { State::Expired } else { State::Offered }
     }
 }
 
-/// Expiry is a comparison, whatever was written.
-pub(super) fn state(stored: Option<State>, ruling: Option<&Ruling>, expires_at: Option<i64>, now: i64) -> State {
-    match (stored, ruling.map(|it| it.decision), expires_at) {
-        (None, ..) => State::Reported,
-        (Some(State::Waiting), Some(Decision::Approve), _) => State::Approved,
-        (Some(State::Waiting), Some(Decision::Decline), _) => State::Declined,
-        (Some(State::Waiting), None, Some(expires_at)) if expires_at <= now => State::Expired,
+/// It is over where the responder wrote that it ended, whatever else is written; expiry is a comparison.
+/// `expires_at`: absent where nobody was asked.
+pub(super) fn state(ended: Option<State>, expires_at: Option<i64>, ruling: Option<&Ruling>, now: i64) -> State {
+    match (ended, expires_at, ruling.map(|it| it.decision)) {
         (Some(state), ..) => state,
+        (None, None, _) => State::Reported,
+        (None, Some(_), Some(Decision::Approve)) => State::Approved,
+        (None, Some(_), Some(Decision::Decline)) => State::Declined,
+        (None, Some(expires_at), None) if expires_at <= now => State::Expired,
+        (None, Some(_), None) => State::Waiting,
     }
 }
 
@@ -311,6 +339,8 @@ mod tests {
             expires_at: 2_000,
             struck: None,
             is_beyond: false,
+            barred: BTreeSet::new(),
+            opened_by: None,
         }
     }
 
@@ -339,9 +369,10 @@ mod tests {
     fn a_request_expires_by_the_clock_and_a_decision_outlives_that() {
         let mut it = Request {
             id: parsed("abcdefghijklmnopqrstuvwxyz"),
-            stored: Some(State::Waiting),
+            ended: None,
             reported: None,
             asked: Some(asked(Threat::UnusedUser)),
+            offer: None,
             ruling: None,
             votes: Vec::new(),
             approvers: Vec::new(),
@@ -351,15 +382,23 @@ mod tests {
             told_at: None,
             ended_at: None,
             attempts: 0,
+            lifted: None,
+            is_begun: false,
+            is_resumed: false,
+            again_at: None,
+            told_trouble: None,
             card: None,
         };
         assert_eq!((it.state(1_999), it.state(2_000)), (State::Waiting, State::Expired));
         it.ruling = Some(Ruling { decision: Decision::Approve, by: "Dana".to_owned(), at: 1_500 });
         assert_eq!(it.state(9_000), State::Approved);
-        it.stored = Some(State::Done);
-        assert_eq!(it.state(9_000), State::Done);
+        assert!(!Request { again_at: Some(9_500), ..it.clone() }.is_put_off(9_000));
+        let begun = Request { is_begun: true, again_at: Some(9_500), ..it.clone() };
+        assert_eq!((begun.is_put_off(9_000), begun.is_put_off(9_500)), (true, false));
         // No report passes for something that was decided.
-        it.stored = None;
+        it.asked = None;
         assert_eq!(it.state(9_000), State::Reported);
+        it.ended = Some(State::Done);
+        assert_eq!(it.state(9_000), State::Done);
     }
 }

@@ -3,10 +3,10 @@
 
 use aws_smithy_types::DateTime;
 
-use super::request::{Asked, Reported, Request};
+use super::request::{Asked, Request, Ruling, Struck};
 use crate::finding::Severity;
 use crate::ids::RequestId;
-use crate::question::command;
+use crate::question::{Barrier, command};
 use crate::text;
 
 /// A finished alert, safe for SNS.
@@ -20,12 +20,15 @@ pub struct Alert {
 /// How many of a list are shown; the command `requests` has them all.
 pub const LIST_LINES: usize = 50;
 
+/// Of what was approved and not carried out whole.
+const BEGUN: &str = "An earlier try began it, and what that did stays: `status` lists it";
+
 fn who(asked: &Asked) -> String {
     let target = &asked.target;
     format!("{} {} ({}) in account {}", target.kind.word(), target.name, target.id, asked.finding.account)
 }
 
-fn alert(asked: &Asked, verdict: &'static str, words: &str, lines: Vec<String>) -> Alert {
+pub(super) fn alert(asked: &Asked, verdict: &'static str, words: &str, lines: Vec<String>) -> Alert {
     let finding = &asked.finding;
     let (severity, playbook) = (finding.severity.label(), asked.threat().playbook());
     let head = format!("[{severity}] {playbook}: {} - {words}", who(asked));
@@ -41,7 +44,7 @@ fn alert(asked: &Asked, verdict: &'static str, words: &str, lines: Vec<String>) 
     }
 }
 
-fn about(id: &RequestId, asked: &Asked) -> Vec<String> {
+pub(super) fn about(id: &RequestId, asked: &Asked) -> Vec<String> {
     let finding = &asked.finding;
     vec![
         format!("Request: {id}"),
@@ -51,42 +54,64 @@ fn about(id: &RequestId, asked: &Asked) -> Vec<String> {
 }
 
 /// Somebody declined: nothing more is done.
-pub fn declined(id: &RequestId, asked: &Asked, by: &str, at: i64) -> Alert {
-    let mut lines = about(id, asked);
-    lines.push(format!("Declined by {} at {}", text::line(by, 500), DateTime::from_millis(at)));
+pub fn declined(request: &Request, asked: &Asked, ruling: &Ruling) -> Alert {
+    let mut lines = about(&request.id, asked);
+    lines.push(format!("Declined by {} at {}", text::line(&ruling.by, 500), DateTime::from_millis(ruling.at)));
     lines.push(match &asked.struck {
-        Some(response) => format!(
-            "The deny of the response {response} is lifted by the restoring function within a minute or two, which \
-             tells of it"
+        Some(Struck { response, barrier }) => format!(
+            "The {} of the response {response} is lifted by the restoring function within a minute or two, which \
+             tells of it",
+            barrier.word()
         ),
+        None if request.is_begun => BEGUN.to_owned(),
         None => "Nothing was done under this request, and nothing more will be for this finding".to_owned(),
     });
     alert(asked, "Declined", "DECLINED", lines)
 }
 
-/// Declined, and the deny could not be lifted by itself.
-pub fn not_lifted(id: &RequestId, asked: &Asked, why: &str, drift: &[String]) -> Alert {
+/// Declined, and what was done meanwhile was lifted. `verdict`: of the restore.
+pub fn lifted(id: &RequestId, asked: &Asked, barrier: Barrier, verdict: &str) -> Alert {
     let mut lines = about(id, asked);
-    lines.push("Declined, and it is STILL denied everything".to_owned());
+    lines.push(format!("Declined, and the {} was lifted by the restoring function: {verdict}", barrier.word()));
+    lines.push("What to do: nothing; `status` lists what was given back".to_owned());
+    alert(asked, "Restored", "DECLINED, LIFTED", lines)
+}
+
+/// Declined, and what was done meanwhile could not be lifted by itself.
+pub fn not_lifted(id: &RequestId, asked: &Asked, barrier: Barrier, why: &str, drift: &[String]) -> Alert {
+    let mut lines = about(id, asked);
+    lines.push(format!("Declined, and STILL {}", barrier.is()));
     lines.push(format!("Not lifted: {}", text::line(why, 1_000)));
     lines.extend(drift.iter().take(20).map(|it| format!("- {}", text::line(it, 300))));
     lines.push("What to do: look at each difference, then send `restore` to the restoring function".to_owned());
-    alert(asked, "NotRestored", "DECLINED, STILL DENIED", lines)
+    let words = match barrier {
+        Barrier::Deny => "DECLINED, STILL DENIED",
+        Barrier::Revocation => "DECLINED, STILL REVOKED",
+    };
+    alert(asked, "NotRestored", words, lines)
 }
 
 /// Nobody decided in time.
-pub fn expired(id: &RequestId, asked: &Asked, function: &str) -> Alert {
-    let mut lines = about(id, asked);
+pub fn expired(request: &Request, asked: &Asked, function: &str) -> Alert {
+    let mut lines = about(&request.id, asked);
     lines.push(format!("Nobody decided until {}", DateTime::from_millis(asked.expires_at)));
-    if let Some(response) = &asked.struck {
-        lines.push(format!("It STAYS denied everything, since nobody may have been awake (response {response})"));
-    } else {
-        lines.push("Nothing was done under this request".to_owned());
-    }
-    lines.push(String::new());
-    lines.push("To contain it all the same:".to_owned());
-    lines.push(contain(asked, function));
+    lines.push(match &asked.struck {
+        Some(it) => format!("{}, since nobody may have been awake (response {})", it.barrier.stays(), it.response),
+        None if request.is_begun => BEGUN.to_owned(),
+        None => "Nothing was done under this request".to_owned(),
+    });
+    lines.extend(to_contain(asked, function));
     alert(asked, "Expired", "EXPIRED, nobody decided", lines)
+}
+
+fn to_contain(asked: &Asked, function: &str) -> [String; 3] {
+    [String::new(), "To contain it all the same:".to_owned(), contain(asked, function)]
+}
+
+/// What was done when people were asked is nothing that an end without a decline takes back.
+fn stays(asked: &Asked) -> Option<String> {
+    let it = asked.struck.as_ref()?;
+    Some(format!("{} (response {}): `restore` takes it back", it.barrier.stays(), it.response))
 }
 
 fn contain(asked: &Asked, function: &str) -> String {
@@ -94,43 +119,34 @@ fn contain(asked: &Asked, function: &str) -> String {
         "command": "contain",
         "account": asked.finding.account,
         asked.target.kind.word(): asked.target.id,
-        "reason": "the request expired",
+        "reason": "WHY",
     });
     format!("echo '{payload}' | aws lambda invoke --function-name {function} --payload fileb:///dev/stdin answer.json")
 }
 
 /// It was approved, and could not be carried out as it was approved.
-pub fn not_carried_out(id: &RequestId, asked: &Asked, by: &str, why: &str) -> Alert {
-    let mut lines = about(id, asked);
+pub fn not_carried_out(request: &Request, asked: &Asked, by: &str, why: &str, function: &str) -> Alert {
+    let mut lines = about(&request.id, asked);
     lines.push(format!("Approved by {}", text::line(by, 500)));
     lines.push(format!("Not carried out: {}", text::line(why, 1_000)));
+    if request.is_resumed {
+        lines.push(BEGUN.to_owned());
+    }
+    lines.extend(stays(asked));
     lines.push("Where it goes on, it is asked anew under a request of its own".to_owned());
+    lines.extend(to_contain(asked, function));
     alert(asked, "Refused", "NOT CARRIED OUT", lines)
 }
 
-/// Of a report that did not come to a question: who reported what, and why nothing can be approved.
-pub fn not_asked(id: &RequestId, reported: &Reported, why: &str) -> Alert {
-    let line = |what: &str, it: Option<String>| it.map(|it| format!("{what}: {it}"));
-    let claimed = [
-        line("User", reported.user.as_ref().map(ToString::to_string)),
-        line("Role", reported.role.as_ref().map(ToString::to_string)),
-        line("Access key", reported.access_key.as_ref().map(ToString::to_string)),
-    ];
-    let mut lines = vec![
-        format!("A report about account {} could not be asked for approval: nothing was changed", reported.account),
-        String::new(),
-        format!("Request: {id}"),
-        format!("Reported by {} from {}", text::line(&reported.by, 100), text::line(&reported.network, 60)),
-    ];
-    lines.extend(claimed.into_iter().flatten());
-    lines.push(format!("Said: {}", text::line(&reported.text, 500)));
-    lines.push(format!("Why: {}", text::line(why, 1_000)));
-    lines.push("What to do: find out which identity is meant, and send the command `contain`".to_owned());
-    Alert {
-        subject: text::subject(&format!("REPORT NOT CLEAR, nothing was changed ({})", reported.account)),
-        text: lines.join("\n"),
-        attributes: vec![("account", reported.account.to_string()), ("verdict", "Refused".to_owned())],
-    }
+/// It was approved, failed for a day, and is not tried any more. `verdict`: of the last try.
+pub fn given_up(id: &RequestId, asked: &Asked, by: &str, verdict: &str, why: &str, function: &str) -> Alert {
+    let mut lines = about(id, asked);
+    lines.push(format!("Approved by {}", text::line(by, 500)));
+    lines.push(format!("It failed for 24 h, the last time as {verdict}: {}", text::line(why, 1_000)));
+    lines.push("It is not tried any more: `status` lists what was done".to_owned());
+    lines.extend(stays(asked));
+    lines.extend(to_contain(asked, function));
+    alert(asked, "NotContained", "GIVEN UP", lines)
 }
 
 /// The gravest first, then the oldest: decoys must not bury the real one.

@@ -48,6 +48,15 @@ pub fn deferred((account, all): (u32, u32), threat: Threat) -> String {
     )
 }
 
+/// Why nothing was done while people are asked, where the reversible deny would have been.
+pub fn not_struck((account, all): (u32, u32), threat: Threat) -> String {
+    format!(
+        "it was NOT denied everything meanwhile: more than {account} principals of the account or {all} in all for {} \
+         this hour; `contain` goes through at once",
+        threat.playbook()
+    )
+}
+
 /// Deferred findings in the order in which they are taken up: the gravest first, then the oldest.
 /// `since`: milliseconds since 1970.
 pub fn order(finding: &Finding, since: i64) -> i64 {

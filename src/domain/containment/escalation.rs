@@ -1,9 +1,13 @@
 //! Whom and what else to tell, after the containment and whatever it came to. Every part is optional
 //! by configuration; none can hold up containment or better a verdict.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::admission;
 use super::playbooks::{Escalation, Playbook};
 use super::progress::Progress;
-use crate::finding::{Finding, Threat};
+use crate::decision::is_own;
+use crate::finding::{Finding, Severity, Source, Threat};
 use crate::identity::{Identity, IdentityKind};
 use crate::notice::{Notice, Workflow};
 use crate::settings::Responder;
@@ -46,6 +50,11 @@ pub fn old_news(notice: &Notice, progress: &Progress) -> Option<String> {
             let incident = progress.past.incident.as_ref()?;
             Some(format!("there is one for this identity: {incident}"))
         }
+        Notice::PublishAlert { .. } | Notice::PostToSlack { .. }
+            if progress.verdict() == Verdict::Waiting && progress.question.as_ref().is_some_and(|it| it.is_beyond) =>
+        {
+            Some("more requests are open than are asked singly: it is told in a list".to_owned())
+        }
         Notice::PublishAlert { .. } | Notice::PostToSlack { .. } if !progress.has_news() => {
             Some("people were told, and all is as an earlier response left it".to_owned())
         }
@@ -54,6 +63,34 @@ pub fn old_news(notice: &Notice, progress: &Progress) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether somebody must acknowledge the alert, or it is repeated to others: a stolen credential or the root user that
+/// is not (or not all) contained, refused, put off or asked about, whoever was fought with, and whatever is of critical
+/// severity. What somebody reported with the form waits for its approvers alone: anybody who may report could page
+/// people with it.
+pub fn is_critical(finding: &Finding, progress: &Progress) -> bool {
+    let is_grave = admission::comes_first(finding.threat) || finding.severity >= Severity::CRITICAL;
+    match progress.verdict() {
+        Verdict::Observed | Verdict::InProgress => false,
+        Verdict::Waiting => is_grave && finding.source != Source::Report,
+        Verdict::NotContained | Verdict::Unverified | Verdict::SuspectsOpen | Verdict::Refused | Verdict::Deferred => {
+            is_grave
+        }
+        Verdict::Contained => finding.severity >= Severity::CRITICAL || (is_grave && !progress.reversals.is_empty()),
+    }
+}
+
+/// Who does not acknowledge an alert, by Slack's user IDs: whoever it is about, as far as their names tell. Of one who
+/// was not looked up, the names that the finding gives. `known`: what approvers are in AWS.
+pub fn barred(known: &BTreeMap<String, String>, finding: &Finding, identity: Option<&Identity>) -> BTreeSet<String> {
+    let (account, partition, principal) = (&finding.account, &finding.partition, &finding.principal);
+    let named = principal.name().map(|it| format!("arn:{partition}:iam::{account}:user/{it}"));
+    let told = principal.unique_id().map(ToString::to_string).into_iter().chain(named);
+    let found = identity.into_iter().flat_map(|it| [it.arn.to_string(), it.id.to_string()]);
+    let names: Vec<String> = told.chain(found).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    known.iter().filter(|(_, own)| is_own([own.as_str()], &names)).map(|(user, _)| user.clone()).collect()
 }
 
 /// The status changes only after success, and after people were told. For root, success is that they
@@ -67,5 +104,57 @@ pub fn workflow(settings: &Responder, finding: &Finding, progress: &Progress) ->
             Some(Workflow::Resolved)
         }
         () => Some(Workflow::Notified),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Principal;
+    use crate::fixtures::{finding, parsed};
+
+    fn is_critical_of(threat: Threat, severity: Severity, verdict: Verdict) -> bool {
+        let mut progress = Progress::default();
+        progress.conclude(verdict, "why");
+        is_critical(&Finding { severity, ..finding(threat) }, &progress)
+    }
+
+    #[test]
+    fn what_is_stolen_and_not_contained_is_critical_and_what_is_untidy_is_not() {
+        for verdict in Verdict::ALL {
+            let of = |threat, severity| is_critical_of(threat, severity, verdict);
+            let is_told = !matches!(verdict, Verdict::Observed | Verdict::InProgress);
+            let is_open = is_told && verdict != Verdict::Contained;
+            assert_eq!(of(Threat::CompromisedCredential, Severity::HIGH), is_open, "{verdict:?}");
+            assert_eq!(of(Threat::RootAccessKey, Severity::HIGH), is_open, "{verdict:?}");
+            assert_eq!(of(Threat::CompromisedCredential, Severity::CRITICAL), is_told, "{verdict:?}");
+            for threat in [Threat::UnusedUser, Threat::MissingMfa, Threat::UnauthorizedUser] {
+                assert!(!of(threat, Severity::HIGH), "{verdict:?}");
+            }
+        }
+    }
+
+    /// The member role may be gone, so that nobody could be looked up: whoever it is about is barred all the same.
+    #[test]
+    fn whoever_the_finding_names_does_not_acknowledge_it_though_nobody_was_looked_up() {
+        let principal = Principal::User { name: Some(parsed("alice")), id: Some(parsed("AIDACKCEVSQ6C2EXAMPLE")) };
+        let finding = Finding { principal, ..finding(Threat::CompromisedCredential) };
+        let barred = |own: &str| !barred(&[("U0EVE".to_owned(), own.to_owned())].into(), &finding, None).is_empty();
+        assert!(barred("arn:aws:iam::111122223333:user/team/alice"));
+        assert!(barred("AIDACKCEVSQ6C2EXAMPLE"));
+        assert!(!barred("arn:aws:iam::111122223333:user/somebody"));
+        assert!(!barred("arn:aws:iam::999999999999:user/alice"));
+    }
+
+    #[test]
+    fn whoever_was_fought_with_is_critical_and_what_was_only_reported_is_not() {
+        let stolen = Finding { severity: Severity::HIGH, ..finding(Threat::CompromisedCredential) };
+        let mut progress = Progress { reversals: vec!["the deny was detached".to_owned()], ..Progress::default() };
+        progress.conclude(Verdict::Contained, "held");
+        assert!(is_critical(&stolen, &progress));
+        let mut asked = Progress::default();
+        asked.conclude(Verdict::Waiting, "asked");
+        assert!(is_critical(&stolen, &asked));
+        assert!(!is_critical(&Finding { source: Source::Report, ..stolen }, &asked));
     }
 }

@@ -4,7 +4,8 @@ use aws_smithy_types::DateTime;
 
 use super::admission::is_by_person;
 use super::playbooks::root_access_key;
-use crate::finding::{Finding, Principal, Source};
+use crate::day::Day;
+use crate::finding::{Finding, Principal, Source, Threat};
 use crate::history::Restored;
 use crate::identity::{AccessKey, Identity, IdentityKind, Read};
 use crate::ids::{AccountId, Arn, PrincipalName};
@@ -64,6 +65,21 @@ pub fn refuse_identity(settings: &Responder, finding: &Finding, identity: &Ident
         }
     }
     refuse_protected(settings, finding, identity).or_else(|| refuse_namesake(finding, identity))
+}
+
+/// What a person is excused from, up to its last day. No behaviour is.
+pub fn refuse_exempt(settings: &Responder, finding: &Finding, identity: &Identity, now: DateTime) -> Option<String> {
+    let is_neglect = matches!(finding.threat, Threat::MissingMfa | Threat::UnusedUser);
+    let exempt = settings.exempt.iter().find(|it| is_neglect && it.spares(&identity.arn, Day::of(now)))?;
+    Some(format!("it is {exempt}"))
+}
+
+/// Whether it is our settings that refuse it, and no name that was taken or time that passes.
+pub fn is_spared(settings: &Responder, finding: &Finding, identity: &Identity, now: DateTime) -> bool {
+    refuse_own(&settings.untouchable, identity)
+        .or_else(|| refuse_protected(settings, finding, identity))
+        .or_else(|| refuse_exempt(settings, finding, identity, now))
+        .is_some()
 }
 
 /// An ID protects whoever bears it. An ARN protects whom the finding names by it: who was called so when it
@@ -174,7 +190,6 @@ pub fn refuse_restored(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Threat;
     use crate::fixtures::{finding, identity, parsed};
     use crate::settings::tests::config;
 
@@ -201,6 +216,20 @@ mod tests {
             let reason = refusal(&[("PROTECTED_PRINCIPALS", it)], |_, _| {}, IdentityKind::User);
             assert!(reason.unwrap().starts_with("it is in PROTECTED_PRINCIPALS"), "{it}");
         }
+    }
+
+    #[test]
+    fn who_is_exempt_is_excused_from_neglect_until_the_last_day_and_from_no_behaviour() {
+        let config = config(&[("EXEMPT", "arn:aws:iam::*:user/alice=2026-11-29 lobby")]).unwrap();
+        let refused = |threat, day: &str| {
+            let now = DateTime::from_str(&format!("{day}T23:00:00Z"), aws_smithy_types::date_time::Format::DateTime);
+            refuse_exempt(&config, &finding(threat), &identity(IdentityKind::User), now.unwrap())
+        };
+        for threat in [Threat::MissingMfa, Threat::UnusedUser] {
+            assert_eq!(refused(threat, "2026-11-29").as_deref(), Some("it is exempt until 2026-11-29: lobby"));
+            assert_eq!(refused(threat, "2026-11-30"), None);
+        }
+        assert_eq!(refused(Threat::UnauthorizedUser, "2026-11-29"), None);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use serde_json::json;
 use super::incident_token;
 use super::playbooks::Playbook;
 use super::progress::Progress;
-use super::report::{MOST_LEADS, counted};
+use super::report::{Fight, MOST_LEADS, counted};
 use crate::change::Undo;
 use crate::finding::{Finding, Principal, Severity};
+use crate::guardrail::Standing;
 use crate::identity::Identity;
 use crate::ids::Arn;
 use crate::outcome::Outcome;
@@ -52,8 +53,9 @@ pub struct IncidentFields {
 }
 
 impl Message {
-    pub fn render(finding: &Finding, playbook: &Playbook, progress: &Progress, now: DateTime) -> Self {
-        let view = View { finding, playbook, progress };
+    /// `function`: whom to send commands to.
+    pub fn render(finding: &Finding, playbook: &Playbook, progress: &Progress, function: &str, now: DateTime) -> Self {
+        let view = View { finding, playbook, progress, function };
         let (verdict, account) = (progress.verdict(), &finding.account);
         Self {
             subject: text::subject(&format!("{}: {}: {} ({account})", playbook.title, verdict.words(), view.name())),
@@ -131,6 +133,7 @@ struct View<'a> {
     finding: &'a Finding,
     playbook: &'a Playbook,
     progress: &'a Progress,
+    function: &'a str,
 }
 
 impl View<'_> {
@@ -152,7 +155,9 @@ impl View<'_> {
 
     fn headline(&self) -> String {
         let (severity, title) = (self.finding.severity.label(), self.playbook.title);
-        format!("[{severity}] {title}: {} - {}", self.who(), self.verdict().words())
+        let guardrail = self.progress.guardrail.as_ref().and_then(Standing::headline);
+        let guardrail = guardrail.map_or_else(String::new, |it| format!("; {it}"));
+        format!("[{severity}] {title}: {} - {}{guardrail}", self.who(), self.verdict().words())
     }
 
     fn text(&self) -> String {
@@ -172,10 +177,16 @@ impl View<'_> {
         if let Some(question) = &progress.question {
             self.ask(question, &mut lines);
         }
+        lines.extend(progress.watch.iter().flat_map(|it| it.lines(self.function)));
         let times = progress.times_undone();
         if times > 0 {
             lines.push(String::new());
             lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));
+            lines.extend(Fight::of(progress).map(|it| it.words()));
+        }
+        if let Some(guardrail) = &progress.guardrail {
+            lines.push(String::new());
+            lines.push(format!("Guardrail: {}", guardrail.words(&self.finding.account)));
         }
         let mut done = [progress.changes.summary(), progress.notices.summary()].concat();
         if let Some(question) = &progress.question {
@@ -189,6 +200,12 @@ impl View<'_> {
         section(&mut lines, "Leads, for a person to look at", leads);
         section(&mut lines, "Failed", progress.failed.iter().filter(|it| !progress.open.contains(it)).cloned());
         section(&mut lines, "Good to know", progress.notes.iter().cloned());
+        if let Some(id) = &progress.evidence {
+            lines.push(String::new());
+            lines.push(format!(
+                "Evidence: what it could do, did and left behind follows within minutes, as report {id}"
+            ));
+        }
         section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo());
         section(&mut lines, "Where to look", self.links());
         text::cut(&lines.join("\n"), 100_000)
@@ -201,9 +218,9 @@ impl View<'_> {
         if question.needed > 1 {
             lines.push(format!("Takes: {} different approvers", question.needed));
         }
-        lines.push(match question.is_struck {
-            true => "Meanwhile: it is denied everything, and stays so unless somebody declines".to_owned(),
-            false => "Meanwhile: nothing is changed".to_owned(),
+        lines.push(match question.struck {
+            Some(barrier) => format!("Meanwhile: {}; that stays unless somebody declines", barrier.is()),
+            None => "Meanwhile: nothing is changed".to_owned(),
         });
         section(lines, "What would be affected", question.affected.iter().cloned());
         lines.push(String::new());
@@ -231,8 +248,10 @@ impl View<'_> {
             Some(first) => format!(" Failed: {} ({} in all).", text::line(first, 160), self.progress.failed.len()),
             None => String::new(),
         };
+        let evidence =
+            self.progress.evidence.as_ref().map_or_else(String::new, |id| format!(" Evidence: report {id}."));
         let note = format!(
-            "iam-responder, playbook {}: {} - {}. {done} changes made. {}.{failed}",
+            "iam-responder, playbook {}: {} - {}. {done} changes made.{evidence} {}.{failed}",
             self.playbook.id,
             self.who(),
             self.verdict().words(),
@@ -261,13 +280,16 @@ impl View<'_> {
 
     fn incident(&self, now: DateTime) -> IncidentFields {
         let identity = self.progress.identity.as_ref();
-        let raw = json!({
+        let mut raw = json!({
             "finding": text::line(&self.finding.id, 1_000),
             "type": text::line(&self.finding.kind, 200),
             "playbook": self.playbook.id,
             "account": self.finding.account,
             "verdict": self.verdict(),
         });
+        if let (Some(fields), Some(id)) = (raw.as_object_mut(), &self.progress.evidence) {
+            fields.insert("evidence".to_owned(), json!(id));
+        }
         let is_aws_arn = self.finding.id.starts_with("arn:aws") && self.finding.id.len() <= 1_000;
         let is_arn = is_aws_arn && Arn::parse(&self.finding.id).is_some();
         let principal = identity.map_or_else(|| self.finding.principal.target_key(), |it| it.id.to_string());

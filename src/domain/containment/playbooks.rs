@@ -184,7 +184,8 @@ pub(crate) mod tests {
         let credential =
             Credential { kind: crate::identity::CredentialKind::SshKey, id: "APKA".to_owned(), active: true };
         let state = Observed { credentials: Ok(vec![credential]), login: Ok(true), ..observed() };
-        for options in [false, true].map(|it| Options { remove_login_profile: it, quarantine_roles: it }) {
+        let all = |it| Options { remove_login_profile: it, quarantine_roles: it, holds_console: it };
+        for options in [false, true].map(all) {
             for (playbook, kind) in ALL.iter().flat_map(|it| [(it, IdentityKind::User), (it, IdentityKind::Role)]) {
                 let (finding, identity) = (finding(playbook.threat), identity(kind));
                 let case = Case { options, ..case(&finding, &identity) };

@@ -1,10 +1,16 @@
 //! What is known of one response so far. It outlives a response that runs out of time, so that the
 //! report tells what was done until then.
 
+use std::collections::BTreeSet;
+
+use aws_smithy_types::DateTime;
 use sha2::{Digest, Sha256};
 
+use super::contest::Fought;
+use crate::acknowledgement::Watch;
 use crate::change::Change;
 use crate::finding::Finding;
+use crate::guardrail::Standing;
 use crate::history::Past;
 use crate::identity::{Identity, IdentityKind, Observed};
 use crate::notice::Notice;
@@ -30,6 +36,15 @@ pub struct Progress {
     pub reversals: Vec<String>,
     /// How often something was undone before those that are kept.
     pub undone_before: usize,
+    /// What it took to put it back again and again; absent where nobody undid anything.
+    pub fought: Option<Fought>,
+    /// Up to when the role's sessions were revoked first, in this invocation or one before it.
+    pub first_cutoff: Option<DateTime>,
+    /// Others who bore the name when something was written by it: each with what it got, for a report and an alert of
+    /// its own.
+    pub namesakes: Vec<Self>,
+    /// What became of the guardrail; absent where it was not wanted.
+    pub guardrail: Option<Standing>,
     pub notes: Vec<String>,
     /// What the playbook's changes don't stop, known from the start.
     pub suspects: Vec<Suspect>,
@@ -43,10 +58,18 @@ pub struct Progress {
     pub open: Vec<String>,
     /// What people are asked.
     pub question: Option<Question>,
+    /// Somebody is to acknowledge the alert, or has.
+    pub watch: Option<Watch>,
+    /// That somebody is to acknowledge it could not be kept: it is told again.
+    pub is_unwatched: bool,
     /// Who approved it, and under which request.
     pub approved: Option<String>,
     /// The approval does not cover what the finding leads to now.
     pub is_uncovered: bool,
+    /// Our settings spare the identity: nothing that it did itself, or that passes by itself.
+    pub is_spared: bool,
+    /// Why it has not ended well, as far as people know of it.
+    pub told_trouble: Option<String>,
     pub verdict: Option<Verdict>,
     pub reason: Option<String>,
     /// The response in the ledger that this one is, or goes on with.
@@ -60,6 +83,8 @@ pub struct Progress {
     /// What was meant to be taken away and was read to be there still, as `Change::words_of_record`: who takes it
     /// from now on is not this response.
     pub not_taken: Vec<String>,
+    /// What the report on the identity is called that follows, without its revision.
+    pub evidence: Option<String>,
     /// What the ledger could not do. It holds up nothing that adds, and makes the invocation an error.
     pub ledger_failed: Vec<String>,
     /// What has to be tried again.
@@ -137,6 +162,17 @@ impl Progress {
         !(is_told && self.can_be_old())
     }
 
+    /// Why it has not ended well, in few bytes, whatever times and numbers the errors name; `None` where it has.
+    pub fn trouble(&self) -> Option<String> {
+        let is_well = self.verdict().is_success() || self.verdict() == Verdict::Waiting;
+        if is_well && self.failed.is_empty() && self.ledger_failed.is_empty() {
+            return None;
+        }
+        let lines = self.open.iter().chain(&self.failed).chain(&self.ledger_failed).chain(&self.reason);
+        let lines: BTreeSet<String> = lines.map(|it| it.chars().filter(|it| !it.is_ascii_digit()).collect()).collect();
+        Some(format!("{} {}", self.verdict().name(), digest(&format!("{lines:?}"))))
+    }
+
     /// What people know once this response is over: that of the last alert which reached them. What Slack is to get
     /// later they know by the topic, or not yet where there is none.
     pub fn told(&self) -> Option<String> {
@@ -144,7 +180,7 @@ impl Progress {
         let last = |is: fn(&Notice) -> bool| notices.iter().rev().find(|it| is(&it.deed)).map(|it| &it.outcome);
         let topic = last(|it| matches!(it, Notice::PublishAlert { .. }));
         let slack = last(|it| matches!(it, Notice::PostToSlack { .. }));
-        if matches!(slack, Some(Outcome::Failed(_))) {
+        if matches!(slack, Some(Outcome::Failed(_))) || self.is_unwatched {
             return None;
         }
         match (topic.or(slack)?, self.has_news()) {
@@ -180,7 +216,7 @@ impl Progress {
             Outcome::Later { .. } => !has_topic,
             _ => false,
         };
-        !notices.iter().any(|it| is_people(it) && is_missing(it))
+        !self.is_unwatched && !notices.iter().any(|it| is_people(it) && is_missing(it))
     }
 
     /// Everything that was applied, as the ledger keeps it.

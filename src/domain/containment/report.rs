@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::contest::Fought;
 use super::playbooks::Playbook;
 use super::progress::Progress;
 use crate::finding::{Finding, Principal, Source, Threat};
@@ -35,11 +36,21 @@ pub struct Report {
     pub request: Option<String>,
     #[serde(skip)]
     pub is_uncovered: bool,
+    #[serde(skip)]
+    pub is_spared: bool,
+    #[serde(skip)]
+    pub told_trouble: Option<String>,
     pub actions: Vec<Summary>,
     /// What somebody undid, each time it was seen: an attacker is fighting back.
     pub reversals: Vec<String>,
     #[serde(skip)]
     pub times_undone: usize,
+    /// What it took to put it back again and again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fight: Option<Fight>,
+    /// What became of the guardrail, where it was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<String>,
     pub notes: Vec<String>,
     pub open: Vec<String>,
     /// Who only could have acted for the attacker.
@@ -50,6 +61,30 @@ pub struct Report {
     pub before: Option<Value>,
     pub timings_ms: Timings,
     pub round_trips: RoundTrips,
+}
+
+/// Over all invocations of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Fight {
+    pub seconds: u64,
+    pub reversals: usize,
+    /// What was written without waiting for a look.
+    pub writes: usize,
+    pub throttled: usize,
+}
+
+impl Fight {
+    pub(super) fn of(progress: &Progress) -> Option<Self> {
+        let Fought { millis, writes, throttled } = progress.fought?;
+        Some(Self { seconds: millis.div_ceil(1_000), reversals: progress.times_undone(), writes, throttled })
+    }
+
+    pub(super) fn words(&self) -> String {
+        let Self { seconds, writes, throttled, .. } = self;
+        format!(
+            "It was fought for {seconds} s: {writes} writes without waiting for a look, of which IAM put off {throttled}."
+        )
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -92,9 +127,13 @@ impl Report {
             reason: progress.reason.clone().unwrap_or_default(),
             request: progress.question.as_ref().map(|it| it.request.to_string()),
             is_uncovered: progress.is_uncovered,
+            is_spared: progress.is_spared,
+            told_trouble: progress.told_trouble.clone(),
             actions: [progress.changes.summary(), progress.notices.summary()].concat(),
             reversals: counted(&progress.reversals),
             times_undone: progress.times_undone(),
+            fight: Fight::of(progress),
+            guardrail: progress.guardrail.as_ref().map(|it| it.words(&finding.account)),
             notes: progress.notes.clone(),
             open: progress.open.clone(),
             leads: progress.leads.iter().take(MOST_LEADS).cloned().collect(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::change::{Change, REVOCATION_POLICY, is_our_tag};
+use crate::change::{CONSOLE_HOLD, Change, REVOCATION_POLICY, is_our_tag};
 use crate::history::Response;
 use crate::identity::{IdentityKind, Observed};
 use crate::verdict::Verdict;
@@ -37,12 +37,22 @@ pub fn without_ours(before: &mut Observed, deny_all: &str, intent: &BTreeSet<Str
         }
         before.is_deny_unclear = before.is_deny_unclear || (!is_known && was_attached);
     }
+    if meant("HoldConsole") {
+        without_hold(before);
+    }
     if let Ok(profile) = &mut before.profile {
         // It is the second choice, where nothing more can be attached.
         if !is_known || (denies && !was_attached) {
             profile.boundary.take_if(|it| it == deny_all);
         }
         profile.tags.retain(|(key, _)| !is_our_tag(key));
+    }
+}
+
+fn without_hold(before: &mut Observed) {
+    let is_hold = |it: &str| it.ends_with(&format!(":policy/{CONSOLE_HOLD}"));
+    if let Ok(attached) = &mut before.attached {
+        attached.retain(|it| !is_hold(it));
     }
 }
 
@@ -108,6 +118,9 @@ pub fn without_theirs(before: &mut Observed, open: &[Response], deny_all: &str) 
     let is_ours = |field: &str, name: &str| open.iter().any(|it| it.is_quarantine() && !had(it, field, name));
     if let Ok(attached) = &mut before.attached {
         attached.retain(|it| it != deny_all || !is_ours("attached_policies", it));
+    }
+    if open.iter().any(|it| it.planned.iter().any(|it| it.starts_with("HoldConsole "))) {
+        without_hold(before);
     }
     if let Ok(inline) = &mut before.inline {
         // Of roles alone.

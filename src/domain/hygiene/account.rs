@@ -5,51 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::ladder::{self, Memory, Rules, Standing, Step};
+use super::confirmation::{Confirmation, Confirmed};
+use super::ladder::{self, Memory, Rules, Standing};
 use super::problems::Problem;
+use super::step::{Ending, Inquiry, Step};
 use crate::day::Day;
-use crate::identity::{AccessKey, Read};
 use crate::ids::PrincipalName;
 use crate::problem::Kind;
 use crate::settings::Sweeper;
 use crate::text;
 
-/// What IAM said of a user whom the report shows without MFA.
-#[derive(Debug, Clone)]
-pub struct Confirmation {
-    pub login: Read<bool>,
-    pub mfa_devices: Read<Vec<String>>,
-    pub keys: Read<Vec<AccessKey>>,
-}
-
-enum Confirmed {
-    Yes { has_active_keys: bool },
-    No(String),
-    Unknown(String),
-}
-
-impl Confirmation {
-    fn judge(&self) -> Confirmed {
-        let unread = [self.login.as_ref().err(), self.mfa_devices.as_ref().err(), self.keys.as_ref().err()];
-        if unread.iter().flatten().any(|it| it.is_gone()) {
-            return Confirmed::No("the user is gone".to_owned());
-        }
-        match (&self.login, &self.mfa_devices, &self.keys) {
-            (Ok(false), ..) => Confirmed::No("there is no console password any more".to_owned()),
-            (_, Ok(devices), _) if !devices.is_empty() => Confirmed::No("MFA is on".to_owned()),
-            (Ok(true), Ok(_), Ok(keys)) => Confirmed::Yes { has_active_keys: keys.iter().any(|it| it.active) },
-            _ => {
-                let all: Vec<_> = unread.iter().flatten().map(ToString::to_string).collect();
-                Confirmed::Unknown(format!("could not be read: {}", all.join(", ")))
-            }
-        }
-    }
-}
-
 /// A problem as it is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub kind: Kind,
+    /// The problem's ID; absent in rows of before there were any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// Absent of root's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<PrincipalName>,
@@ -59,6 +31,9 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Day>,
     pub facts: String,
+    /// What came before, where people should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// When it was seen first.
     pub first: Day,
     #[serde(flatten)]
@@ -96,13 +71,25 @@ pub struct Sweep<'a> {
     pub confirmations: &'a BTreeMap<PrincipalName, Confirmation>,
     /// Of the sweep before, by the problems' IDs.
     pub memories: BTreeMap<String, Memory>,
-    /// Rows of the report that could not be read: whoever is missed may be one of them.
+    /// By the problems' IDs.
+    pub inquiries: BTreeMap<String, Inquiry>,
+    /// Rows of the report that could not be read, or are missing: whoever is missed may be one of them.
     pub has_unreadable_rows: bool,
+    /// Unseen problems of an earlier sweep, by their IDs, of which an event told since.
+    pub told_since: BTreeSet<String>,
 }
 
-/// Who needs MFA confirmed before anybody is told.
-pub fn candidates(problems: &[Problem]) -> Vec<PrincipalName> {
-    problems.iter().filter(|it| it.kind == Kind::MissingMfa).filter_map(|it| it.user.clone()).collect()
+/// The problems of which a request may have ended since the last sweep.
+pub fn asked_about(memories: &BTreeMap<String, Memory>) -> Vec<&str> {
+    let is_open = |it: &Memory| it.asked > 0 && it.ended.is_none();
+    memories.iter().filter(|(_, it)| is_open(it)).map(|(id, _)| id.as_str()).collect()
+}
+
+/// Whose missing MFA is to be confirmed before anybody is told; in an account in which there is no time for all, in turns.
+pub fn candidates(problems: &[Problem], memories: &BTreeMap<String, Memory>) -> Vec<PrincipalName> {
+    let mut candidates: Vec<_> = problems.iter().filter(|it| it.kind == Kind::MissingMfa).collect();
+    candidates.sort_by_key(|it| memories.get(&it.id).and_then(|it| it.confirmed));
+    candidates.into_iter().filter_map(|it| it.user.clone()).collect()
 }
 
 impl Sweep<'_> {
@@ -114,15 +101,18 @@ impl Sweep<'_> {
         let mut asked_about = BTreeSet::new();
         for mut problem in problems {
             let memory = self.memories.remove(&problem.id).filter(|it| !is_over(it, self.today));
-            let standing = self.standing(&mut problem);
+            let standing = self.standing(&mut problem, memory.as_ref());
             // Nobody was told of what the report alone says, or that it is over was told already.
             if memory.is_none() && matches!(standing, Standing::Gone { .. }) {
                 continue;
             }
+            let is_confirmed = problem.kind == Kind::MissingMfa && matches!(standing, Standing::Present { .. });
             let mut next = ladder::advance(self.rules(), self.today, &problem, standing, memory.as_ref());
             if next.step.is_asked() && problem.user.as_ref().is_some_and(|it| !asked_about.insert(it.clone())) {
                 next = ladder::join(self.today, next, memory.as_ref());
             }
+            let confirmed = memory.as_ref().and_then(|it| it.confirmed);
+            next.confirmed = if is_confirmed { Some(self.today) } else { confirmed };
             let count = swept.kinds.entry(problem.kind).or_default();
             match &next.step {
                 Step::Left { .. } => count.left += 1,
@@ -131,7 +121,9 @@ impl Sweep<'_> {
                     count.new += u32::from(next.first == self.today);
                 }
             }
-            swept.entries.push(Entry::of(&problem, &next));
+            let spared = self.spared(&problem).filter(|_| next.step == Step::Listed);
+            let note = spared.or_else(|| note(memory.as_ref(), &next));
+            swept.entries.push(Entry { note, ..Entry::of(&problem, &next) });
             swept.memories.insert(problem.id, next);
         }
         self.remember_others(&mut swept);
@@ -147,10 +139,12 @@ impl Sweep<'_> {
             }
             let user = id.split_once('/').and_then(|(_, it)| it.rsplit_once('@')).map(|(name, _)| name);
             let next = if self.has_unreadable_rows {
-                let reason = "rows of the credential report could not be read".to_owned();
+                let reason = "rows of the credential report could not be read, or are missing".to_owned();
                 ladder::unconfirmed(self.today, &memory, reason)
             } else {
-                ladder::leave(self.today, &memory, "it is seen no more".to_owned())
+                let is_told = self.told_since.contains(&id);
+                let reason = if is_told { "an event told of it since" } else { "it is seen no more" };
+                ladder::leave(self.today, &memory, reason.to_owned())
             };
             let count = swept.kinds.entry(kind).or_default();
             match next.step {
@@ -159,6 +153,8 @@ impl Sweep<'_> {
             }
             swept.entries.push(Entry {
                 kind,
+                id: id.clone(),
+                note: None,
                 user: user.and_then(|it| crate::ids::Parse::parse(it).ok()),
                 arn: String::new(),
                 created: None,
@@ -171,12 +167,15 @@ impl Sweep<'_> {
     }
 
     fn rules(&self) -> Rules {
-        Rules { grace_days: self.settings.mfa_grace_days }
+        Rules { grace_days: self.settings.mfa_grace_days, holds_console: self.settings.holds_console }
     }
 
-    fn standing(&self, problem: &mut Problem) -> Standing {
-        if let Some(reason) = self.spared(problem) {
-            return Standing::Spared { reason };
+    fn standing(&self, problem: &mut Problem, memory: Option<&Memory>) -> Standing {
+        match self.spared(problem) {
+            // Nobody is asked, and still it is named.
+            Some(_) if problem.kind.is_urgent() => return Standing::Present { acts: false, became: None },
+            Some(reason) => return Standing::Spared { reason },
+            None => {}
         }
         if problem.kind == Kind::MissingMfa {
             let confirmation = problem.user.as_ref().and_then(|it| self.confirmations.get(it));
@@ -188,15 +187,22 @@ impl Sweep<'_> {
             }
         }
         let acts = self.settings.acts_on.contains(&problem.kind) && problem.kind.threat().is_some();
-        Standing::Present { acts, became: None }
+        Standing::Present { acts, became: self.became(problem, memory) }
+    }
+
+    /// Of a problem that began anew an earlier answer says nothing.
+    fn became(&self, problem: &Problem, memory: Option<&Memory>) -> Option<Ending> {
+        let memory = memory.filter(|it| it.asked > 0)?;
+        let since = if memory.step.is_asked() { memory.day } else { memory.first };
+        let inquiry = self.inquiries.get(&problem.id).filter(|it| it.day >= since);
+        Some(inquiry.map_or(Ending::Unasked, |it| it.ending.clone().unwrap_or(Ending::Open)))
     }
 
     fn spared(&self, problem: &Problem) -> Option<String> {
         if self.settings.protected_principals.iter().any(|it| it.matches(&problem.arn)) {
             return Some("protected".to_owned());
         }
-        let exempt = self.settings.exempt.iter().find(|it| it.until >= self.today && it.who.matches(&problem.arn))?;
-        Some(format!("exempt until {}: {}", exempt.until, exempt.reason))
+        self.settings.exempt.iter().find(|it| it.spares(&problem.arn, self.today)).map(ToString::to_string)
     }
 }
 
@@ -205,10 +211,19 @@ fn is_over(memory: &Memory, today: Day) -> bool {
     matches!(memory.step, Step::Left { .. }) && memory.day < today
 }
 
+/// Whoever was spared until now learns why that is over.
+fn note(before: Option<&Memory>, now: &Memory) -> Option<String> {
+    let Step::Spared { reason } = &before?.step else { return None };
+    let is_spared = matches!(now.step, Step::Spared { .. });
+    (!is_spared).then(|| format!("it was {reason}"))
+}
+
 impl Entry {
     fn of(problem: &Problem, memory: &Memory) -> Self {
         Self {
             kind: problem.kind,
+            id: problem.id.clone(),
+            note: None,
             user: problem.user.clone(),
             arn: problem.arn.clone(),
             created: problem.user.as_ref().map(|_| Day::of(problem.created)),
@@ -225,7 +240,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::fixtures::parsed;
-    use crate::identity::Unreadable;
+    use crate::identity::{AccessKey, Unreadable};
     use crate::settings::Settings;
 
     pub(crate) fn settings(given: &[(&str, &str)]) -> Sweeper {
@@ -260,11 +275,20 @@ pub(crate) mod tests {
         settings: Sweeper,
         confirmation: Confirmation,
         memories: BTreeMap<String, Memory>,
+        inquiries: BTreeMap<String, Inquiry>,
+        /// For how many there is time to confirm them.
+        room: usize,
     }
 
     impl Account {
         fn new(given: &[(&str, &str)]) -> Self {
-            Self { settings: settings(given), confirmation: confirmed(true, &[]), memories: BTreeMap::new() }
+            Self {
+                settings: settings(given),
+                confirmation: confirmed(true, &[]),
+                memories: BTreeMap::new(),
+                inquiries: BTreeMap::new(),
+                room: usize::MAX,
+            }
         }
 
         fn sweep(&mut self, day: u32, problems: &[Problem]) -> Swept {
@@ -272,14 +296,17 @@ pub(crate) mod tests {
         }
 
         fn sweep_with(&mut self, day: u32, problems: &[Problem], has_unreadable_rows: bool) -> Swept {
-            let confirmations = candidates(problems).into_iter().map(|it| (it, self.confirmation.clone())).collect();
+            let of_day = candidates(problems, &self.memories).into_iter().take(self.room);
+            let confirmations = of_day.map(|it| (it, self.confirmation.clone())).collect();
             let sweep = Sweep {
                 settings: &self.settings,
                 today: parsed::<Day>("2026-11-29").plus(day),
                 problems: problems.to_vec(),
                 confirmations: &confirmations,
                 memories: self.memories.clone(),
+                inquiries: self.inquiries.clone(),
                 has_unreadable_rows,
+                told_since: BTreeSet::new(),
             };
             let swept = sweep.judge();
             self.memories.clone_from(&swept.memories);
@@ -296,13 +323,27 @@ pub(crate) mod tests {
         let mut account = Account::new(&[("SWEEP_ACTS_ON", "unused-user,missing-mfa")]);
         let both = [problem(Kind::UnusedUser, "alice"), problem(Kind::MissingMfa, "alice")];
         account.sweep(0, &both);
-        for (day, time) in [(7, 1), (8, 2)] {
+        for day in [7, 8] {
             let swept = account.sweep(day, &both);
-            assert_eq!(steps(&swept), [&Step::Asked { time }, &Step::Joined]);
+            assert!(matches!(steps(&swept)[..], [Step::Asked { time: 1, .. }, Step::Joined]), "{swept:?}");
             assert_eq!(swept.asked().map(|it| it.kind).collect::<Vec<_>>(), [Kind::MissingMfa]);
         }
         let alone = account.sweep(9, &both[..1]);
         assert_eq!(alone.asked().count(), 1, "{alone:?}");
+    }
+
+    #[test]
+    fn where_there_is_no_time_for_all_everybodys_turn_comes() {
+        let mut account = Account::new(&[]);
+        let all = ["a", "b", "c", "d", "e"].map(|it| problem(Kind::MissingMfa, it));
+        account.room = 2;
+        let warned = |swept: &Swept| {
+            let warned = swept.entries.iter().filter(|it| matches!(it.step, Step::Warned { .. }));
+            warned.map(|it| it.user.as_ref().unwrap().to_string()).collect::<Vec<_>>()
+        };
+        let days: Vec<_> = (0..3).map(|day| warned(&account.sweep(day, &all))).collect();
+        assert_eq!(days, [vec!["a", "b"], vec!["c", "d"], vec!["e"]]);
+        assert_eq!(candidates(&all, &account.memories).first(), Some(&parsed("b")));
     }
 
     #[test]
@@ -367,6 +408,30 @@ pub(crate) mod tests {
         assert_eq!(steps(&account.sweep(0, &users)), expected.iter().collect::<Vec<_>>());
         let ended = account.sweep(2, &users);
         assert_eq!(steps(&ended), [&expected[0], &Step::Warned { days_left: 7 }]);
+        assert_eq!(ended.entries[1].note.as_deref(), Some("it was exempt until 2026-11-30: lobby"));
+    }
+
+    #[test]
+    fn a_persons_answer_is_of_the_problem_that_they_were_asked_about() {
+        let mut account = Account::new(&[]);
+        let alice = [problem(Kind::MissingMfa, "alice")];
+        let of_day = |day: u32| parsed::<Day>("2026-11-29").plus(day);
+        account.sweep(0, &alice);
+        assert!(asked_about(&account.memories).is_empty());
+        account.sweep(7, &alice);
+        assert_eq!(asked_about(&account.memories), ["missing-mfa/alice@5"]);
+        let asked = |day, ending| [("missing-mfa/alice@5".to_owned(), Inquiry { day: of_day(day), ending })].into();
+        account.inquiries = asked(7, Some(Ending::Done));
+        let done = account.sweep(8, &alice);
+        assert_eq!(steps(&done), [&Step::Ended { ending: Ending::Done, is_news: true }]);
+        // The keys work again: another problem, to which nobody has answered.
+        account.sweep(9, &alice);
+        let anew = account.sweep(16, &alice);
+        assert_eq!(steps(&anew), [&Step::Asked { time: 1, last: None }]);
+        // Nobody was asked on that day, and on the next somebody was who has not answered.
+        assert_eq!(steps(&account.sweep(17, &alice)), [&Step::Asked { time: 1, last: Some(Ending::Unasked) }]);
+        account.inquiries = asked(17, None);
+        assert_eq!(steps(&account.sweep(18, &alice)), [&Step::Asked { time: 2, last: Some(Ending::Open) }]);
     }
 
     #[test]

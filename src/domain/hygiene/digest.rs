@@ -1,68 +1,26 @@
 //! The sweep's one message of a day: who was warned, what waits for a person, which accounts were not swept.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{Count, Entry, Swept};
+use super::account::{Count, Entry};
 use super::accounts::Skipped;
-use super::budget::{self, Asked, Budget};
-use super::ladder::Step;
+use super::release::Release;
+use super::summary::Summary;
 use crate::day::Day;
 use crate::problem::Kind;
-use crate::text;
 
-/// How many of an account's entries are kept by name for the digest; the others are counted.
-const MOST_OF_ACCOUNT: usize = 100;
+mod words;
+
+use words::rank;
+
 /// How many lines each part of the message has, and how many accounts its table: SNS takes 256 KB.
 /// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
 const MOST_LINES: usize = 150;
 const MOST_ROWS: usize = 300;
+const MOST_BYTES: usize = 240_000;
 const MOST_JSON: usize = 350_000;
-
-/// What an account's sweep leaves for the digest.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// When the credential report was made.
-    pub as_of: String,
-    /// The first sweep of the account.
-    pub is_baseline: bool,
-    pub users: u32,
-    pub kinds: BTreeMap<Kind, Count>,
-    /// How many users a person is asked about.
-    pub asked: u32,
-    pub told: Vec<Entry>,
-    /// How many more are not in `told`.
-    #[serde(default)]
-    pub more: usize,
-    /// Rows of the report, and credentials, that could not be read.
-    #[serde(default)]
-    pub unreadable: Vec<String>,
-    /// Credentials that the report does not have, by their service.
-    #[serde(default)]
-    pub service_credentials: BTreeMap<String, u32>,
-}
-
-impl Summary {
-    /// Requests before all others, since they are what a person has to decide.
-    pub fn told(swept: &Swept) -> (Vec<Entry>, usize) {
-        let mut told: Vec<_> = swept.entries.iter().filter(|it| is_told(it)).cloned().collect();
-        told.sort_by_key(|it| !it.step.is_asked());
-        let more = told.len().saturating_sub(MOST_OF_ACCOUNT);
-        told.truncate(MOST_OF_ACCOUNT);
-        (told, more)
-    }
-}
-
-/// By name: what happens today, and what nobody was warned of.
-fn is_told(entry: &Entry) -> bool {
-    entry.step.is_told() || is_listed_by_name(entry)
-}
-
-fn is_listed_by_name(entry: &Entry) -> bool {
-    entry.kind.is_urgent() && entry.step == Step::Listed
-}
 
 /// A day's sweep of all accounts, one account after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,9 +30,20 @@ pub struct Digest {
     pub accounts: usize,
     pub users: u64,
     pub kinds: BTreeMap<Kind, Count>,
-    /// Why nothing is asked for, though there is something to ask.
+    /// How many users the accounts' rows ask about.
+    pub to_ask: u64,
+    /// What the function that asks made of it; absent where it was not heard of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<String>,
+    pub release: Option<Release>,
+    /// Not everything that was released was sent to the queue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partly_sent: bool,
+    /// When the oldest credential report was made that it tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
+    /// Those that end within a week, or ended within the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exemptions: Vec<String>,
     pub not_swept: Vec<Skipped>,
     /// Their first sweep: they ask nothing.
     pub baselines: Vec<String>,
@@ -83,14 +52,15 @@ pub struct Digest {
     pub more: usize,
     pub unreadable: Vec<String>,
     pub rows: Vec<Row>,
-    #[serde(skip)]
-    asked: Vec<Asked>,
 }
 
 /// One account in numbers; those without any problem have none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub account: String,
+    /// When its credential report was made.
+    #[serde(default)]
+    pub as_of: String,
     pub users: u32,
     pub kinds: BTreeMap<Kind, Count>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -105,14 +75,17 @@ impl Digest {
             accounts: 0,
             users: 0,
             kinds: BTreeMap::new(),
-            stopped: None,
+            to_ask: 0,
+            release: None,
+            is_partly_sent: false,
+            as_of: None,
+            exemptions: Vec::new(),
             not_swept,
             baselines: Vec::new(),
             told: Vec::new(),
             more: 0,
             unreadable: Vec::new(),
             rows: Vec::new(),
-            asked: Vec::new(),
         }
     }
 
@@ -128,23 +101,24 @@ impl Digest {
         if summary.is_baseline {
             self.baselines.push(account.to_owned());
         }
-        if summary.asked > 0 {
-            self.asked.push(Asked { account: account.to_owned(), asked: summary.asked, users: summary.users });
+        self.to_ask += u64::from(summary.asked);
+        // Both are of one form, which sorts as the times do.
+        if self.as_of.as_ref().is_none_or(|it| *it > summary.as_of) {
+            self.as_of = Some(summary.as_of.clone());
         }
         self.more += summary.more;
         self.told.extend(summary.told.into_iter().map(|it| (account.to_owned(), it)));
         self.unreadable.extend(summary.unreadable.iter().map(|it| format!("{account}: {it}")));
         let has_problems = summary.kinds.values().any(|it| *it != Count::default());
         if has_problems || !summary.service_credentials.is_empty() {
-            let (users, kinds) = (summary.users, summary.kinds);
-            let service_credentials = summary.service_credentials;
-            self.rows.push(Row { account: account.to_owned(), users, kinds, service_credentials });
+            let Summary { as_of, users, kinds, service_credentials, .. } = summary;
+            self.rows.push(Row { account: account.to_owned(), as_of, users, kinds, service_credentials });
         }
     }
 
-    /// Counts what is asked for, when all accounts are in: before the first action.
-    pub fn finish(mut self, budget: Budget, seconds: i64) -> Self {
-        self.stopped = budget::exceeded(budget, &self.asked);
+    /// When all accounts are in.
+    pub fn finish(mut self, release: Option<Release>, seconds: i64) -> Self {
+        self.release = release;
         self.seconds = seconds;
         self.told.sort_by(|a, b| (rank(&a.1), &a.0).cmp(&(rank(&b.1), &b.0)));
         self.more += self.told.len().saturating_sub(MOST_LINES * 3);
@@ -172,122 +146,23 @@ impl Digest {
             shown.not_swept.truncate(half);
         }
     }
-
-    pub fn asked(&self) -> u64 {
-        self.asked.iter().map(|it| u64::from(it.asked)).sum()
-    }
-
-    pub fn subject(&self) -> String {
-        let warned = self.told.iter().filter(|(_, it)| matches!(it.step, Step::Warned { .. })).count();
-        let asked = match &self.stopped {
-            Some(_) => "STOPPED".to_owned(),
-            None => format!("{} to decide", self.asked()),
-        };
-        let failed = match self.not_swept.len() {
-            0 => String::new(),
-            n => format!(", {n} accounts NOT swept"),
-        };
-        format!("iam-responder sweep {}: {asked}, {warned} warned{failed}", self.day)
-    }
-
-    pub fn text(&self) -> String {
-        let mut out =
-            format!("Sweep of {}: {} accounts, {} users, {} s.\n", self.day, self.accounts, self.users, self.seconds);
-        if let Some(stopped) = &self.stopped {
-            let _ = write!(
-                out,
-                "\nSTOPPED: {stopped}. Nothing is asked for today. If that many are right, raise the limit; if not, \
-                 look for what changed since yesterday.\n"
-            );
-        }
-        let skipped: Vec<_> = self.not_swept.iter().map(|it| format!("{}: {}", it.account, it.reason)).collect();
-        section(&mut out, "NOT SWEPT", &skipped);
-        for (title, is_in) in PARTS {
-            let of = self.told.iter().filter(|(_, it)| is_in(it));
-            section(&mut out, title, &of.map(|(account, it)| line(account, it)).collect::<Vec<_>>());
-        }
-        section(&mut out, "COULD NOT BE READ", &self.unreadable);
-        section(&mut out, "FIRST SWEEP, A BASELINE", &self.baselines);
-        if self.more > 0 {
-            let _ = writeln!(out, "\n{} more are counted below and not named.", self.more);
-        }
-        let rows: Vec<_> = self.rows.iter().map(Row::words).collect();
-        section(&mut out, "BY ACCOUNT (since the sweep before: + new, - gone)", &rows);
-        if self.kinds.values().all(|it| *it == Count::default()) && self.not_swept.is_empty() {
-            out.push_str("\nNo problems.\n");
-        }
-        out
-    }
-}
-
-type Part = (&'static str, fn(&Entry) -> bool);
-
-const PARTS: [Part; 6] = [
-    ("WAITS FOR A PERSON", |it| matches!(it.step, Step::Asked { .. })),
-    ("NEW, AND NO EVENT TOLD OF IT", is_listed_by_name),
-    ("REMINDED", |it| matches!(it.step, Step::Reminded { .. })),
-    ("WARNED", |it| matches!(it.step, Step::Warned { .. })),
-    ("COULD NOT BE CONFIRMED", |it| matches!(it.step, Step::Unconfirmed { .. })),
-    ("NO PROBLEM ANY MORE", |it| matches!(it.step, Step::Left { .. })),
-];
-
-fn rank(entry: &Entry) -> usize {
-    PARTS.iter().position(|(_, is_in)| is_in(entry)).unwrap_or(PARTS.len())
-}
-
-fn section(out: &mut String, title: &str, lines: &[String]) {
-    if lines.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "\n{title} ({})", lines.len());
-    for line in lines.iter().take(MOST_LINES) {
-        let _ = writeln!(out, "- {}", text::line(line, 400));
-    }
-    if let Some(more @ 1..) = lines.len().checked_sub(MOST_LINES) {
-        let _ = writeln!(out, "- and {more} more");
-    }
-}
-
-fn line(account: &str, entry: &Entry) -> String {
-    let who = entry.user.as_ref().map_or_else(|| "root".to_owned(), ToString::to_string);
-    let created = entry.created.map(|it| format!(", created {it}")).unwrap_or_default();
-    let facts = if entry.facts.is_empty() { String::new() } else { format!(" ({})", entry.facts) };
-    let step = match &entry.step {
-        Step::Warned { days_left } | Step::Reminded { days_left } => format!("; {days_left} days left"),
-        Step::Asked { time: 1 } => "; asked today".to_owned(),
-        Step::Asked { time } => format!("; asked {time} times"),
-        Step::Unconfirmed { reason } | Step::Left { reason } => format!("; {reason}"),
-        _ => String::new(),
-    };
-    format!("{account} {who}{created}: {}{facts}{step}", entry.kind.words())
-}
-
-impl Row {
-    fn words(&self) -> String {
-        let one = |(kind, count): (&Kind, &Count)| {
-            let change = match (count.new, count.left) {
-                (0, 0) => String::new(),
-                (new, left) => format!(" (+{new} -{left})"),
-            };
-            format!("{} {}{change}", kind.name(), count.now)
-        };
-        let kinds = self.kinds.iter().filter(|(_, it)| **it != Count::default()).map(one);
-        let services = self.service_credentials.iter().map(|(service, n)| format!("{n} credentials of {service}"));
-        let all: Vec<_> = kinds.chain(services).collect();
-        format!("{}: {} users; {}", self.account, self.users, all.join(", "))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::step::{Ending, Step};
     use super::*;
     use crate::fixtures::parsed;
 
-    const BUDGET: Budget = Budget { max_actions: 5, max_share: 50 };
+    fn asked(time: u32) -> Step {
+        Step::Asked { time, last: None }
+    }
 
     fn entry(user: &str, step: Step) -> Entry {
         Entry {
             kind: Kind::MissingMfa,
+            id: format!("missing-mfa/{user}@5"),
+            note: None,
             user: Some(parsed(user)),
             arn: format!("arn:aws:iam::111122223333:user/{user}"),
             created: Some(parsed("2024-01-01")),
@@ -308,14 +183,15 @@ mod tests {
         let mut digest = Digest::new(parsed("2026-11-29"), vec![skipped]);
         digest.add("111122223333", summary(told));
         digest.add("777788889999", Summary { users: 1, is_baseline: true, ..Summary::default() });
-        digest.finish(BUDGET, 42)
+        let release = Release { asked: usize::try_from(digest.to_ask).unwrap(), ..Release::default() };
+        digest.finish(Some(release), 42)
     }
 
     #[test]
     fn it_says_who_was_warned_what_waits_and_what_was_not_swept() {
         let told = vec![
             entry("alice", Step::Warned { days_left: 7 }),
-            entry("bob", Step::Asked { time: 2 }),
+            entry("bob", asked(2)),
             entry("carol", Step::Left { reason: "MFA is on".to_owned() }),
         ];
         let digest = digest(told);
@@ -325,7 +201,7 @@ mod tests {
             "Sweep of 2026-11-29: 2 accounts, 21 users, 42 s.",
             "- 444455556666: its state is SUSPENDED",
             "- 111122223333 alice, created 2024-01-01: can sign in to the console without MFA (signed in never); 7 days left",
-            "- 111122223333 bob, created 2024-01-01: can sign in to the console without MFA (signed in never); asked 2 times",
+            "- 111122223333 bob, created 2024-01-01: can sign in to the console without MFA (signed in never); request 2",
             "- 111122223333: 20 users; missing-mfa 3 (+1 -2)",
             "- 777788889999",
         ] {
@@ -335,11 +211,57 @@ mod tests {
     }
 
     #[test]
-    fn too_much_stops_it_and_says_so() {
-        let many = (0..6).map(|n| entry(&format!("u{n}"), Step::Asked { time: 1 })).collect();
-        let digest = digest(many);
-        assert!(digest.stopped.as_ref().unwrap().contains("SWEEP_MAX_ACTIONS"));
-        assert!(digest.subject().contains("STOPPED") && digest.text().contains("Nothing is asked for today"));
+    fn it_says_what_was_made_of_what_is_asked_for() {
+        let told = |release: Option<Release>| {
+            let mut digest = Digest::new(parsed("2026-11-29"), Vec::new());
+            digest.add("111122223333", summary(vec![entry("a", asked(1)), entry("b", asked(3))]));
+            let digest = digest.finish(release, 1);
+            (digest.subject().split(": ").nth(1).unwrap().to_owned(), digest.text())
+        };
+        let release = Release { asked: 2, ..Release::default() };
+        let (subject, text) = told(Some(release.clone()));
+        assert!(subject.starts_with("2 to decide") && !text.contains("mode"), "{text}");
+        let (subject, text) = told(Some(Release { stopped: Some("2 are too many".to_owned()), ..Release::default() }));
+        assert!(subject.starts_with("STOPPED") && text.contains("STOPPED: 2 are too many. Nobody is asked"), "{text}");
+        assert!(text.contains(r#"{"release":{"by":"YOUR NAME","reason":"WHY"},"scheduled":"2026-11-29"}"#), "{text}");
+        let (subject, text) = told(Some(Release { asked: 1, enforced: 1, ..Release::default() }));
+        assert!(subject.starts_with("1 to decide, 1 done unasked") && text.contains("their mode is `enforce`"));
+        let (_, text) = told(Some(Release { asked: 1, ..Release::default() }));
+        assert!(text.contains("the mode of the others is `observe`"), "{text}");
+        let (_, text) = told(Some(Release { by: Some("Dana: a migration".to_owned()), ..release }));
+        assert!(text.contains("Released by Dana: a migration"));
+        let (subject, text) = told(None);
+        assert!(subject.starts_with("NOBODY WAS ASKED") && text.contains("or the next sweep asks"));
+    }
+
+    #[test]
+    fn it_says_that_not_everything_was_sent() {
+        let mut digest = digest(vec![entry("a", asked(1))]);
+        digest.is_partly_sent = true;
+        assert!(
+            digest.subject().contains("NOT EVERYBODY WAS ASKED") && digest.text().contains("NOT EVERYBODY WAS ASKED")
+        );
+    }
+
+    #[test]
+    fn it_says_how_requests_ended() {
+        let ended = Step::Ended { ending: Ending::Declined { by: "Dana".to_owned() }, is_news: true };
+        let again = Step::Asked { time: 2, last: Some(Ending::Expired) };
+        let spared = Entry { note: Some("it was exempt".to_owned()), ..entry("c", Step::Warned { days_left: 7 }) };
+        let refused = Ending::Refused { reason: "it is in PROTECTED_PRINCIPALS".to_owned() };
+        let refused = entry("e", Step::Ended { ending: refused, is_news: true });
+        let told = vec![entry("a", ended), entry("b", again), spared, entry("d", Step::Overdue), refused];
+        let text = digest(told).text();
+        assert!(text.contains("PROTECTED, AND NOT ASKED ABOUT (1)") && text.contains("DECIDED (1)"), "{text}");
+        for end in [
+            "; nobody is asked: it is in PROTECTED_PRINCIPALS",
+            "; declined by Dana",
+            "; request 2; the last one: nobody decided",
+            "; 7 days left; it was exempt",
+        ] {
+            assert!(text.lines().any(|it| it.ends_with(end)), "{end}\n{text}");
+        }
+        assert!(text.contains("OVERDUE, AND NO KEY TO TAKE AWAY (1)"));
     }
 
     #[test]
@@ -348,32 +270,14 @@ mod tests {
             |n| Entry { facts: "x".repeat(300), ..entry(&format!("user-{n:040}"), Step::Warned { days_left: 7 }) };
         let mut digest = Digest::new(parsed("2026-11-29"), Vec::new());
         for n in 0..10_000 {
-            let told = vec![long(n), entry("zoe", Step::Asked { time: 1 })];
+            let told = vec![long(n), entry("zoe", asked(1))];
             digest.add(&format!("{n:012}"), Summary { unreadable: vec!["r".repeat(900)], ..summary(told) });
         }
-        let digest = digest.finish(BUDGET, 1);
+        let digest = digest.finish(None, 1);
         let text = digest.text();
         assert!(text.len() < 250_000, "{}", text.len());
         assert!(text.contains("WAITS FOR A PERSON") && text.contains("more are counted below"));
-        assert_eq!(digest.asked(), 10_000);
+        assert_eq!(digest.to_ask, 10_000);
         assert!(digest.json().len() < MOST_JSON && digest.json().len() > MOST_JSON / 10);
-    }
-
-    #[test]
-    fn what_an_account_asks_for_is_kept_before_the_rest() {
-        let entries = (0..200).map(|n| {
-            let step = if n == 199 { Step::Asked { time: 1 } } else { Step::Warned { days_left: 1 } };
-            entry(&format!("u{n}"), step)
-        });
-        let (told, more) = Summary::told(&Swept { entries: entries.collect(), ..Swept::default() });
-        assert_eq!((told.len(), more), (100, 100));
-        assert!(told[0].step.is_asked());
-    }
-
-    #[test]
-    fn a_summary_comes_back_from_the_ledger_as_it_was() {
-        let summary = summary(vec![entry("alice", Step::Warned { days_left: 7 }), entry("b", Step::Joined)]);
-        let text = serde_json::to_string(&summary).unwrap();
-        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
     }
 }

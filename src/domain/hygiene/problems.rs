@@ -1,6 +1,8 @@
 //! Which problems an account's users have, by the credential report alone. Who can sign in without MFA is confirmed
 //! before anybody is told: the report may be four hours old.
 
+use std::fmt::Write;
+
 use aws_smithy_types::DateTime;
 
 use super::credential_report::{CredentialReport, Key, Root, Used, User};
@@ -69,28 +71,17 @@ impl Problem {
     pub fn unseen(user: &User) -> Self {
         Self::of_user(Kind::UnseenUser, user, format!("created at {}", user.created))
     }
-}
 
-/// CloudTrail tells within minutes, mostly: who came in the last hour before a report is the next sweep's to look at.
-/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html>
-const LATE: i64 = 3_600;
+    /// A key of whose creation or activation no event was seen.
+    pub fn unseen_key(user: &User, key: &Key) -> Self {
+        Self::of_key(Kind::UnseenKey, user, key, format!("created at {}, used {}", key.created, when(key.used)))
+    }
 
-/// Users whose creation an event should have told of: those that came between two sweeps' reports, none where there
-/// was no earlier one, and those that `is_known` from before.
-pub fn maybe_unseen(
-    report: &CredentialReport,
-    last: Option<DateTime>,
-    as_of: DateTime,
-    is_known: impl Fn(&str) -> bool,
-) -> Vec<&User> {
-    let from = last.map(|it| it.secs() - LATE);
-    let is_new = |it: &User| from.is_some_and(|from| (from..as_of.secs() - LATE).contains(&it.created.secs()));
-    report.users.iter().filter(|it| is_new(it) || is_known(&Problem::unseen(it).id)).collect()
-}
-
-/// Whether an event of this time, in seconds since 1970, is about this user and no former one of its name.
-pub fn is_its_event(user: &User, at: i64) -> bool {
-    (user.created.secs() - at).abs() <= 300
+    /// The same where it could not be read whether one told of it.
+    pub fn with_doubt(mut self, why: &str) -> Self {
+        let _ = write!(self.facts, "; whether an event told of it could not be read: {why}");
+        self
+    }
 }
 
 /// Everything that the report says by itself.
@@ -273,25 +264,5 @@ mod tests {
         assert_eq!(root(Some(false), false, 0), []);
         assert_eq!(root(Some(true), true, 1), [Kind::RootAccessKey]);
         assert_eq!(root(None, false, 2), [Kind::RootAccessKey, Kind::RootWithoutMfa]);
-    }
-
-    #[test]
-    fn who_came_between_two_reports_is_new_but_for_the_last_hour() {
-        let report = report_of(&[user_row("alice", "true,N/A", "true", NO_KEY, NO_KEY)]);
-        let created = report.users[0].created.secs();
-        let new = |last: Option<i64>, as_of| {
-            let last = last.map(DateTime::from_secs);
-            maybe_unseen(&report, last, DateTime::from_secs(as_of), |_| false).len()
-        };
-        let day = 86_400;
-        assert_eq!(new(Some(created - day), created + day), 1);
-        assert_eq!(new(Some(created - day), created + LATE), 0, "its event may come yet");
-        assert_eq!(new(Some(created + LATE), created + day), 1, "it was too young for the last sweep");
-        assert_eq!(new(Some(created + LATE + 1), created + day), 0);
-        assert_eq!(new(None, created + day), 0, "a first sweep is a baseline");
-        let id = Problem::unseen(&report.users[0]).id;
-        let known = maybe_unseen(&report, None, DateTime::from_secs(0), |it| it == id);
-        assert_eq!(known.len(), 1);
-        assert!(is_its_event(&report.users[0], created + 5) && !is_its_event(&report.users[0], created + day));
     }
 }

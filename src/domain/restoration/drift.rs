@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::taken::{Taken, ids, names};
-use crate::change::{Change, REVOCATION_POLICY, is_our_tag};
+use crate::change::{Change, REVOCATION_POLICY, console_hold, is_our_tag};
 use crate::history::{self, CONTENTS, OTHER_TAGS, Response};
 use crate::identity::{Identity, IdentityKind, Observed};
 
@@ -72,6 +72,10 @@ impl Case<'_> {
         self.responses().any(|it| it.is_quarantine())
     }
 
+    pub(super) fn is_console_hold(&self, policy: &str) -> bool {
+        console_hold(&self.identity.arn).is_some_and(|it| it == policy)
+    }
+
     /// Whether one of ours meant to do it, whatever the identity was called then.
     fn meant(&self, change: &str) -> bool {
         self.responses().any(|it| meant(it, change).next().is_some())
@@ -92,6 +96,7 @@ impl Case<'_> {
         let policy = |it: &str| Ours {
             gone: self.was_taken(&self.detach(it)),
             come: (it == self.deny_all && self.is_quarantined())
+                || (self.meant("HoldConsole") && self.is_console_hold(it))
                 || self.was_given_back(&Change::AttachPolicy { user: user.clone(), policy: it.to_owned() }),
         };
         self.changed("policy", "attached_policies", self.attached(), &policy, &mut found);

@@ -6,7 +6,7 @@ use aws_smithy_types::date_time::Format;
 use serde_json::{Value, json};
 
 use super::drift::{Case, meant};
-use crate::change::REVOCATION_POLICY;
+use crate::change::{CONSOLE_HOLD, REVOCATION_POLICY};
 use crate::history::{DENY_UNCLEAR, FORMER_REVOCATION, Response};
 use crate::verdict::Verdict;
 
@@ -21,10 +21,9 @@ fn held(it: &Response) -> bool {
 
 impl Case<'_> {
     pub(super) fn held_drift(&self, time: DateTime) -> Vec<String> {
-        [self.deny_drift(), self.unclear_deny(), self.revocation_text_drift(), self.revocation_drift(time)]
-            .into_iter()
-            .flatten()
-            .collect()
+        let denies = [self.deny_drift(), self.unclear_deny(), self.console_drift()];
+        let revocations = [self.revocation_text_drift(), self.revocation_drift(time)];
+        denies.into_iter().chain(revocations).flatten().collect()
     }
 
     /// Whether the boundary that denies everything is one of ours: it is our second choice, and a person may set it
@@ -49,6 +48,14 @@ impl Case<'_> {
         let was_denied = self.responses().any(|it| denies(&it));
         (was_denied && !stands && !is_lifted)
             .then(|| format!("{} was taken away since, and not by us: the containment did not last", self.deny_all))
+    }
+
+    fn console_drift(&self) -> Option<String> {
+        let holds =
+            |it: &Response| it.verdict.is_some_and(Verdict::is_success) && meant(it, "HoldConsole").next().is_some();
+        let stands = self.attached().iter().any(|it| self.is_console_hold(it));
+        let is_gone = self.responses().any(holds) && !stands && !self.did("LiftConsoleHold");
+        is_gone.then(|| format!("the policy {CONSOLE_HOLD} was taken away since, and not by us: it did not last"))
     }
 
     fn unclear_deny(&self) -> Option<String> {

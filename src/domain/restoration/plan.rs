@@ -42,7 +42,7 @@ pub fn plan(identity: &Identity, now: &Observed, taken: &Taken, deny_all: &str, 
     let (rejoin, boundary) = (case.rejoin(), case.boundary());
     let (mut lift, mut stays) = (Vec::new(), case.stays());
     let ((deny, why), (revocation, words)) = (case.lift_deny(), case.revocation(time));
-    lift.extend(deny.into_iter().chain(revocation));
+    lift.extend(deny.into_iter().chain(case.lift_console_hold()).chain(revocation));
     stays.extend(why.into_iter().chain(words));
     let mut drift = case.drift();
     drift.extend(case.held_drift(time));
@@ -103,6 +103,16 @@ impl Case<'_> {
             return (None, Some(words));
         }
         (Some(Change::LiftDenyAll { kind, name, policy: self.deny_all.to_owned() }), None)
+    }
+
+    /// What the response attached, unless another one holds the console back too.
+    fn lift_console_hold(&self) -> Option<Change> {
+        let meant_it = |it: &Response| meant(it, "HoldConsole").next().is_some();
+        let was_there = names(self.before, "attached_policies").unwrap_or_default();
+        let policy = self.attached().iter().find(|it| self.is_console_hold(it) && !was_there.contains(it))?;
+        let is_only_ones = meant_it(&self.taken.response) && !self.taken.left.iter().any(meant_it);
+        let user = self.identity.name.clone();
+        is_only_ones.then(|| Change::LiftConsoleHold { user, policy: policy.clone() })
     }
 
     /// Where a role's inline policies were full, the deny alone holds its stolen sessions back: who lifts it while

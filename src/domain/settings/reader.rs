@@ -3,7 +3,7 @@
 
 use super::values::{FindingResponse, Mode, Pattern};
 use crate::finding::Threat;
-use crate::ids::{AccountId, Arn, Parse, PrincipalName, Region};
+use crate::ids::{AccountId, Arn, Parse, PrincipalName, Region, UniqueId};
 use crate::problem::Kind;
 use crate::text;
 use crate::told::Answer;
@@ -90,6 +90,21 @@ pub(super) fn percent(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|it| *it <= 100).ok_or_else(|| "expected a whole number from 0 to 100".to_owned())
 }
 
+/// Whether the answer to missing MFA is to hold the console back, and not to take keys away.
+pub(super) fn holds_console(text: &str) -> Result<bool, String> {
+    match text {
+        "keys" => Ok(false),
+        "console" => Ok(true),
+        _ => Err("expected `keys` or `console`".to_owned()),
+    }
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules>
+pub(super) fn tag_key(text: &str) -> Result<String, String> {
+    let is_key = text.len() <= 128 && text.chars().all(|it| it.is_alphanumeric() || " _.:/=+-@".contains(it));
+    is_key.then(|| text.to_owned()).ok_or_else(|| "expected the key of a tag".to_owned())
+}
+
 pub(super) fn kind_to_act_on(text: &str) -> Result<Kind, String> {
     let known = Kind::ALL.into_iter().filter(|it| it.threat().is_some()).collect::<Vec<_>>();
     let kind = known.iter().find(|it| it.name() == text).copied();
@@ -111,6 +126,10 @@ pub(super) fn organizational_unit(text: &str) -> Result<String, String> {
     } else {
         Err("expected the ID of an organisational unit or of the root".to_owned())
     }
+}
+
+pub(super) fn investigator_role(read: &mut Reader) -> String {
+    read.role_name("INVESTIGATOR_ROLE_NAME", "SecurityInvestigatorRole")
 }
 
 pub(super) fn parsed<T: Parse>(text: &str) -> Result<T, String> {
@@ -213,12 +232,13 @@ pub(super) fn slack_user(text: &str) -> Result<String, String> {
     slack_id(text, &['U', 'W'], "a Slack user ID such as U0123456789")
 }
 
-/// `U0123456789=arn:aws:iam::111122223333:user/alice`.
+/// `U0123456789=arn:aws:iam::111122223333:user/alice`, or the unique ID instead of the ARN.
 pub(super) fn approver_identity(text: &str) -> Result<(String, String), String> {
-    let (user, arn) = text.split_once('=').ok_or("expected `<Slack user ID>=<ARN>`")?;
-    let is_identity = Arn::parse(arn).is_some_and(|it| it.service == "iam" && it.kind_and_name().is_some());
+    let (user, arn) = text.split_once('=').ok_or("expected `<Slack user ID>=<ARN or unique ID>`")?;
+    let is_arn = Arn::parse(arn).is_some_and(|it| it.service == "iam" && it.kind_and_name().is_some());
+    let is_identity = is_arn || UniqueId::parse(arn).is_ok();
     if !is_identity {
-        return Err("expected the ARN of an IAM user or role".to_owned());
+        return Err("expected the ARN or unique ID of an IAM user or role".to_owned());
     }
     Ok((slack_user(user)?, arn.to_owned()))
 }
@@ -243,6 +263,36 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     let is_local = text.strip_prefix("http://").is_some_and(|it| it.starts_with("127.0.0.1:") && is_host(it));
     let is_origin = is_local || text.strip_prefix("https://").is_some_and(is_host);
     is_origin.then(|| text.to_owned()).ok_or_else(|| "expected an origin such as https://report.example.com".to_owned())
+}
+
+/// CloudTrail's event history has ninety days.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>
+pub(super) fn hours(text: &str) -> Result<u64, String> {
+    let number = text.parse::<u64>().ok().filter(|it| (1..=90 * 24).contains(it));
+    number.ok_or_else(|| "expected a number of hours from 1 to 2160".to_owned())
+}
+
+/// The ID of a model or of an inference profile of the own account and region.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html>
+pub(super) fn model(text: &str) -> Result<String, String> {
+    let is_id = (1..=140).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".:-".contains(&b));
+    is_id.then(|| text.to_owned()).ok_or_else(|| "expected the ID of a Bedrock model or inference profile".to_owned())
+}
+
+/// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_Policy.html>
+pub(super) fn policy_id(text: &str) -> Result<String, String> {
+    let is_id = |it: &str| (8..=128).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    match text.strip_prefix("p-") {
+        Some(rest) if is_id(rest) => Ok(text.to_owned()),
+        _ => Err("expected the ID of a service control policy, such as p-a1b2c3d4".to_owned()),
+    }
+}
+
+pub(super) fn function_name(text: &str) -> Result<String, String> {
+    let is_name =
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    is_name.then(|| text.to_owned()).ok_or_else(|| "expected the name of a Lambda function".to_owned())
 }
 
 pub(super) fn limits(text: &str) -> Result<(u32, u32), String> {

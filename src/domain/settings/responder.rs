@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::investigator::bucket;
 use super::reader::{
-    Reader, approvals, arn, document, finding_response, flag, generator, limits, minutes, parameter, parsed,
-    playbook_mode, product, remediation_role, seconds, severity, slack_channel,
+    Reader, approvals, arn, document, finding_response, flag, function_name, generator, holds_console, limits, minutes,
+    parameter, parsed, playbook_mode, policy_id, product, remediation_role, seconds, severity, slack_channel,
+    whole_number,
 };
+use super::sweeper::{self, Exempt, Release};
 use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
 use crate::coverage::Extras;
 use crate::finding::{Finding, Source, Threat};
@@ -23,6 +26,12 @@ pub struct Responder {
     pub playbook_modes: BTreeMap<&'static str, Mode>,
     pub untouchable: Untouchable,
     pub protected_principals: Vec<IdentityPattern>,
+    /// Whose MFA and unused credentials nobody is to mend.
+    pub exempt: Vec<Exempt>,
+    /// From how many days on a credential is unused.
+    pub unused_days: u32,
+    /// How it asks for what a sweep found: only the function for what can wait does.
+    pub sweep: Option<Release>,
     pub eligibility: Eligibility,
     /// How long containment must be seen to hold.
     pub settle: Duration,
@@ -37,6 +46,34 @@ pub struct Responder {
     pub approver_channel: Option<String>,
     /// Whom to send commands to.
     pub function_name: String,
+    /// The function that reports on whom was contained; absent where none is wanted.
+    pub investigator: Option<String>,
+    /// Where it keeps each report: for people to find it there.
+    pub evidence_bucket: Option<String>,
+    /// What may be attached to the account of whoever fights back; absent where nothing may.
+    pub guardrail: Option<Guardrail>,
+}
+
+/// A service control policy that the operator prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guardrail {
+    pub policy: String,
+    /// The role that attaches and detaches it, and nothing else.
+    pub role_arn: String,
+}
+
+impl Guardrail {
+    /// Only the function that answers what is grave has it.
+    fn read(read: &mut Reader, part: Part) -> Option<Self> {
+        if part != Part::Responder {
+            return None;
+        }
+        let role_arn = |it: &str| arn(it, "iam");
+        match read.optional("GUARDRAIL_POLICY_ID", policy_id) {
+            Some(policy) => read.required("GUARDRAIL_ROLE_ARN", role_arn).map(|role_arn| Self { policy, role_arn }),
+            None => read.optional("GUARDRAIL_ROLE_ARN", role_arn).and(None),
+        }
+    }
 }
 
 /// How people are asked, where the mode is `approve`.
@@ -60,6 +97,11 @@ impl Approvals {
             identities: super::front::identities(read),
             strike_while_waiting: read.optional("STRIKE_WHILE_WAITING", flag).unwrap_or(false),
         }
+    }
+
+    /// What a sweep asks for is asked again by the next one, a day later by the schedule: until then there is time.
+    pub fn lasts_for(&self, source: Source) -> Duration {
+        if source == Source::Sweep { SWEEP_LASTS } else { self.lasts }
     }
 
     pub fn required_for(&self, playbook: &str) -> i64 {
@@ -87,17 +129,25 @@ pub struct Eligibility {
 pub struct Options {
     pub remove_login_profile: bool,
     pub quarantine_roles: bool,
+    /// Who can sign in without MFA is denied that, and keeps the access keys.
+    pub holds_console: bool,
 }
 
 impl From<Options> for Extras {
     fn from(it: Options) -> Self {
-        Self { deletes_passwords: it.remove_login_profile, denies_roles: it.quarantine_roles }
+        Self {
+            deletes_passwords: it.remove_login_profile,
+            denies_roles: it.quarantine_roles,
+            holds_console: it.holds_console,
+        }
     }
 }
 
 /// Whom and what else to tell; the topic of the alerts is every function's.
 #[derive(Debug, Clone)]
 pub struct Notices {
+    /// Whom a critical alert is repeated to that nobody acknowledged.
+    pub escalation_topic_arn: Option<String>,
     pub response_plan_arn: Option<String>,
     pub ops_items: bool,
     pub rotation_document: Option<String>,
@@ -109,6 +159,9 @@ pub struct Notices {
 /// <https://hub.prowler.com>
 const DEFAULT_GENERATORS: &str = "prowler-iam_user_administrator_access_policy=overprivileged-user,\
                                   prowler-iam_user_accesskey_unused=unused-user";
+
+/// A day, and how long one sweep may be later than the one before.
+const SWEEP_LASTS: Duration = Duration::from_secs(26 * 3_600);
 
 const NOWHERE: &str = "$FUNCTION";
 
@@ -131,11 +184,15 @@ impl Responder {
             },
             untouchable: Untouchable::read(read),
             protected_principals: read.list("PROTECTED_PRINCIPALS", IdentityPattern::parse),
+            exempt: sweeper::exempt(read),
+            unused_days: read.optional("UNUSED_DAYS", whole_number).unwrap_or(90),
+            sweep: (part == Part::Hygiene).then(|| Release::read(read)),
             eligibility: Eligibility::read(read),
             settle: Duration::from_secs_f64(read.optional("SETTLE_SECONDS", seconds).unwrap_or(12.0)),
             options: Options {
                 remove_login_profile: read.optional("REMOVE_LOGIN_PROFILE", flag).unwrap_or(false),
                 quarantine_roles: read.optional("QUARANTINE_ROLES", flag).unwrap_or(false),
+                holds_console: read.optional("MISSING_MFA_ACTION", holds_console).unwrap_or(false),
             },
             max_containments: read.optional("MAX_CONTAINMENTS_PER_HOUR", limits).unwrap_or((5, 20)),
             approvals: Approvals::read(read),
@@ -144,7 +201,11 @@ impl Responder {
             function_name: read
                 .optional("AWS_LAMBDA_FUNCTION_NAME", |it| Ok(it.trim_end_matches("-hygiene").to_owned()))
                 .unwrap_or_else(|| NOWHERE.to_owned()),
+            investigator: read.optional("INVESTIGATOR_FUNCTION", function_name),
+            guardrail: Guardrail::read(read, part),
+            evidence_bucket: read.optional("EVIDENCE_BUCKET", bucket),
             notices: Notices {
+                escalation_topic_arn: read.optional("ESCALATION_TOPIC_ARN", |it| arn(it, "sns")),
                 response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),
                 ops_items: read.optional("OPS_ITEMS", flag).unwrap_or(true),
                 rotation_document: read.optional("ROTATION_DOCUMENT", document),
@@ -160,27 +221,29 @@ impl Responder {
         (self.function_name != NOWHERE).then(|| format!("{}{part}", self.function_name))
     }
 
-    /// Whether anything is contained or asked, so that people are told.
+    /// Whether anything is contained or asked that the operator chose, so that people are told.
     pub fn responds_to_any(&self) -> bool {
-        Threat::ALL.iter().any(|it| self.mode_of(it.playbook()) != Mode::Observe)
+        let chosen = self.playbook_modes.values().copied();
+        std::iter::once(self.mode).chain(chosen).any(|it| it != Mode::Observe)
     }
 
-    /// What is done about a finding. A report from the form is never carried out unasked. A person's `contain` is
-    /// both the question and its answer, where one approver is enough: who may send it may approve as well. A
-    /// drill is held about users that are made for it.
+    /// What is done about a finding. A report from the form is never carried out unasked, nor what a sweep says of a
+    /// user whose creator nobody knows. A person's `contain` is both the question and its answer, where one approver
+    /// is enough: who may send it may approve as well. A drill is held about users that are made for it.
     pub fn mode_for(&self, finding: &Finding) -> Mode {
         let playbook = finding.threat.playbook();
         match (self.mode_of(playbook), finding.source) {
             (Mode::Enforce, Source::Report) => Mode::Approve,
+            (Mode::Enforce, Source::Sweep) if finding.threat == Threat::UnauthorizedUser => Mode::Approve,
             (Mode::Approve, Source::Drill) => Mode::Enforce,
             (Mode::Approve, Source::Command) if self.approvals.required_for(playbook) <= 1 => Mode::Enforce,
             (mode, _) => mode,
         }
     }
 
-    /// What takes keys from people who did nothing but forget is never a matter of the mode for all.
+    /// What takes keys from people who did nothing but forget is never a matter of the mode for all: somebody is asked.
     pub fn mode_of(&self, playbook: &str) -> Mode {
-        let default = if playbook == Threat::MissingMfa.playbook() { Mode::Observe } else { self.mode };
+        let default = if playbook == Threat::MissingMfa.playbook() { Mode::Approve } else { self.mode };
         self.playbook_modes.get(playbook).copied().unwrap_or(default)
     }
 }

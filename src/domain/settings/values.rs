@@ -43,6 +43,8 @@ pub enum Part {
     Driller,
     /// Reads the users of an account once a day.
     Sweeper,
+    /// Reports what an identity could do, did and left behind; changes nothing in any account.
+    Investigator,
 }
 
 impl FromStr for Part {
@@ -55,7 +57,11 @@ impl FromStr for Part {
             "restorer" => Ok(Self::Restorer),
             "driller" => Ok(Self::Driller),
             "sweeper" => Ok(Self::Sweeper),
-            _ => Err("expected `responder`, `hygiene`, `restorer`, `driller`, `sweeper`, `form` or `slack`".to_owned()),
+            "investigator" => Ok(Self::Investigator),
+            _ => Err(
+                "expected `responder`, `hygiene`, `restorer`, `driller`, `sweeper`, `investigator`, `form` or `slack`"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -119,6 +125,15 @@ impl Pattern {
 pub enum IdentityPattern {
     Id(UniqueId),
     Arn(String),
+}
+
+impl fmt::Display for IdentityPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Arn(pattern) => f.write_str(pattern),
+        }
+    }
 }
 
 impl IdentityPattern {

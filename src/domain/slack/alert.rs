@@ -1,6 +1,7 @@
 //! An alert, as every other sink gets it, laid out for Slack.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Message;
 use super::blocks::{Body, context, fallback, header, message, size};
@@ -35,9 +36,15 @@ impl Alert {
     }
 }
 
-pub fn alert(alert: &Alert) -> Message {
+pub fn alert(it: &Alert) -> Message {
+    alert_with(it, Vec::new())
+}
+
+/// With more blocks under it.
+pub(super) fn alert_with(alert: &Alert, more: Vec<Value>) -> Message {
     let (head, foot) = (header(&alert.subject), context(&alert.rest));
-    let mut body = Body::new(size(&head) + size(&foot) + 60);
+    let beside: usize = more.iter().map(|it| size(it) + 1).sum();
+    let mut body = Body::new(size(&head) + size(&foot) + beside + 60);
     let mut is_after_gap = false;
     for (number, line) in alert.text.lines().enumerate() {
         match line {
@@ -57,7 +64,7 @@ pub fn alert(alert: &Alert) -> Message {
     let first = alert.text.lines().filter(|it| !it.is_empty() && *it != alert.subject).take(12);
     let lines: Vec<_> = std::iter::once(alert.subject.as_str()).chain(first).collect();
     body.leave_out(alert.more);
-    message(fallback(&lines), vec![head, body.block(&alert.rest), foot])
+    message(fallback(&lines), [vec![head, body.block(&alert.rest), foot], more].concat())
 }
 
 #[cfg(test)]

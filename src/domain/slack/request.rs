@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::Message;
 use super::blocks::{Body, context, escaped, fallback, header, message, plain_text, size};
-use crate::decision::{self, Decision};
+use crate::decision::{self, Decision, Wish};
+use crate::question::Barrier;
 
 /// What a person is asked.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +25,8 @@ pub struct Request<'a> {
     pub requester: &'a str,
     /// Findings about it that came since.
     pub more_findings: usize,
-    /// It is denied everything while it waits.
-    pub is_struck: bool,
+    /// What holds it back while it waits.
+    pub struck: Option<Barrier>,
     /// In `observe` mode's words.
     pub plan: &'a [String],
     /// Last use of each key, console use, groups.
@@ -69,26 +70,31 @@ pub enum Decided<'a> {
 }
 
 impl Decided<'_> {
-    fn words(&self, is_struck: bool) -> String {
-        let meanwhile = if is_struck { "It is denied everything meanwhile" } else { "Nothing is changed until then" };
+    fn words(&self, struck: Option<Barrier>) -> String {
+        let meanwhile = match struck {
+            Some(barrier) => format!("Meanwhile {}", barrier.is()),
+            None => "Nothing is changed until then".to_owned(),
+        };
+        let rest = struck.map_or("Nothing more is done to the identity", Barrier::stays);
         match self {
             Self::Waiting { needed, approvals } if *needed > 1 => {
                 format!("WAITING for approval: {approvals} of {needed}. {meanwhile}")
             }
             Self::Waiting { .. } => format!("WAITING for approval. {meanwhile}"),
             Self::Approved { by, at } => format!("APPROVED by {by} at {at}. It is being done"),
-            Self::Declined { by, at } if is_struck => {
-                format!("DECLINED by {by} at {at}. The restoring function lifts the deny, and tells of it")
-            }
-            Self::Declined { by, at } => format!("DECLINED by {by} at {at}. Nothing more is done to the identity"),
-            Self::Expired { at } if is_struck => {
-                format!("EXPIRED at {at}: nobody decided. It STAYS denied everything")
-            }
-            Self::Expired { at } => {
-                format!("EXPIRED at {at}: nobody decided. Nothing more is done to the identity")
-            }
+            Self::Declined { by, at } => match struck {
+                Some(barrier) => {
+                    let what = barrier.word();
+                    format!("DECLINED by {by} at {at}. The restoring function lifts the {what}, and tells of it")
+                }
+                None => format!("DECLINED by {by} at {at}. {rest}"),
+            },
+            Self::Expired { at } => format!("EXPIRED at {at}: nobody decided. {rest}"),
             Self::Done { by, outcome } => format!("APPROVED by {by}, and ended: {outcome}"),
-            Self::Failed { by, why } => format!("APPROVED by {by}, and NOT CARRIED OUT as approved: {why}"),
+            Self::Failed { by, why } => {
+                let rest = struck.map_or(String::new(), |it| format!(". {}", it.stays()));
+                format!("APPROVED by {by}, and NOT CARRIED OUT as approved: {why}{rest}")
+            }
         }
     }
 
@@ -111,7 +117,7 @@ pub fn request(it: &Request) -> Message {
     let mut body = Body::new(size(&head) + size(&foot) + buttons.as_ref().map_or(0, size) + 60);
     // What cuts the rest short must not hide whom it is about and how it stands.
     body.bold(&format!("[{}] {}: {}", it.severity, it.title, it.who));
-    body.line(&it.decided.words(it.is_struck));
+    body.line(&it.decided.words(it.struck));
     body.line(&format!("Why: {}", it.why));
     body.line(&format!("Asked by: {}", it.requester));
     if it.more_findings > 0 {
@@ -128,7 +134,7 @@ pub fn request(it: &Request) -> Message {
     }
     let title = format!("{}: {}: {}", it.decided.word(), it.title, it.who);
     // It has no buttons.
-    let (words, number) = (it.decided.words(it.is_struck), format!("Request {}. {}", it.id, it.rest));
+    let (words, number) = (it.decided.words(it.struck), format!("Request {}. {}", it.id, it.rest));
     let lines = [title.as_str(), &words, it.why, &number];
     let blocks = [Some(head), Some(body.block(it.rest)), buttons, Some(foot)];
     message(fallback(&lines), blocks.into_iter().flatten().collect())
@@ -136,8 +142,10 @@ pub fn request(it: &Request) -> Message {
 
 fn buttons(it: &Request) -> Value {
     let approve = button(it, Decision::Approve, "Approve", "primary", "Do it", &format!("{}: {}", it.title, it.who));
-    let words = if it.is_struck { "The deny will be lifted from" } else { "Nothing more will be done to" };
-    let words = format!("{words} {}", it.who);
+    let words = match it.struck {
+        Some(barrier) => format!("The {} will be lifted from {}", barrier.word(), it.who),
+        None => format!("Nothing more will be done to {}", it.who),
+    };
     let decline = button(it, Decision::Decline, "Decline", "danger", "Decline", &words);
     json!({"type": "actions", "block_id": "decide", "elements": [approve, decline]})
 }
@@ -149,7 +157,7 @@ fn button(it: &Request, decision: Decision, label: &str, style: &str, confirm: &
         "action_id": decision.word(),
         "style": style,
         "text": plain_text(label),
-        "value": decision::button(it.id, it.plan_hash, decision),
+        "value": decision::button(it.id, it.plan_hash, Wish::Decide(decision)),
         "confirm": {
             "title": plain_text(&format!("{label}?")),
             "text": plain_text(&escaped(words, 300)),
@@ -205,7 +213,7 @@ mod tests {
             why: "a title",
             requester: "guard-duty",
             more_findings: 0,
-            is_struck: false,
+            struck: None,
             plan,
             affected: &[],
             expires: "2026-11-29 03:00 UTC",
@@ -256,10 +264,14 @@ mod tests {
             Decided::Waiting { approvals: 1, needed: 2 },
             Decided::Declined { by: "U1", at: "02:00 UTC" },
             Decided::Expired { at: "03:00 UTC" },
+            Decided::Failed { by: "U1", why: "Refused" },
         ] {
-            let message = request(&Request { is_struck: true, ..asked(&[], decided) });
-            let all = format!("{} {:?}", message.text, message.blocks);
-            assert!(!all.contains("Nothing") && (all.contains("denied") || all.contains("deny")), "{all}");
+            for (barrier, words) in [(Barrier::Deny, "den"), (Barrier::Revocation, "revo")] {
+                let message = request(&Request { struck: Some(barrier), ..asked(&[], decided) });
+                let all = format!("{} {:?}", message.text, message.blocks);
+                assert!(!all.contains("Nothing") && all.contains(words), "{all}");
+                assert!(barrier == Barrier::Deny || !all.contains("denied everything"), "{all}");
+            }
         }
     }
 }

@@ -1,50 +1,31 @@
 //! CloudTrail's `CreateUser`, as EventBridge delivers it.
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>
 
-use serde_json::Value;
-
 use super::eligibility;
 use super::node::Node;
 use super::{DecodeError, Judged};
 use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::ids::{AccountId, Arn, Parse, Partition, PrincipalName, Region, UniqueId};
-use crate::settings::{DRILL_PATH, Responder};
+use crate::settings::{CREATED_BY_DRILLS, DRILL_PATH, Responder};
 use crate::text;
 use crate::told::{Digest, ToldFinding, Urgency};
 
 pub(super) fn decode(event: &Node, settings: &Responder) -> Vec<Result<Judged, DecodeError>> {
-    vec![one(&event.get("detail"), settings)]
+    match one(&event.get("detail"), settings) {
+        Ok(all) => all.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }
 }
 
-/// A user of whose creation an event tells, whoever made it: what the daily sweep asks the ledger for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreatedUser {
-    pub account: AccountId,
-    pub name: PrincipalName,
-    /// In seconds since 1970.
-    pub at: i64,
-}
-
-/// Of an event as EventBridge hands it over; `None` for every other, and for what can't be read in full.
-pub fn created_user(payload: &Value) -> Option<CreatedUser> {
-    let root = Node::root(payload);
-    let detail = root.get("detail");
-    let is_creation = root.get("source").text() == Some("aws.iam")
-        && detail.get("eventName").text() == Some("CreateUser")
-        && !detail.get("errorCode").is_present();
-    let user = detail.at("responseElements.user");
-    let arn = Arn::parse(user.get("arn").text()?).filter(|_| is_creation)?;
-    let (account, name) = (AccountId::parse(arn.account).ok()?, PrincipalName::parse(arn.kind_and_name()?.1).ok()?);
-    Some(CreatedUser { account, name, at: detail.get("eventTime").time()?.secs() })
-}
-
-fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
+fn one(detail: &Node, settings: &Responder) -> Result<Vec<Judged>, DecodeError> {
     let name = detail.get("eventName").required()?;
     if name != "CreateUser" {
-        return Ok(Judged::Ignored(format!("no playbook reacts to the API call `{}`", text::line(name, 80))));
+        let reason = format!("no playbook reacts to the API call `{}`", text::line(name, 80));
+        return Ok(vec![Judged::Ignored(reason)]);
     }
     if detail.get("errorCode").is_present() {
-        return Ok(Judged::ignored("the CreateUser call failed: the user it names, if there is one, is another's"));
+        let reason = "the CreateUser call failed: the user it names, if there is one, is another's";
+        return Ok(vec![Judged::ignored(reason)]);
     }
     let user = detail.at("responseElements.user");
     let arn_node = user.get("arn");
@@ -65,8 +46,9 @@ fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     }
     let creator = creator(&detail.get("userIdentity"));
     if let Some(reason) = creator.as_deref().and_then(|arn| eligibility::ignored_creator(arn, settings)) {
-        return Ok(Judged::Ignored(reason));
+        return Ok(vec![Judged::Ignored(reason)]);
     }
+    let is_alarm = name.as_str().starts_with(CREATED_BY_DRILLS);
     let is_drills = creator.as_deref().is_some_and(|it| settings.untouchable.is_drill_role(it))
         && settings.eligibility.drill_account.as_ref() == Some(&account)
         && arn.resource.strip_prefix("user").is_some_and(|it| it.starts_with(DRILL_PATH));
@@ -90,9 +72,12 @@ fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
     if is_drills {
         let why = "the drill's role made it, under the drill's path: a drill is held about once a week".to_owned();
         let urgency = Urgency::Digest(Digest::Daily);
-        return Ok(Judged::Told(Box::new(ToldFinding { finding, urgency, says: "A user of a drill", why })));
+        // What a drill makes to see that somebody answers is contained as anybody's; people are not called for it.
+        let alarm = is_alarm.then(|| Judged::from(Finding { source: Source::Drill, ..finding.clone() }));
+        let told = Judged::Told(Box::new(ToldFinding { finding, urgency, says: "A user of a drill", why }));
+        return Ok(alarm.into_iter().chain([told]).collect());
     }
-    Ok(Judged::from(finding))
+    Ok(vec![Judged::from(finding)])
 }
 
 /// Of a session, the role or user behind it: the session's own ARN drops the role's path and ends

@@ -158,7 +158,7 @@ fn unpadded(text: &str) -> Result<Vec<u8>, UnfitCredential> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(in crate::form) const GENERATED: &str = "5f2b8c1d9e0a47638b4c2d1e0f9a8b7c";

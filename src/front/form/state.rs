@@ -19,6 +19,8 @@ pub enum State {
     Reported,
     Waiting {
         until: DateTime,
+        /// Something was done meanwhile.
+        is_struck: bool,
     },
     Approved {
         by: String,
@@ -39,11 +41,26 @@ pub enum State {
         by: String,
         at: DateTime,
     },
+    /// Approved, and not begun: the approval did not fit any more.
+    NotCarriedOut {
+        /// An earlier try may have done some of it.
+        is_resumed: bool,
+        by: String,
+        at: DateTime,
+    },
     Declined {
         by: String,
         at: DateTime,
     },
     Expired {
+        at: DateTime,
+    },
+    /// Nobody was asked: nothing is left to be done.
+    InPlace {
+        at: DateTime,
+    },
+    /// Nobody was asked: nothing is changed here by itself.
+    PassedOn {
         at: DateTime,
     },
     /// Nobody could be asked: whom it names was not found, or may not be touched.
@@ -61,15 +78,20 @@ impl State {
         let ended = at(standing.ended_at);
         match (standing.state(now_millis), ruled, standing.verdict) {
             (asked::State::Reported, ..) => Self::Reported,
-            // Without a time it is about to be asked, as a part of another or by itself.
-            (asked::State::Waiting, ..) if standing.expires_at.is_none() => Self::Reported,
-            (asked::State::Waiting, ..) => Self::Waiting { until: at(standing.expires_at) },
+            (asked::State::Waiting, ..) => {
+                Self::Waiting { until: at(standing.expires_at), is_struck: standing.is_struck }
+            }
             (asked::State::Approved, Some((by, at)), _) => Self::Approved { by, at },
             (asked::State::Declined, Some((by, at)), _) => Self::Declined { by, at },
             (asked::State::Expired, ..) => Self::Expired { at: at(standing.expires_at) },
             (asked::State::Done, Some((by, _)), Some(Verdict::Contained)) => Self::Contained { by, at: ended },
             (asked::State::Done, Some((by, _)), Some(Verdict::SuspectsOpen)) => Self::SuspectsOpen { by, at: ended },
+            (asked::State::Failed, Some((by, _)), Some(Verdict::Refused)) => {
+                Self::NotCarriedOut { is_resumed: standing.is_resumed, by, at: ended }
+            }
             (asked::State::Done | asked::State::Failed, Some((by, _)), _) => Self::NotContained { by, at: ended },
+            (asked::State::Done, None, Some(Verdict::Observed)) => Self::InPlace { at: ended },
+            (asked::State::Failed, None, Some(Verdict::Observed)) => Self::PassedOn { at: ended },
             (_, ruled, _) => Self::Failed { at: ruled.map_or(ended, |it| it.1) },
         }
     }
@@ -80,9 +102,14 @@ fn words(state: &State) -> (String, &'static str) {
     let named = |by: &str| text::line(by, 100);
     match state {
         State::Reported => ("Received".to_owned(), "Whom you named is being looked up. That takes a minute at most."),
-        State::Waiting { until } => (
+        State::Waiting { until, is_struck } => (
             format!("Waiting for approval, until {}", time(*until)),
-            "The security team was asked. Nothing was changed so far.",
+            match is_struck {
+                true => {
+                    "The security team was asked. Something was done already that can be undone; they decide about the rest."
+                }
+                false => "The security team was asked. For this, nothing was changed so far.",
+            },
         ),
         State::Approved { by, at } => (
             format!("Approved by {} at {}", named(by), time(*at)),
@@ -100,6 +127,17 @@ fn words(state: &State) -> (String, &'static str) {
             format!("Not contained at {}, approved by {}", time(*at), named(by)),
             "It was tried, and could not be seen to hold. The security team was told. Call them if you hear nothing.",
         ),
+        State::NotCarriedOut { is_resumed, by, at } => (
+            format!("Not carried out at {}, approved by {}", time(*at), named(by)),
+            match is_resumed {
+                true => {
+                    "It was not carried out whole; an earlier try may have done some of it. The security team was told. Call them if you hear nothing."
+                }
+                false => {
+                    "What was approved did not fit any more, so that nothing was done under it. The security team was told. Call them if you hear nothing."
+                }
+            },
+        ),
         State::Declined { by, at } => (
             format!("Declined by {} at {}", named(by), time(*at)),
             "Nothing more is done. Ask the security team if you disagree.",
@@ -107,6 +145,14 @@ fn words(state: &State) -> (String, &'static str) {
         State::Expired { at } => (
             format!("Expired at {}", time(*at)),
             "Nobody decided in time, and nothing more is done. Call the security team.",
+        ),
+        State::InPlace { at } => (
+            format!("Nothing left to be done at {}", time(*at)),
+            "All that would be asked for was in place already. The security team was told of your report.",
+        ),
+        State::PassedOn { at } => (
+            format!("Passed on at {}", time(*at)),
+            "The security team was told, and nothing is changed by itself. Call them if you hear nothing.",
         ),
         State::Failed { at } => (
             format!("Could not be asked at {}", time(*at)),
@@ -144,14 +190,9 @@ mod tests {
     fn contained_is_what_the_responder_saw_to_hold() {
         let (now, by) = (DateTime::from_secs(1_000), "Dana".to_owned());
         let ruling = |decision| Some(Ruling { decision, by: by.clone(), at: 500_000 });
-        let approved = Standing {
-            stored: Some(asked::State::Waiting),
-            ruling: ruling(Decision::Approve),
-            expires_at: Some(900_000),
-            ..Standing::default()
-        };
-        let ended = |stored, verdict| Standing {
-            stored: Some(stored),
+        let approved = Standing { ruling: ruling(Decision::Approve), expires_at: Some(900_000), ..Standing::default() };
+        let ended = |ended, verdict| Standing {
+            ended: Some(ended),
             verdict: Some(verdict),
             ended_at: Some(600_000),
             ..approved.clone()
@@ -179,9 +220,18 @@ mod tests {
         assert_eq!(State::of(&declined, now), State::Declined { by: by(), at: decided });
         let undecided = Standing { ruling: None, ..approved.clone() };
         assert_eq!(State::of(&undecided, now), State::Expired { at: DateTime::from_secs(900) });
-        assert_eq!(State::of(&undecided, at), State::Waiting { until: DateTime::from_secs(900) });
-        let refused = Standing { ruling: None, ..ended(asked::State::Failed, Verdict::Refused) };
-        assert_eq!(State::of(&refused, now), State::Failed { at });
+        let until = DateTime::from_secs(900);
+        assert_eq!(State::of(&undecided, at), State::Waiting { until, is_struck: false });
+        let struck = Standing { is_struck: true, ..undecided };
+        assert_eq!(State::of(&struck, at), State::Waiting { until, is_struck: true });
+        let refused = ended(asked::State::Failed, Verdict::Refused);
+        assert_eq!(State::of(&refused, now), State::NotCarriedOut { is_resumed: false, by: by(), at });
+        let resumed = Standing { is_resumed: true, ..refused.clone() };
+        assert_eq!(State::of(&resumed, now), State::NotCarriedOut { is_resumed: true, by: by(), at });
+        assert_eq!(State::of(&Standing { ruling: None, ..refused }, now), State::Failed { at });
+        let unasked = |state| Standing { ruling: None, ..ended(state, Verdict::Observed) };
+        assert_eq!(State::of(&unasked(asked::State::Done), now), State::InPlace { at });
+        assert_eq!(State::of(&unasked(asked::State::Failed), now), State::PassedOn { at });
         assert_eq!(State::of(&Standing::default(), now), State::Reported);
     }
 
@@ -192,7 +242,9 @@ mod tests {
         let shown = |state: State| render(&state, "abc.1.0f", at).body;
         for (state, says) in [
             (State::Reported, "Received"),
-            (State::Waiting { until: at }, "Waiting for approval, until 2026-11-29 01:00:00 UTC"),
+            (State::Waiting { until: at, is_struck: false }, "nothing was changed so far"),
+            (State::Waiting { until: at, is_struck: true }, "Waiting for approval, until 2026-11-29 01:00:00 UTC"),
+            (State::Waiting { until: at, is_struck: true }, "Something was done already"),
             (State::Approved { by: by.clone(), at }, "Approved by Mal &lt;b&gt;?? at 2026-11-29 01:00:00 UTC"),
             (
                 State::Contained { by: by.clone(), at },
@@ -200,7 +252,11 @@ mod tests {
             ),
             (State::SuspectsOpen { by: by.clone(), at }, "The security team still looks"),
             (State::NotContained { by: by.clone(), at }, "Not contained at"),
+            (State::NotCarriedOut { is_resumed: false, by: by.clone(), at }, "nothing was done under it"),
+            (State::NotCarriedOut { is_resumed: true, by: by.clone(), at }, "an earlier try may have done some"),
             (State::Declined { by, at }, "Declined by Mal"),
+            (State::InPlace { at }, "Nothing left to be done"),
+            (State::PassedOn { at }, "Passed on at 2026-11-29 01:00:00 UTC"),
             (State::Expired { at }, "Expired at 2026-11-29 01:00:00 UTC"),
             (State::Failed { at }, "Could not be asked"),
         ] {

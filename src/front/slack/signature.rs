@@ -66,7 +66,7 @@ fn claimed(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::http::tests::event;
 

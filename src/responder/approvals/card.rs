@@ -9,7 +9,7 @@ use domain::approval::request::Request;
 use domain::approval::words::Alert;
 use domain::ids::RequestId;
 use domain::outcome::{Failure, Outcome};
-use domain::slack::thread_of_id;
+use domain::slack::{thread, thread_of_id};
 
 use super::Desk;
 use crate::slack::{self, Poster};
@@ -36,7 +36,13 @@ impl Desk<'_> {
     }
 
     async fn try_show(&self, request: &Request) -> Result<(), Failure> {
-        let (Some(poster), Some(asked)) = (self.poster(), &request.asked) else { return Ok(()) };
+        let Some(poster) = self.poster() else { return Ok(()) };
+        if let Some(offer) = &request.offer {
+            return unless_failed(
+                poster.show_offer(&thread(&offer.finding.account, None, &offer.finding), &request.id).await,
+            );
+        }
+        let Some(asked) = &request.asked else { return Ok(()) };
         if slack::is_shown(request) {
             return Ok(());
         }
@@ -58,6 +64,10 @@ impl Desk<'_> {
         if let (Some(poster), Some(asked)) = (self.poster(), &request.asked) {
             poster.keep_card(&request.id, asked).await?;
         }
+        if let (Some(poster), Some(offer)) = (self.poster(), &request.offer) {
+            poster.keep_offer(&thread(&offer.finding.account, None, &offer.finding), &request.id).await?;
+        }
+        self.tell_sweep(request, end).await?;
         self.ledger.end_request(request, end).await?;
         self.show_vote(&request.id).await;
         Ok(())

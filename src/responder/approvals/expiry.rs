@@ -23,7 +23,13 @@ impl Desk<'_> {
         let mut progress =
             Progress { question: Some(asked.question(id, &self.settings.function_name)), ..Progress::default() };
         progress.conclude(Verdict::Waiting, "the request EXPIRED, nobody decided: it stays denied everything");
-        let message = Message::render(&asked.finding, playbook, &progress, SystemTime::now().into());
+        let message = Message::render(
+            &asked.finding,
+            playbook,
+            &progress,
+            &self.settings.function_name,
+            SystemTime::now().into(),
+        );
         for notice in escalation::planned(self.settings, playbook, &asked.finding, None) {
             let outcome = match notice {
                 Notice::StartIncident { response_plan } => {

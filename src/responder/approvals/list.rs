@@ -2,6 +2,7 @@
 
 use domain::approval::request::{Request, State};
 use domain::approval::words;
+use domain::finding::Severity;
 use domain::outcome::Failure;
 
 use super::{Desk, PAUSE};
@@ -23,13 +24,15 @@ impl Desk<'_> {
             return Ok(());
         }
         self.show_list().await?;
-        if !self.ledger.take_list(EVERY).await? {
+        words::in_order(&mut untold);
+        let severities = untold.iter().filter_map(|it| Some(it.asked.as_ref()?.finding.severity));
+        let gravest = severities.fold(Severity(0.0), |a, b| if b > a { b } else { a });
+        if !self.ledger.take_list(EVERY, gravest).await? {
             for it in &untold {
                 self.ledger.put_request_off(&it.id, now_millis() + PAUSE).await?;
             }
             return Ok(());
         }
-        words::in_order(&mut untold);
         let alert = words::list(&untold, &self.settings.function_name);
         tracing::warn!("{}", alert.subject);
         if let Err(failure) = self.publish(&alert, None).await {

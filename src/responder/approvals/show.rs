@@ -3,9 +3,10 @@
 use aws_smithy_types::DateTime;
 use clients::accounts::Aws;
 use domain::approval::decision::Decided;
-use domain::approval::request::Request;
+use domain::approval::request::{Asked, Request};
 use domain::approval::words;
 use domain::decision::Decision;
+use domain::finding::Source;
 use domain::ids::RequestId;
 use domain::outcome::Failure;
 use domain::settings::Responder;
@@ -13,9 +14,15 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::{Desk, MOST, PARALLEL};
+use super::{Desk, PARALLEL};
 use crate::invocation::Call;
 use crate::invocation::now_millis;
+
+/// How many are read for the list.
+const MOST_LISTED: usize = 5_000;
+/// Lambda takes an answer of 6 MB.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const MOST_BYTES: usize = 5_000_000;
 
 fn time(millis: i64) -> String {
     DateTime::from_millis(millis).to_string()
@@ -50,18 +57,33 @@ pub(super) fn decided(id: &RequestId, decision: Decision, decided: &Decided) -> 
     answer
 }
 
-/// Everything that is open, the gravest first.
-pub(crate) async fn list(aws: &Aws, settings: &Responder, call: &Call) -> Result<Value, Failure> {
+/// Everything that is open, the gravest first, as far as an answer holds it; and how many more there are.
+pub(crate) async fn list(aws: &Aws, settings: &Responder, call: &Call) -> Result<(Value, usize), Failure> {
     let desk = Desk::new(aws, settings, call);
-    let read = |id: RequestId| {
+    let read = |(id, _): (RequestId, i64)| {
         let desk = &desk;
         async move { desk.ledger.request(&id).await }
     };
-    let ids = desk.ledger.requests_open(MOST).await?;
-    let read: Vec<_> = stream::iter(ids).map(read).buffer_unordered(PARALLEL).collect().await;
+    let open = desk.ledger.requests_open(MOST_LISTED).await?;
+    let read: Vec<_> = stream::iter(open.requests).map(read).buffer_unordered(PARALLEL).collect().await;
     let mut requests: Vec<Request> = read.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     words::in_order(&mut requests);
-    Ok(requests.iter().map(one).collect())
+    let (mut shown, mut bytes) = (Vec::new(), 0);
+    for it in requests.iter().map(one) {
+        bytes += it.to_string().len();
+        if bytes > MOST_BYTES {
+            break;
+        }
+        shown.push(it);
+    }
+    let more = open.more + requests.len() - shown.len();
+    Ok((Value::Array(shown), more))
+}
+
+/// What people reported about it, in their words.
+fn reported(asked: &Asked) -> Vec<&str> {
+    let findings = std::iter::once(&asked.finding).chain(&asked.others);
+    findings.filter(|it| it.source == Source::Report).map(|it| it.title.as_str()).collect()
 }
 
 fn one(it: &Request) -> Value {
@@ -79,6 +101,7 @@ fn one(it: &Request) -> Value {
             "expires": time(asked.expires_at),
             "still_needed": asked.needed - i64::try_from(it.approvers.len()).unwrap_or(i64::MAX),
             "plan": asked.plan,
+            "reported": reported(asked),
         }),
         (None, Some(reported)) => json!({
             "request": it.id,

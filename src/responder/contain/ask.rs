@@ -6,44 +6,64 @@
 use std::time::Duration;
 
 use clients::iam::resolve::Resolved;
-use clients::iam::usage;
-use clients::ledger::Aimed;
-use domain::approval::affected;
-use domain::approval::decision::Decider;
-use domain::approval::request::{Asked, Request, State, Target, plan_hash, plan_words, request_id};
-use domain::change::Change;
-use domain::containment::playbooks::{self, Case};
-use domain::coverage::{Kind, kinds};
-use domain::decision::Decision;
-use domain::finding::Source;
-use domain::identity::{Identity, Observed};
+use domain::approval::request::{Asked, State};
+use domain::containment::progress::{Progress, matter};
+use domain::finding::{Severity, Source};
+use domain::identity::Identity;
 use domain::ids::RequestId;
 use domain::outcome::{Failure, Outcome};
-use domain::text;
+use domain::settings::Mode;
 use domain::verdict::Verdict;
+use tokio::sync::oneshot;
 
 use super::Attempt;
+use super::known::Known;
 use super::progress::Running;
 use crate::invocation::now_millis;
+use crate::notify::{Scene, notify};
 use crate::slack::Poster;
 
-/// Of a threat in an account, so many requests are asked singly; the others are told in one list.
-const MOST_SINGLY: i64 = 5;
-/// Another invocation that is about to ask takes a moment.
-const MOMENT: Duration = Duration::from_millis(250);
-const MOMENTS: usize = 8;
+mod barred;
+mod store;
+
+/// What people read where nobody knows how far an earlier response came.
+const CUT_OFF: &str =
+    "an earlier response was cut off, and what it did was not seen to hold: `contain` sees to it at once";
+/// What is not seen to hold so long after it should have been is told beside the hold.
+const OVERDUE: Duration = Duration::from_secs(3);
 
 /// What became of asking.
-enum Asking {
-    /// People are to be told.
-    New(RequestId, Asked),
-    /// The same is asked already. `is_told`: people know.
-    /// `is_joined`: this finding is kept with it since now.
-    Open { id: RequestId, asked: Asked, is_told: bool, is_joined: bool },
+struct Asking {
+    id: RequestId,
+    asked: Asked,
+    /// It was stored for this finding, and not for an earlier one.
+    is_new: bool,
+    /// People know of it.
+    is_told: bool,
+    /// This finding is kept with an earlier one's since now.
+    is_joined: bool,
+}
+
+impl Asking {
+    /// One that is told in a list, but for its incident where it is critical.
+    fn is_quiet(&self) -> bool {
+        let is_critical = self.asked.finding.severity >= Severity::CRITICAL;
+        self.is_told || (self.asked.is_beyond && !(self.is_new && is_critical))
+    }
+}
+
+/// What was asked beside the hold.
+pub(super) struct Beside {
+    known: Known,
+    asking: Result<Asking, Failure>,
+    /// People were told before it was seen to hold.
+    is_told_early: bool,
+    incident: Option<String>,
+    failed: Vec<String>,
 }
 
 impl Attempt<'_> {
-    /// Of an earlier restore, which a finding that was known then is no news to.
+    /// Of an earlier restore, which a finding that was known then is no news to, and of one that was cut off.
     pub(super) async fn remember(&self, running: &mut Running) {
         if !self.asks {
             return;
@@ -65,58 +85,187 @@ impl Attempt<'_> {
         false
     }
 
-    /// Asks, where there is something to do.
-    pub(super) async fn ask(&self, running: &mut Running) {
+    /// Asks about who was struck, beside the hold: a fight puts no question off. Tells once that takes too long;
+    /// until then it is left to the alert that says how it ended. `held`: closed once it has ended.
+    pub(super) async fn ask_beside(
+        &self,
+        struck: oneshot::Receiver<Known>,
+        held: oneshot::Receiver<()>,
+    ) -> Option<Beside> {
+        let known = struck.await.ok()?;
+        let asking = self.put(&known).await.transpose()?;
+        let mut beside = Beside { known, asking, is_told_early: false, incident: None, failed: Vec::new() };
+        if tokio::time::timeout(self.settings.settle + OVERDUE, held).await.is_err() {
+            self.tell_early(&mut beside).await;
+        }
+        Some(beside)
+    }
+
+    /// Asks, where there is something to do, or ends what was asked beside the hold.
+    pub(super) async fn ask(&self, running: &mut Running, beside: Option<Beside>) {
+        if let Some(beside) = beside {
+            return self.end_beside(beside, running).await;
+        }
         let progress = &running.progress;
-        // What was reported is told with it.
-        running.is_quiet |= self.finding.source == Source::Report && progress.verdict == Some(Verdict::Refused);
-        let (Some(identity), Some(observed), Some(member)) =
-            (progress.identity.clone(), progress.snapshot.clone(), running.member.clone())
+        // Of what was reported and comes to no question, whoever reads reports tells.
+        running.is_quiet |= self.finding.source == Source::Report;
+        let (Some(Verdict::Observed), Some(identity), Some(before), Some(member)) =
+            (progress.verdict, progress.identity.clone(), progress.snapshot.clone(), running.member.clone())
         else {
             return;
         };
-        let is_struck = match progress.verdict() {
-            Verdict::Observed => false,
-            Verdict::Contained | Verdict::SuspectsOpen | Verdict::NotContained | Verdict::Unverified => true,
-            Verdict::Refused | Verdict::InProgress | Verdict::Deferred | Verdict::Waiting => return,
-        };
-        let changes = self.planned(&identity, &observed);
-        if !changes.iter().any(|it| Kind::of(it).is_some()) {
-            running.is_quiet = !is_struck;
-            if is_struck {
-                return;
-            }
-            let reason = "everything that would be asked for is in place: nobody was asked";
-            return running.progress.conclude(Verdict::Observed, reason);
-        }
-        let usage = usage::read(&member.read, &identity, &observed).await;
-        let affected = affected::lines(&identity, &observed, &usage);
-        let mut asked = self.asked(running, &identity, &changes, affected);
-        asked.struck = running.progress.response.clone().filter(|_| is_struck);
-        let Some(id) = self.request_id(&asked) else { return };
-        match self.store(&id, asked).await {
-            Ok(Asking::New(id, asked)) => {
-                running.is_quiet = asked.is_beyond;
-                let reason = if is_struck {
-                    "it waits for approval, and is denied everything meanwhile"
-                } else if asked.is_beyond {
-                    "it waits for approval, and is told in a list: more are open than are asked singly"
-                } else {
-                    "nothing was changed: it waits for approval"
-                };
-                self.waits(&id, &asked, reason, running);
-            }
-            Ok(Asking::Open { id, asked, is_told, is_joined }) => {
-                running.is_quiet = is_told || asked.is_beyond;
-                if is_joined && running.is_quiet {
-                    self.show_joined(&id, &asked).await;
-                }
-                self.waits(&id, &asked, "the same waits for approval already", running);
-            }
+        let (changes, others) = (Vec::new(), running.others.clone());
+        let known = Known { member, identity, before, struck: None, changes, others };
+        match self.put(&known).await {
+            Ok(None) => self.nothing_to_ask(&known.identity, running).await,
+            Ok(Some(asking)) => self.is_asked(&asking, running).await,
             Err(failure) => {
                 let reason = format!("nothing was changed, and nobody could be asked: {failure}");
                 running.progress.failed.push(format!("asking for approval: {failure}"));
                 running.progress.conclude(Verdict::NotContained, reason);
+            }
+        }
+    }
+
+    async fn nothing_to_ask(&self, identity: &Identity, running: &mut Running) {
+        running.is_quiet = !self.was_cut_off(running) || self.is_carried_out(identity).await;
+        if running.is_quiet {
+            let reason = "everything that would be asked for is in place: nobody was asked";
+            return running.progress.conclude(Verdict::Observed, reason);
+        }
+        let reason = format!("everything that would be asked for is in place: {CUT_OFF}");
+        running.progress.conclude(Verdict::Unverified, reason);
+    }
+
+    /// A response that began in another mode never ended, and this is what takes its finding up.
+    fn was_cut_off(&self, running: &Running) -> bool {
+        self.relay.is_due && running.memory.is_unfinished
+    }
+
+    /// Whether what was begun is taken up again under an approval.
+    async fn is_carried_out(&self, identity: &Identity) -> bool {
+        match self.ledger.last_asked(&self.finding.account, &identity.id).await {
+            Ok(request) => request.is_some_and(|it| it.state(now_millis()) == State::Approved),
+            Err(failure) => {
+                tracing::warn!("whether it is carried out under an approval is not known: {failure}");
+                false
+            }
+        }
+    }
+
+    async fn is_asked(&self, asking: &Asking, running: &mut Running) {
+        let Asking { id, asked, is_new, is_joined, .. } = asking;
+        running.is_quiet = asking.is_quiet();
+        if self.was_cut_off(running) {
+            running.progress.notes.push(CUT_OFF.to_owned());
+        }
+        if *is_joined && running.is_quiet {
+            self.show_joined(id, asked).await;
+        }
+        if asked.is_beyond && !running.is_quiet {
+            running.progress.past.incident = self.incident_of(running.progress.identity.as_ref()).await;
+        }
+        let reason = match (is_new, asked.is_beyond, &asked.struck) {
+            (false, ..) => "the same waits for approval already".to_owned(),
+            (true, true, None) => {
+                "it waits for approval, and is told in a list: more are open than are asked singly".to_owned()
+            }
+            (true, false, None) => "nothing was changed: it waits for approval".to_owned(),
+            (true, _, Some(it)) => format!("it waits for approval, and {} meanwhile", it.barrier.is()),
+        };
+        running.progress.question = Some(asked.question(id, &self.settings.function_name));
+        // Where what is to hold meanwhile does not, that is the verdict.
+        match running.progress.verdict() {
+            Verdict::NotContained | Verdict::Unverified => running.is_quiet = false,
+            _ => running.progress.conclude(Verdict::Waiting, reason),
+        }
+    }
+
+    async fn end_beside(&self, mut beside: Beside, running: &mut Running) {
+        let is_told = beside.asking.as_ref().is_ok_and(|it| it.is_told);
+        if running.progress.is_handed_over && !is_told {
+            self.tell_early(&mut beside).await;
+        }
+        let Beside { known, asking, is_told_early, incident, failed } = beside;
+        running.progress.failed.extend(failed);
+        let asking = match asking {
+            Ok(it) => it,
+            Err(failure) => {
+                running.progress.failed.push(format!("asking for approval: {failure}"));
+                if running.progress.verdict().is_success() {
+                    let what = known.struck.map_or("it was struck", |it| it.barrier.is());
+                    let reason = format!("{what}, and nobody could be asked: {failure}");
+                    running.progress.conclude(Verdict::NotContained, reason);
+                }
+                return;
+            }
+        };
+        if running.progress.is_handed_over {
+            running.progress.question = Some(asking.asked.question(&asking.id, &self.settings.function_name));
+            return;
+        }
+        self.is_asked(&asking, running).await;
+        // How it went on is news to whoever was told while it did.
+        running.is_quiet &= !is_told_early && running.progress.reversals.is_empty();
+        running.progress.past.incident = incident.or(running.progress.past.incident.take());
+    }
+
+    /// Tells that it waits, while what holds it back is still fought over.
+    async fn tell_early(&self, beside: &mut Beside) {
+        let Ok(asking) = &mut beside.asking else { return };
+        if asking.is_quiet() {
+            return;
+        }
+        let known = &beside.known;
+        let mut progress = Progress {
+            matter: matter(self.finding),
+            identity: Some(known.identity.clone()),
+            question: Some(asking.asked.question(&asking.id, &self.settings.function_name)),
+            ..Progress::default()
+        };
+        known.changes.iter().for_each(|it| progress.changes.push(it.clone()));
+        progress.past.incident = self.incident_of(Some(&known.identity)).await;
+        let what = known.struck.as_ref().map_or("it was struck", |it| it.barrier.is());
+        progress.conclude(Verdict::Waiting, format!("it waits for approval: {what}, and that is not seen to hold yet"));
+        let scene = Scene {
+            settings: self.settings,
+            home: self.home,
+            member: Some(&known.member),
+            playbook: self.playbook,
+            finding: self.finding,
+            now: self.now,
+            request_id: self.request_id,
+            is_hurried: false,
+        };
+        notify(&scene, Mode::Approve, &mut progress).await;
+        beside.failed.append(&mut progress.failed);
+        beside.incident = progress.incident();
+        if !progress.is_delivered() {
+            return;
+        }
+        beside.is_told_early = true;
+        let noted = async {
+            if !asking.asked.is_beyond {
+                asking.is_told = true;
+                self.ledger.note_asked(&asking.id).await?;
+            }
+            match &beside.incident {
+                Some(incident) => self.ledger.note_incident(&known.identity, incident).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(failure) = noted.await {
+            beside.failed.push(format!("keeping what people were told: {failure}"));
+        }
+    }
+
+    /// The one that was opened about it within a day. Where the ledger can't say, another is opened.
+    async fn incident_of(&self, identity: Option<&Identity>) -> Option<String> {
+        match self.ledger.past(identity?).await {
+            Ok(past) => past.incident,
+            Err(failure) => {
+                tracing::warn!("whether there is an incident is not known: {failure}");
+                None
             }
         }
     }
@@ -128,117 +277,5 @@ impl Attempt<'_> {
         if let Outcome::Failed(failure) = poster.show(id, &asked.finding.account, &asked.target.id).await {
             tracing::warn!(request = id.as_str(), "the card could not be changed: {failure}");
         }
-    }
-
-    /// Where the deny that is to hold meanwhile does not, that is the verdict.
-    fn waits(&self, id: &RequestId, asked: &Asked, reason: &str, running: &mut Running) {
-        let progress = &mut running.progress;
-        progress.question = Some(asked.question(id, &self.settings.function_name));
-        match progress.verdict() {
-            Verdict::NotContained | Verdict::Unverified => running.is_quiet = false,
-            _ => progress.conclude(Verdict::Waiting, reason),
-        }
-    }
-
-    /// What is asked for is the whole playbook, over the state before any of it.
-    fn planned(&self, identity: &Identity, before: &Observed) -> Vec<Change> {
-        let Some(playbook) = playbooks::select(self.finding.threat) else { return Vec::new() };
-        let case = Case { finding: self.finding, identity, now: self.now, options: self.settings.options };
-        (playbook.plan)(&case, before).changes
-    }
-
-    fn asked(&self, running: &Running, identity: &Identity, changes: &[Change], affected: Vec<String>) -> Asked {
-        let finding = self.finding;
-        let kinds = kinds(finding.threat, identity.kind, self.settings.options.into());
-        let plan = plan_words(changes.iter().filter(|it| Kind::of(it).is_some()));
-        let hash = plan_hash(&finding.account, &identity.id, finding.threat, &kinds, &plan);
-        let now = now_millis();
-        let lasts = i64::try_from(self.settings.approvals.lasts.as_millis()).unwrap_or(i64::MAX);
-        let requester = match finding.source {
-            Source::Report => self.relay.requester.clone().unwrap_or_default(),
-            source => source.word().to_owned(),
-        };
-        Asked {
-            finding: finding.clone(),
-            others: running.others.clone(),
-            target: Target::of(identity),
-            plan,
-            kinds,
-            plan_hash: hash,
-            affected,
-            requester: text::line(&requester, 200),
-            needed: self.settings.approvals.required_for(self.playbook.id),
-            asked_at: now,
-            expires_at: now.saturating_add(lasts),
-            struck: None,
-            is_beyond: false,
-        }
-    }
-
-    /// The same for the same finding in the same invocation, however often Lambda tries that.
-    fn request_id(&self, asked: &Asked) -> Option<RequestId> {
-        let (account, playbook) = (self.finding.account.as_str(), self.playbook.id);
-        let parts = [self.relay.holder.as_str(), account, asked.target.id.as_str(), playbook];
-        self.relay.asking.clone().or_else(|| request_id(&parts))
-    }
-
-    async fn store(&self, id: &RequestId, mut asked: Asked) -> Result<Asking, Failure> {
-        let mut instead_of = None;
-        let mut moments = 0;
-        while let Aimed::Others(other) = self.ledger.aim(id, &asked, instead_of.as_ref()).await? {
-            let open = self.ledger.request(&other).await?;
-            if let Some(open) = open.as_ref().filter(|it| self.is_same_question(it, &asked))
-                && let Some(kept) = &open.asked
-            {
-                let is_joined = self.ledger.join(open, self.finding, asked.struck.as_deref()).await?;
-                if self.relay.asking.is_some() {
-                    self.ledger.note_joined(id, &other).await?;
-                }
-                let is_told = open.told_at.is_some();
-                let struck = kept.struck.clone().or(asked.struck);
-                let asked = Asked { struck, ..kept.clone() };
-                return Ok(Asking::Open { id: other, asked, is_told, is_joined });
-            }
-            // Over, or not written yet.
-            if open.is_some() || moments == MOMENTS {
-                instead_of = Some(other);
-            } else {
-                moments += 1;
-                tokio::time::sleep(MOMENT).await;
-            }
-        }
-        asked.is_beyond = !self.ledger.take_single(id, self.finding, MOST_SINGLY).await?;
-        let is_new = match self.ledger.ask(id, &asked).await {
-            Ok(it) => it,
-            Err(failure) => {
-                // Its place is the next one's.
-                self.ledger.leave_single(id, self.finding).await?;
-                return Err(failure);
-            }
-        };
-        if !is_new
-            && let Some(kept) = self.ledger.request(id).await?
-            && let Some(first) = kept.asked
-        {
-            let is_told = kept.told_at.is_some();
-            return Ok(Asking::Open { id: id.clone(), asked: first, is_told, is_joined: false });
-        }
-        if self.finding.source == Source::Command {
-            // Who asks by command has approved by command.
-            let by = Decider::commanding("the command `contain`".to_owned());
-            self.ledger.decide(id, &asked.plan_hash, Decision::Approve, &by).await?;
-        }
-        Ok(Asking::New(id.clone(), asked))
-    }
-
-    /// Whether its answer is this one's: open, about the same identity, for something as grave.
-    fn is_same_question(&self, open: &Request, asked: &Asked) -> bool {
-        let is_open = matches!(open.state(now_millis()), State::Waiting | State::Approved);
-        let is_same = |it: &Asked| {
-            it.target.id == asked.target.id
-                && it.finding.account == asked.finding.account
-                && it.threat().covers(asked.threat())
-        };
-        is_open && open.asked.as_ref().is_some_and(is_same)
     }
 }

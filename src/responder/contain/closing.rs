@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::invocation::now_millis;
-use crate::notify::{Scene, keep, notify, send_all};
+use crate::notify::{self, Scene, keep, notify, send_all};
 
 /// How many of those that waited are answered at the same time.
 const PARALLEL_ANSWERS: usize = 8;
@@ -33,6 +33,8 @@ pub(super) struct Closing<'a> {
     pub(super) is_listed: bool,
     /// It is carried out under an approval: the request is due until people were told how it ended.
     pub(super) is_approved: bool,
+    /// What people were told of an approval that could not be carried out yet.
+    pub(super) told_trouble: Option<&'a str>,
     /// Whoever took it from that list settles it there.
     pub(super) is_due: bool,
     pub(super) lease: Option<Lease>,
@@ -46,10 +48,16 @@ impl Closing<'_> {
     /// changes only after people were told. `tests/test_notices_delivered.py` holds it.
     pub(super) async fn run(&self, is_quiet: bool, progress: &mut Progress) {
         self.keep_suspects(progress).await;
+        // Whoever goes on with a fight that is handed over knows nothing of them.
+        for namesake in &mut progress.namesakes {
+            notify::alert(self.scene, self.mode, namesake).await;
+        }
         if progress.is_handed_over {
             return self.hand_over(progress).await;
         }
-        let is_quiet = is_quiet || self.is_in_digest(progress).await;
+        let trouble = progress.trouble();
+        let is_known = trouble.is_some() && trouble.as_deref() == self.told_trouble;
+        let is_quiet = is_quiet || is_known || self.is_in_digest(progress).await;
         let is_refusal = !is_quiet && self.is_told_once(progress);
         if is_refusal {
             self.remember_refusal(progress).await;
@@ -67,6 +75,7 @@ impl Closing<'_> {
             self.note_others()
         );
         keep(progress, updates, sent);
+        progress.told_trouble = trouble.filter(|_| is_known || is_told);
         let waiting = match closed {
             Ok(it) => it,
             Err(failure) => {
@@ -215,7 +224,7 @@ impl Closing<'_> {
             // The request is due until people were told of it.
             (Verdict::Waiting, false) => Ok(()),
             (Verdict::Waiting, true) => {
-                if let Some(question) = &progress.question {
+                if let Some(question) = progress.question.as_ref().filter(|it| !it.is_beyond) {
                     self.ledger.note_asked(&question.request).await?;
                 }
                 match (progress.incident(), &progress.identity) {

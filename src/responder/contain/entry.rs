@@ -3,12 +3,13 @@
 use clients::accounts::Member;
 use clients::ledger::{Acquired, Kind, Ledger, Memory, Reservation};
 use domain::containment::admission::{self, Beside, Held};
-use domain::finding::Finding;
+use domain::containment::relay::Relay;
+use domain::finding::{Finding, Source};
 use domain::history::Past;
 use domain::identity::Identity;
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
-use domain::settings::Mode;
+use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 
 use super::Attempt;
@@ -17,6 +18,28 @@ use crate::invocation::{millis, now_millis};
 
 /// After a lease ran out its holder may still be ending.
 const GRACE_MILLIS: i64 = 5_000;
+
+/// What is done about a group of findings: what people approved is carried out in any mode, and what somebody wants
+/// asked is asked.
+pub(super) fn mode(settings: &Responder, relay: &Relay) -> Mode {
+    if relay.approval.is_some() {
+        return Mode::Enforce;
+    }
+    match settings.mode_for(&relay.group.lead) {
+        _ if relay.opened_by.is_some() => Mode::Approve,
+        // People are being asked about it: nothing but their answer carries it out.
+        Mode::Enforce if relay.asking.is_some() => Mode::Approve,
+        mode => mode,
+    }
+}
+
+/// Whether the reversible deny goes in while people are asked. What only a person reported or wants asked, or a sweep
+/// counted, is not acted upon before somebody has answered, nor what people are being asked about already.
+pub(super) fn strikes(settings: &Responder, relay: &Relay) -> bool {
+    let is_claim = matches!(relay.group.lead.source, Source::Report | Source::Sweep) || relay.opened_by.is_some();
+    let is_asked_already = relay.asking.is_some() && relay.approval.is_none();
+    settings.approvals.strike_while_waiting && !is_claim && !is_asked_already
+}
 
 impl Attempt<'_> {
     /// `observe` mode writes nothing, the ledger included; `approve` mode takes the lease when it is carried out.
@@ -49,8 +72,9 @@ impl Attempt<'_> {
 
     fn beside(&self, held: &Held) -> Beside {
         match admission::beside(held, self.finding) {
-            // It is known already that the holder's answer is not its.
-            Beside::Join if self.relay.is_apart => Beside::Strike,
+            // It is known already that the holder's answer is not its, or people approved more than is done while
+            // they are asked.
+            Beside::Join if self.relay.is_apart || self.relay.approval.is_some() => Beside::Strike,
             beside => beside,
         }
     }

@@ -41,7 +41,10 @@ impl Attempt<'_> {
             }
         };
         progress.identity = Some(resolved.identity.clone());
-        if let Some(reason) = guard::refuse_identity(self.settings, self.finding, &resolved.identity) {
+        if let Some(reason) = guard::refuse_identity(self.settings, self.finding, &resolved.identity)
+            .or_else(|| guard::refuse_exempt(self.settings, self.finding, &resolved.identity, self.now))
+        {
+            progress.is_spared = guard::is_spared(self.settings, self.finding, &resolved.identity, self.now);
             progress.conclude(Verdict::Refused, reason);
             return None;
         }

@@ -90,9 +90,10 @@ fn unmarked(progress: &Progress) -> Option<String> {
     matches!(tag.outcome, Outcome::Skipped { .. }).then(|| words.to_owned())
 }
 
-/// All may be in place when the time is up, but not for long enough to say that it holds.
-pub(super) fn check_time(clock: &Clock, progress: &mut Progress) {
-    if !clock.has_settled() && matches!(progress.verdict, Some(Verdict::Contained | Verdict::SuspectsOpen)) {
+/// All may be in place when the time is up, but not for long enough to say that it holds. `has_settled`: when the look
+/// began.
+pub(super) fn check_time(has_settled: bool, clock: &Clock, progress: &mut Progress) {
+    if !has_settled && matches!(progress.verdict, Some(Verdict::Contained | Verdict::SuspectsOpen)) {
         let reason = format!("the time was up {} s before it had held long enough", clock.rest().as_secs() + 1);
         progress.open.push(reason.clone());
         progress.failed.push(reason.clone());

@@ -9,6 +9,8 @@ use domain::containment::progress::Progress;
 use domain::finding::Finding;
 use tokio::sync::oneshot;
 
+use super::known::Known;
+
 #[derive(Default)]
 pub(super) struct Running {
     pub(super) progress: Progress,
@@ -23,6 +25,8 @@ pub(super) struct Running {
     pub(super) others: Vec<Finding>,
     /// Where those that do not are sent to begin by themselves.
     pub(super) apart: Option<oneshot::Sender<Vec<Group>>>,
+    /// Where people are to be asked about who was struck, while that is held.
+    pub(super) struck: Option<oneshot::Sender<Known>>,
     /// Somebody else has the lease on the name.
     pub(super) is_beside: bool,
 }

@@ -4,6 +4,7 @@
 
 use clients::relay;
 use domain::containment::progress::Progress;
+use domain::containment::relay::Relay;
 use domain::verdict::Verdict;
 
 use super::strike::Engine;
@@ -12,10 +13,11 @@ impl Engine<'_> {
     /// Whether another invocation goes on from here. The lease stays with it, and it tells how it ended.
     pub(super) async fn hand_over(&self, progress: &mut Progress) -> bool {
         let (Some(function), Some(_)) = (self.own_name, self.ledger) else { return false };
-        let Some(next) = self.relay.next(&progress.reversals) else {
+        let Some(next) = self.relay.next(progress) else {
             progress.notes.push("it has gone on for too long to be handed on once more".to_owned());
             return false;
         };
+        let next = Relay { guardrail: self.guardrail.so_far(), ..next };
         match relay::hand_over(self.home, function, &next).await {
             Ok(()) => {
                 progress.is_handed_over = true;

@@ -22,3 +22,9 @@ pub(super) fn conclude_unverified(reason: String, progress: &mut Progress) {
     progress.failed.push(reason.clone());
     progress.conclude(Verdict::Unverified, reason);
 }
+
+/// The member role could not be assumed: nothing was looked for.
+pub(super) fn without_session(failure: &Failure, progress: &mut Progress) {
+    progress.failed.push(failure.to_string());
+    progress.conclude(Verdict::NotContained, failure.to_string());
+}

@@ -14,9 +14,11 @@ use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::Resolved;
 use clients::ledger::{Hold, IdentityLease, Lease, Ledger, Named};
+use domain::approval::request::Struck;
 use domain::change::Change;
 use domain::containment::admission::Held;
-use domain::containment::playbooks::{Case, Plan, Playbook};
+use domain::containment::barriers::with_first_cutoff;
+use domain::containment::playbooks::{Case, Plan, Playbook, holding};
 use domain::containment::progress::Progress;
 use domain::containment::relay::Relay;
 use domain::containment::snapshot;
@@ -29,7 +31,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
+use super::guardrail::Guardrail;
 use super::judge::unread;
+use super::known::Known;
 use super::sought::{Sought, lost};
 use super::turns::Turn;
 use crate::invocation::now_millis;
@@ -68,17 +72,34 @@ pub(super) struct Engine<'a> {
     pub(super) lease: Option<&'a Lease>,
     pub(super) lease_until: SystemTime,
     pub(super) identity_lease: &'a OnceLock<IdentityLease>,
+    pub(super) guardrail: &'a Guardrail<'a>,
+}
+
+/// Up to when a role's sessions are revoked: by us now, or by what was found.
+fn cutoff(strike: &[Change], changes: &[Change], before: &Observed) -> Option<DateTime> {
+    let ours = strike.iter().chain(changes).find_map(|it| match it {
+        Change::RevokeSessions { issued_before, .. } => Some(*issued_before),
+        _ => None,
+    });
+    ours.or(before.revoked_before.clone().ok().flatten())
 }
 
 impl Engine<'_> {
     /// Gives back who has the identity, when it is another's and the finding is too.
-    pub(super) async fn run(&self, mode: Mode, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
+    /// `struck`: where people are to be asked about whom was struck.
+    pub(super) async fn run(
+        &self,
+        mode: Mode,
+        resolved: Resolved,
+        struck: Option<oneshot::Sender<Known>>,
+        progress: &mut Progress,
+    ) -> Option<Held> {
         match mode {
             Mode::Observe | Mode::Approve => {
                 self.foresee(&resolved.identity, progress).await;
                 None
             }
-            Mode::Enforce => self.enforce(resolved, progress).await,
+            Mode::Enforce => self.enforce(resolved, struck, progress).await,
         }
     }
 
@@ -105,9 +126,15 @@ impl Engine<'_> {
         progress.conclude(Verdict::Observed, "nothing was changed: the mode is `observe`");
     }
 
-    async fn enforce(&self, resolved: Resolved, progress: &mut Progress) -> Option<Held> {
+    async fn enforce(
+        &self,
+        resolved: Resolved,
+        to_ask: Option<oneshot::Sender<Known>>,
+        progress: &mut Progress,
+    ) -> Option<Held> {
         let Resolved { identity, observed: known } = resolved;
-        let mut strike = (self.playbook.strike)(&self.case(&identity), &known);
+        let case = self.case(&identity);
+        let mut strike = with_first_cutoff((self.playbook.strike)(&case, &known), &case, progress.first_cutoff);
         // A boundary of the user's own is replaced only after it was kept.
         let may_replace = known.profile.as_ref().is_ok_and(|it| it.boundary.is_none());
         let words = strike.iter().map(Change::words_of_record).collect();
@@ -145,7 +172,9 @@ impl Engine<'_> {
             before.revoked_before.clone_from(&known.revoked_before);
             before.not_a_revocation.clone_from(&known.not_a_revocation);
         }
-        let Plan { mut changes, notes, suspects } = (self.playbook.plan)(&case, &before);
+        let Plan { changes, notes, suspects } = (self.playbook.plan)(&case, &before);
+        let mut changes = with_first_cutoff(changes, &case, progress.first_cutoff);
+        progress.first_cutoff = progress.first_cutoff.or_else(|| cutoff(&strike, &changes, &before));
         let is_held = strike.is_empty() && !changes.iter().any(Change::contains) && unread(&before).is_empty();
         let is_begun = self.is_continued || self.is_resumed;
         let is_answered =
@@ -164,9 +193,11 @@ impl Engine<'_> {
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         let (is_saved, saved) = oneshot::channel();
         let beside = self.beside(identity.clone(), before.clone(), saved);
+        let guarded = self.attach_guardrail(&identity, self.guardrail.listen());
         let fight = async {
             self.apply_recorded(changes, planned, &identity, &before, progress).await;
             let _ = is_saved.send((progress.response.clone(), progress.past.responses.clone()));
+            self.ask(to_ask, &identity, &before, progress);
             let put_off = strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect();
             self.apply_taking(put_off, progress).await;
             progress.snapshot = Some(before.clone());
@@ -175,10 +206,28 @@ impl Engine<'_> {
                 Some(observed) => self.judge_at_once(&case, observed, looked, progress).await,
                 None => self.hold(identity.clone(), progress).await,
             }
+            self.guardrail.is_over();
         };
-        let ((), found) = tokio::join!(fight, beside);
+        let ((), found, ()) = tokio::join!(fight, beside, guarded);
         found.tell(progress);
+        progress.guardrail = self.guardrail.so_far();
         None
+    }
+
+    /// People are asked while what was done is held: whoever fights that puts no question off.
+    fn ask(&self, to_ask: Option<oneshot::Sender<Known>>, identity: &Identity, before: &Observed, progress: &Progress) {
+        let (Some(to_ask), Some(response)) = (to_ask, progress.response.clone()) else { return };
+        let changes = progress.changes.all();
+        let known = Known {
+            member: self.member.clone(),
+            identity: identity.clone(),
+            before: before.clone(),
+            struck: Some(Struck { response, barrier: holding::barrier(identity.kind, &changes) }),
+            changes,
+            others: self.relay.group.others.clone(),
+        };
+        // Nobody is there to ask only when the whole response has ended.
+        let _ = to_ask.send(known);
     }
 
     /// A full read of the identity, under the name it has by now: others of the event were waited for, and whoever

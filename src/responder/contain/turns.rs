@@ -8,7 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use clients::patience::Patience;
+use domain::ids::AccountId;
 use tokio::sync::{Semaphore, watch};
+
+use super::budgets::Strike;
 
 /// Identities that are looked up and struck side by side.
 const STRIKES: usize = 8;
@@ -44,12 +47,18 @@ impl Turns {
     }
 
     /// Waits until one more identity may be struck.
-    pub(crate) async fn next(&self) -> Turn<'_> {
+    pub(crate) async fn next(&self, account: &AccountId) -> Turn<'_> {
         if let Ok(permit) = self.strikes.acquire().await {
             // Given back by `struck`.
             permit.forget();
         }
-        Turn { turns: self, is_over: AtomicBool::new(false), is_lent: AtomicBool::new(false), taken: Mutex::default() }
+        Turn {
+            turns: self,
+            is_over: AtomicBool::new(false),
+            is_lent: AtomicBool::new(false),
+            taken: Mutex::default(),
+            strike: Mutex::new(Some(Strike::begin(account))),
+        }
     }
 }
 
@@ -60,6 +69,8 @@ pub(crate) struct Turn<'a> {
     is_lent: AtomicBool,
     /// Since when it has room to look.
     taken: Mutex<Option<Instant>>,
+    /// As long as it is not struck, fights in its account leave IAM to it.
+    strike: Mutex<Option<Strike>>,
 }
 
 /// Room to look, until it is dropped.
@@ -75,6 +86,7 @@ impl Turn<'_> {
     /// Whatever came of it, the next identity may be struck.
     pub(crate) fn struck(&self) {
         if !self.is_over.swap(true, Ordering::Relaxed) {
+            drop(self.strike.lock().unwrap_or_else(PoisonError::into_inner).take());
             self.make_place();
             self.turns.unstruck.send_modify(|it| *it = it.saturating_sub(1));
         }
@@ -168,19 +180,25 @@ impl Drop for Turn<'_> {
 mod tests {
     use futures_util::FutureExt;
 
+    use domain::ids::Parse;
+
     use super::*;
+
+    fn account() -> AccountId {
+        AccountId::parse("111122223333").unwrap()
+    }
 
     #[tokio::test]
     async fn everybody_is_struck_before_anybody_is_held() {
         let turns = Turns::new(3);
-        let (first, second) = (turns.next().await, turns.next().await);
+        let (first, second) = (turns.next(&account()).await, turns.next(&account()).await);
         first.struck();
         first.struck();
         assert!(first.room().now_or_never().is_none());
         second.struck();
         assert!(first.room().now_or_never().is_none());
         // One that was refused was never struck, and counts no less.
-        drop(turns.next().await);
+        drop(turns.next(&account()).await);
         assert!(first.room().await.is_some() && second.room().await.is_some());
     }
 
@@ -189,11 +207,11 @@ mod tests {
         let turns = Turns::new(100);
         let mut striking = Vec::new();
         for _ in 0..STRIKES {
-            striking.push(turns.next().await);
+            striking.push(turns.next(&account()).await);
         }
-        assert!(turns.next().now_or_never().is_none());
+        assert!(turns.next(&account()).now_or_never().is_none());
         striking.iter().for_each(Turn::struck);
-        assert!(turns.next().now_or_never().is_some());
+        assert!(turns.next(&account()).now_or_never().is_some());
     }
 
     #[tokio::test]
@@ -201,21 +219,21 @@ mod tests {
         let turns = Turns::new(STRIKES + 2);
         let mut stuck = Vec::new();
         for _ in 0..STRIKES {
-            stuck.push(turns.next().await);
+            stuck.push(turns.next(&account()).await);
         }
         stuck[0].make_place();
-        let next = turns.next().await;
-        assert!(turns.next().now_or_never().is_none());
+        let next = turns.next(&account()).await;
+        assert!(turns.next(&account()).now_or_never().is_none());
         stuck[0].struck();
-        assert!(turns.next().now_or_never().is_none());
+        assert!(turns.next(&account()).now_or_never().is_none());
         next.struck();
-        assert!(turns.next().now_or_never().is_some());
+        assert!(turns.next(&account()).now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn whoever_waits_for_an_account_that_throttles_lets_the_next_one_look() {
         let turns = Turns::new(2);
-        let turn = turns.next().await;
+        let turn = turns.next(&account()).await;
         let room = turn.look().await;
         turn.lend_room(true);
         assert_eq!(turns.looks.available_permits(), LOOKS - 1);
@@ -232,12 +250,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_set_apart_is_struck_before_anybody_is_held() {
         let turns = Turns::new(1);
-        let first = turns.next().await;
+        let first = turns.next(&account()).await;
         assert!(first.room().await.is_none());
         first.more(1);
         first.struck();
         assert!(first.room().now_or_never().is_none());
-        drop(turns.next().await);
+        drop(turns.next(&account()).await);
         assert!(first.room().await.is_some());
     }
 }

@@ -1,9 +1,10 @@
-//! The report form: pages, the counters of its lock-out, and a report as a request that the responder looks at.
+//! The report form: pages, the counters of its lock-out, and a report that the responder reads.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::lambda_function_urls::LambdaFunctionUrlRequest;
-use domain::approval::request::{Reported, request_id};
+use domain::approval::reported::Reported;
+use domain::approval::request::request_id;
 use domain::outcome::Failure;
 use domain::settings::{self, Secret};
 use front::Key;
@@ -24,6 +25,10 @@ const FOR_THE_EVENT: Duration = Duration::from_secs(2);
 /// What one request works with.
 struct Round<'a> {
     desk: &'a Desk,
+    settings: &'a settings::Form,
+    held: &'a Held,
+    /// When the request came.
+    began: SystemTime,
     form: Form,
     /// Of the invocation.
     request_id: &'a str,
@@ -42,42 +47,89 @@ pub(super) async fn answer(
     })
 }
 
-/// A password that is wrong may be the new one.
+/// A password that is wrong may be the new one; one that is right may have been replaced.
 async fn tried(desk: &Desk, settings: &settings::Form, event: LambdaFunctionUrlRequest, request_id: &str) -> Response {
-    let secret = match desk.parameters.get(&settings.secret_parameter).await {
+    let began = SystemTime::now();
+    let held = match Held::read(desk, settings).await {
         Ok(it) => it,
-        Err(failure) => return unreadable(&settings.secret_parameter, &failure.to_string()),
+        Err(response) => return response,
     };
-    let first = once(desk, settings, &secret, event.clone(), request_id).await;
+    let first = match once(desk, settings, &held, began, event.clone(), request_id).await {
+        Ok(it) => it,
+        Err(Replaced) => return again(desk, settings, event, request_id).await,
+    };
     if first.status != 401 || !event.headers.contains_key("authorization") {
         return first;
     }
     match desk.parameters.anew(&settings.secret_parameter).await {
-        Ok(Some(anew)) if anew != secret => once(desk, settings, &anew, event, request_id).await,
+        Ok(Some(anew)) if anew != held.secret => again(desk, settings, event, request_id).await,
         _ => first,
+    }
+}
+
+/// With what the parameters are now.
+async fn again(desk: &Desk, settings: &settings::Form, event: LambdaFunctionUrlRequest, request_id: &str) -> Response {
+    let began = SystemTime::now();
+    let held = match Held::read(desk, settings).await {
+        Ok(it) => it,
+        Err(response) => return response,
+    };
+    once(desk, settings, &held, began, event, request_id).await.unwrap_or_else(|Replaced| {
+        tracing::warn!("the form's parameters change faster than a request is answered");
+        unavailable()
+    })
+}
+
+/// The parameters' values, which may have been replaced since.
+struct Held {
+    secret: Secret,
+    key: Secret,
+}
+
+/// What would let somebody in was replaced.
+struct Replaced;
+
+impl Held {
+    async fn read(desk: &Desk, settings: &settings::Form) -> Result<Self, Response> {
+        let get = |parameter| async move {
+            let got: Result<Secret, Failure> = desk.parameters.get(parameter).await;
+            got.map_err(|it| unreadable(parameter, &it.to_string()))
+        };
+        let (secret, key) = tokio::join!(get(&settings.secret_parameter), get(&settings.key_parameter));
+        Ok(Self { secret: secret?, key: key? })
+    }
+
+    /// Read anew by the request, unless it has read them itself.
+    async fn is_current(&self, round: &Round<'_>) -> Result<bool, Failure> {
+        let (parameters, settings) = (&round.desk.parameters, round.settings);
+        let (secret, key) = tokio::join!(
+            parameters.is_current(&settings.secret_parameter, &self.secret, round.began),
+            parameters.is_current(&settings.key_parameter, &self.key, round.began)
+        );
+        Ok(secret? && key?)
     }
 }
 
 async fn once(
     desk: &Desk,
     settings: &settings::Form,
-    secret: &Secret,
+    held: &Held,
+    began: SystemTime,
     event: LambdaFunctionUrlRequest,
     request_id: &str,
-) -> Response {
-    let key = match desk.parameters.get(&settings.key_parameter).await.map(|it| Key::new(&it)) {
-        Ok(Ok(it)) => it,
-        Ok(Err(unfit)) => return unreadable(&settings.key_parameter, &unfit.to_string()),
-        Err(failure) => return unreadable(&settings.key_parameter, &failure.to_string()),
-    };
-    let credential = match Credential::new(&settings.user, secret) {
+) -> Result<Response, Replaced> {
+    let key = match Key::new(&held.key) {
         Ok(it) => it,
-        Err(unfit) => return unreadable(&settings.secret_parameter, &unfit.to_string()),
+        Err(unfit) => return Ok(unreadable(&settings.key_parameter, &unfit.to_string())),
+    };
+    let credential = match Credential::new(&settings.user, &held.secret) {
+        Ok(it) => it,
+        Err(unfit) => return Ok(unreadable(&settings.secret_parameter, &unfit.to_string())),
     };
     let account = |(id, name): &(_, String)| Account { id: Clone::clone(id), name: name.clone() };
     let accounts = settings.accounts.iter().map(account).collect();
     let form = Form { credential, key, accounts, origin: settings.origin.clone() };
-    Round { desk, form, request_id }.answer(event).await
+    Round { desk, settings, held, began, form, request_id }.answer(event).await
 }
 
 fn unreadable(parameter: &str, why: &str) -> Response {
@@ -86,24 +138,36 @@ fn unreadable(parameter: &str, why: &str) -> Response {
 }
 
 impl Round<'_> {
-    async fn answer(&self, event: LambdaFunctionUrlRequest) -> Response {
+    async fn answer(&self, event: LambdaFunctionUrlRequest) -> Result<Response, Replaced> {
         let visit = match self.form.receive(event, now()) {
-            Received::Answer(response) => return response,
-            Received::State(link) => return self.state(&link).await,
+            Received::Answer(response) => return Ok(response),
+            Received::State(link) => return self.where_current(self.state(&link)).await,
             Received::Visit(visit) => visit,
             Received::Check(attempt) => match self.check(attempt).await {
                 Ok(Checked::Visit(visit)) => visit,
                 Ok(Checked::Answer(response)) => {
                     tracing::warn!(outcome = "refused", status = response.status, "somebody was not let into the form");
-                    return response;
+                    return Ok(response);
                 }
                 Err(failure) => {
                     tracing::error!("a try could not be counted: {failure}");
-                    return unavailable();
+                    return Ok(unavailable());
                 }
             },
         };
-        self.serve(&visit).await
+        self.where_current(self.serve(&visit)).await
+    }
+
+    /// Only where what lets somebody in is what the parameters have now.
+    async fn where_current(&self, answered: impl Future<Output = Response>) -> Result<Response, Replaced> {
+        match self.held.is_current(self).await {
+            Ok(true) => Ok(answered.await),
+            Ok(false) => Err(Replaced),
+            Err(failure) => {
+                tracing::error!("the form's parameters can't be read: {failure}");
+                Ok(unavailable())
+            }
+        }
     }
 
     /// Counted before the password is looked at.
@@ -134,16 +198,15 @@ impl Round<'_> {
         }
     }
 
-    /// Tried again with the same page, it is the same report: the open one about the same is joined.
+    /// Tried again by Lambda, it is the same report.
     async fn keep(&self, submission: &Submission, nonce: &Nonce) -> Response {
         let Some(id) = request_id(&[&hex::encode(nonce), self.request_id]) else { return unavailable() };
         let reported = reported(&submission.report);
-        match self.desk.ledger.report(&id, &reported).await {
-            Ok(kept) => {
-                let (request, is_joined) = (kept.request.as_str(), kept.is_joined);
-                tracing::warn!(request, is_joined, network = reported.network, "somebody reported");
-                self.desk.wake_responder(&kept.request, FOR_THE_EVENT).await;
-                self.form.created(&kept.request, now())
+        match self.desk.ledger.put_report(&id, &reported).await {
+            Ok(()) => {
+                tracing::warn!(request = id.as_str(), network = reported.network, "somebody reported");
+                self.desk.wake_responder(&id, FOR_THE_EVENT).await;
+                self.form.created(&id, now())
             }
             Err(failure) => {
                 tracing::error!("a report could not be kept: {failure}");

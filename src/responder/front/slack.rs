@@ -1,9 +1,10 @@
 //! Slack's endpoint: a click becomes one conditional write, and wakes the responder.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::lambda_function_urls::LambdaFunctionUrlRequest;
 use domain::approval::decision::{Decided, Decider};
+use domain::decision::Wish;
 use domain::settings::{Secret, SlackEndpoint};
 use front::http::Response;
 use front::slack::approvers::Approvers;
@@ -34,9 +35,9 @@ pub(super) async fn answer(desk: &Desk, settings: &SlackEndpoint, event: LambdaF
     }
 }
 
-/// A signature that does not hold may be one of a new secret.
+/// A signature that does not hold may be one of a new secret; one that holds may be of one that was replaced.
 async fn received(desk: &Desk, settings: &SlackEndpoint, event: LambdaFunctionUrlRequest) -> Received {
-    let parameter = &settings.signing_secret_parameter;
+    let (parameter, began) = (&settings.signing_secret_parameter, SystemTime::now());
     let secret = match desk.parameters.get(parameter).await {
         Ok(it) => it,
         Err(failure) => return unreadable(&failure.to_string()),
@@ -45,15 +46,24 @@ async fn received(desk: &Desk, settings: &SlackEndpoint, event: LambdaFunctionUr
         Ok(it) => it.receive(event.clone(), now()),
         Err(why) => return unreadable(&why),
     };
-    if !matches!(first, Received::Refused(_, Refusal::Signature)) {
-        return first;
-    }
-    match desk.parameters.anew(parameter).await {
-        Ok(Some(anew)) if anew != secret => match endpoint(settings, &anew) {
+    let anew = match &first {
+        Received::Refused(_, Refusal::Signature) => desk.parameters.anew(parameter).await.unwrap_or(None),
+        Received::Decide(_) => match desk.parameters.is_current(parameter, &secret, began).await {
+            Ok(true) => return first,
+            Ok(false) => match desk.parameters.get(parameter).await {
+                Ok(it) => Some(it),
+                Err(failure) => return unreadable(&failure.to_string()),
+            },
+            Err(failure) => return unreadable(&failure.to_string()),
+        },
+        Received::Refused(..) | Received::Ignored(_) => return first,
+    };
+    match anew.filter(|it| *it != secret) {
+        Some(anew) => match endpoint(settings, &anew) {
             Ok(it) => it.receive(event, now()),
             Err(why) => unreadable(&why),
         },
-        _ => first,
+        None => first,
     }
 }
 
@@ -73,7 +83,13 @@ fn endpoint(settings: &SlackEndpoint, secret: &Secret) -> Result<Slack, String> 
 
 async fn decide(desk: &Desk, it: slack::Decided, end: Instant) -> Response {
     let by = Decider::in_slack(&it.by.team, &it.by.user, &it.by.called, it.by.identity.as_deref());
-    let decided = desk.ledger.decide(&it.request, &it.plan_hash, it.decision, &by);
+    let decided = async {
+        match it.wish {
+            Wish::Decide(decision) => desk.ledger.decide(&it.request, &it.plan_hash, decision, &by).await,
+            Wish::Open => desk.ledger.open_offer(&it.request, &it.plan_hash, &by).await,
+            Wish::Acknowledge => desk.ledger.acknowledge(&it.request, Some(&it.plan_hash), &by).await,
+        }
+    };
     let outcome = match timeout_at(end - FOR_THE_EVENT, decided).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(failure)) => {
@@ -85,13 +101,22 @@ async fn decide(desk: &Desk, it: slack::Decided, end: Instant) -> Response {
             return slack::unavailable();
         }
     };
-    let (request, decision) = (it.request.as_str(), it.decision.word());
+    let (request, decision) = (it.request.as_str(), it.wish.word());
     tracing::warn!(request, decision, by = by.words, outcome = ?outcome, "somebody clicked");
     match outcome {
+        Decided::Now if it.wish == Wish::Acknowledge => {
+            desk.wake_for_alert(&it.request, end.saturating_duration_since(Instant::now())).await;
+            slack::acknowledged()
+        }
         // Of one that only counts the message is changed too: it says how many are needed still.
         Decided::Now | Decided::Counted { .. } => {
             desk.wake_responder(&it.request, end.saturating_duration_since(Instant::now())).await;
             slack::acknowledged()
+        }
+        // The message is to say that it ran out.
+        Decided::Expired if it.wish == Wish::Open => {
+            desk.wake_responder(&it.request, end.saturating_duration_since(Instant::now())).await;
+            slack::not_allowed()
         }
         // The message says who decided.
         Decided::SameApprover | Decided::Before { .. } => slack::acknowledged(),

@@ -4,13 +4,16 @@
 //! who can write there makes no button. `tests/test_slack_requests.py` holds it.
 
 use aws_smithy_types::DateTime;
-use clients::ledger::slack::{CardOf, News, Waiting};
-use domain::approval::request::{Asked, Card, Request, Ruling, State};
+use clients::ledger::KeptAlert;
+use clients::ledger::slack::{CardOf, NO_NEWS, News, Waiting};
+use domain::approval::card::Card;
+use domain::approval::offer::Offer;
+use domain::approval::request::{Asked, Request, Ruling, State};
 use domain::approval::words;
 use domain::containment::playbooks;
 use domain::ids::{AccountId, RequestId, UniqueId};
 use domain::outcome::{Failure, Outcome};
-use domain::slack::{self, Accepted, Decided, Message};
+use domain::slack::{self, Accepted, Decided, Message, Offered, Standing};
 use futures_util::StreamExt;
 use futures_util::stream;
 
@@ -20,7 +23,7 @@ use crate::invocation::now_millis;
 /// Where the list waits for Slack.
 const LIST: &str = "requests";
 /// How many open requests are read for it, and side by side.
-const MOST: i32 = 500;
+const MOST: usize = 500;
 const PARALLEL: usize = 8;
 
 /// A message as it is to be sent.
@@ -34,6 +37,11 @@ pub(super) struct Ready {
     is_empty_list: bool,
 }
 
+/// Whom what waits there is for, where it is for one person whom a tag names.
+pub(super) fn person_of(queue: &str) -> Option<&str> {
+    queue.strip_prefix("person#")
+}
+
 impl Poster<'_> {
     /// Whether people are asked where the alerts go.
     pub(crate) fn asks_here(&self) -> bool {
@@ -45,13 +53,43 @@ impl Poster<'_> {
         if self.asks_here() { slack::thread_of_id(account, target) } else { format!("request#{id}") }
     }
 
-    pub(super) fn channel_of(&self, queue: &str) -> &str {
+    pub(super) fn channel_of<'b>(&'b self, queue: &'b str) -> &'b str {
+        if let Some(person) = person_of(queue) {
+            return person;
+        }
         if queue == LIST || queue.starts_with("request#") { self.approvers } else { self.channel }
     }
 
     /// Shows a request as it is: posts its card, or changes it.
     pub(crate) async fn show(&self, id: &RequestId, account: &AccountId, target: &UniqueId) -> Outcome {
         self.keep(&self.queue(id, account, target), self.card(id), NO_NEWS).await
+    }
+
+    /// Shows an offer under its alert, in the thread of whom that is about.
+    pub(crate) async fn show_offer(&self, thread: &str, id: &RequestId) -> Outcome {
+        self.keep(thread, self.card(id), NO_NEWS).await
+    }
+
+    /// To be sent by whoever comes next.
+    pub(crate) async fn keep_offer(&self, thread: &str, id: &RequestId) -> Result<(), Failure> {
+        self.ledger.keep_for_slack(thread, &self.card(id), NO_NEWS).await.map(|_| ())
+    }
+
+    /// Posts a critical alert with its button, as any other alert is posted.
+    pub(crate) async fn post_watched(
+        &self,
+        thread: &str,
+        id: &RequestId,
+        alert: slack::Alert,
+        news: News<'_>,
+    ) -> Outcome {
+        self.keep(thread, Waiting { card: Some(CardOf::Watched(id.clone())), ..self.waiting(alert) }, news).await
+    }
+
+    /// Shows a critical alert as it stands: posts its button, or changes it.
+    pub(crate) async fn show_watched(&self, thread: &str, id: &RequestId) -> Outcome {
+        let alert = slack::Alert::new("A critical alert is to be acknowledged, or was", "", "Look at the alerts");
+        self.post_watched(thread, id, alert, NO_NEWS).await
     }
 
     pub(crate) async fn show_list(&self) -> Outcome {
@@ -82,12 +120,23 @@ impl Poster<'_> {
 
     /// What is to be sent. `None`: Slack shows it already, or there is nothing to show.
     pub(super) async fn ready(&self, it: &Waiting) -> Result<Option<Ready>, Failure> {
+        let mut stands_in = self.approvers;
         let (message, card, is_empty_list) = match &it.card {
             None => (slack::alert(&it.alert), None, false),
             Some(CardOf::Request(id)) => {
                 let Some(request) = self.ledger.request(id).await? else { return Ok(None) };
+                if request.offer.is_some() {
+                    stands_in = self.channel;
+                }
                 let Some(message) = rendered(&request) else { return Ok(None) };
                 (message, request.card, false)
+            }
+            Some(CardOf::Watched(id)) => {
+                stands_in = self.channel;
+                match self.ledger.watched(id).await? {
+                    Some(kept) => (watched(id, &kept), kept.card, false),
+                    None => (slack::alert(&it.alert), None, false),
+                }
             }
             Some(CardOf::List) => {
                 let requests = self.not_asked_singly().await?;
@@ -95,7 +144,7 @@ impl Poster<'_> {
             }
         };
         let shown = message.mark();
-        let instead_of = card.filter(|it| it.posted_to == self.approvers);
+        let instead_of = card.filter(|it| it.posted_to == stands_in);
         let is_nothing = is_empty_list && instead_of.is_none();
         if is_nothing || instead_of.as_ref().is_some_and(|it| it.shown == shown) {
             return Ok(None);
@@ -121,6 +170,7 @@ impl Poster<'_> {
         match &it.card {
             None => Ok(()),
             Some(CardOf::Request(id)) => self.ledger.note_card(id, &card).await,
+            Some(CardOf::Watched(id)) => self.ledger.note_watched_card(id, &card).await,
             Some(CardOf::List) if ready.is_empty_list => self.ledger.forget_list_card().await,
             Some(CardOf::List) => self.ledger.note_list_card(&card).await,
         }
@@ -128,9 +178,9 @@ impl Poster<'_> {
 
     /// Those that wait and are told in a list, the gravest first.
     async fn not_asked_singly(&self) -> Result<Vec<Request>, Failure> {
-        let read = |id: RequestId| async move { self.ledger.request(&id).await };
-        let ids = self.ledger.requests_open(MOST).await?;
-        let read: Vec<_> = stream::iter(ids).map(read).buffer_unordered(PARALLEL).collect().await;
+        let read = |(id, _): (RequestId, i64)| async move { self.ledger.request(&id).await };
+        let open = self.ledger.requests_open(MOST).await?;
+        let read: Vec<_> = stream::iter(open.requests).map(read).buffer_unordered(PARALLEL).collect().await;
         let now = now_millis();
         let is_listed =
             |it: &Request| it.asked.as_ref().is_some_and(|it| it.is_beyond) && it.state(now) == State::Waiting;
@@ -140,8 +190,6 @@ impl Poster<'_> {
         Ok(requests)
     }
 }
-
-const NO_NEWS: News<'static> = News { words: "-", can_be_old: false };
 
 /// Whether Slack shows it as it is; also where there is nothing to show. The list is looked at each time.
 pub(crate) fn is_shown(request: &Request) -> bool {
@@ -165,10 +213,13 @@ fn title(asked: &Asked) -> &'static str {
 
 /// `None`: it asks nothing by itself, or is not what was asked.
 fn rendered(request: &Request) -> Option<Message> {
+    if let Some(it) = &request.offer {
+        return offered(request, it);
+    }
     let asked = request.asked.as_ref().filter(|_| request.joined.is_none())?;
     let state = request.state(now_millis());
     // What is not what was asked would not be carried out.
-    if state == State::Reported || (state == State::Waiting && !asked.is_whole()) {
+    if matches!(state, State::Reported | State::Offered) || (state == State::Waiting && !asked.is_whole()) {
         return None;
     }
     let ruling = request.ruling.as_ref();
@@ -184,7 +235,7 @@ fn rendered(request: &Request) -> Option<Message> {
         _ => verdict,
     };
     let decided = match state {
-        State::Reported | State::Waiting => {
+        State::Reported | State::Offered | State::Waiting => {
             Decided::Waiting { approvals: request.votes.len(), needed: usize::try_from(asked.needed).unwrap_or(1) }
         }
         State::Approved => Decided::Approved { by: &by, at: &at },
@@ -206,13 +257,49 @@ fn rendered(request: &Request) -> Option<Message> {
         why: &why,
         requester: &asked.requester,
         more_findings: asked.others.len(),
-        is_struck: asked.struck.is_some(),
+        struck: asked.struck.as_ref().map(|it| it.barrier),
         plan: &asked.plan,
         affected: &asked.affected,
         expires: &expires,
         rest: "The command `requests` has all of it; `approve` and `decline` decide it without Slack",
         decided,
     }))
+}
+
+/// `None`: what is kept is not what was shown.
+fn offered(request: &Request, it: &Offer) -> Option<Message> {
+    let until = time(it.expires_at);
+    let by = it.opened.as_ref().map_or("", |it| it.by.as_str());
+    let outcome = request.reason.clone().unwrap_or_default();
+    let standing = match (request.state(now_millis()), &it.opened) {
+        (State::Offered, None) if it.is_whole() => Offered::Open { until: &until },
+        (State::Offered, None) => return None,
+        (State::Offered, Some(_)) => Offered::Opened { by },
+        (State::Expired, _) => Offered::RanOut { at: &until },
+        _ => Offered::Ended { by, outcome: &outcome },
+    };
+    let alert = slack::Alert::new(&it.subject, &it.text, "The whole of it: the alerts of the topic");
+    let (id, hash) = (request.id.as_str(), it.hash.as_str());
+    Some(slack::offer(&slack::Offer { id, hash, alert: &alert, subject: &it.subject, standing }))
+}
+
+fn watched(id: &RequestId, kept: &KeptAlert) -> Message {
+    let it = &kept.watched;
+    // Where it has the button alone, the alert is above it.
+    let text = if it.is_beside { "Whoever has seen the alert above says so here" } else { it.text.as_str() };
+    let alert = slack::Alert::new(&it.subject, text, "The whole of it: the alerts of the topic");
+    let until = time(it.repeats_at);
+    let at = it.acknowledged.as_ref().map_or_else(String::new, |it| time(it.at));
+    let repeated = it.repeated_at.map(time);
+    let standing = match (&it.acknowledged, &repeated) {
+        (Some(seen), _) => Standing::Acknowledged { by: &seen.by, at: &at },
+        (None, Some(at)) if it.is_over => Standing::Nobody { until: at },
+        (None, Some(at)) => Standing::Repeated { at },
+        (None, None) if it.is_over => Standing::Nobody { until: &until },
+        (None, None) => Standing::Open { until: &until },
+    };
+    let (id, hash) = (id.as_str(), it.hash());
+    slack::watched(&slack::Watched { id, hash: &hash, alert: &alert, standing })
 }
 
 fn list(requests: &[Request]) -> Message {

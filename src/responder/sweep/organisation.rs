@@ -10,10 +10,10 @@ use clients::ledger::sweep::{AT_ONCE, Head};
 use clients::notices::alert;
 use clients::organizations;
 use clients::round_trips::CallLog;
-use domain::command::Run;
+use domain::command::{End, Run};
 use domain::hygiene::accounts::{Chosen, Skipped, choose};
-use domain::hygiene::budget::Budget;
-use domain::hygiene::digest::{Digest, Summary};
+use domain::hygiene::digest::Digest;
+use domain::hygiene::summary::Summary;
 use domain::ids::{AccountId, Parse};
 use domain::outcome::{Failure, Outcome};
 use domain::settings::Sweeper;
@@ -22,6 +22,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::Report;
 use crate::invocation::Call;
+use crate::slack::{self, Poster};
 
 /// Reads of the ledger side by side.
 const PARALLEL_READS: usize = 4;
@@ -73,14 +74,14 @@ async fn list(home: &Home, ledger: &Ledger, settings: &Sweeper, run: &Run) -> Re
 
 const MOST_SKIPPED: usize = 500;
 
-/// Counts what all accounts ask for, tells people once, and keeps the same as JSON.
-pub(crate) async fn end(aws: &Aws, settings: &Sweeper, run: &Run, call: &Call) -> (Report, Vec<String>) {
+/// Tells people once what all accounts came to, and keeps the same as JSON.
+pub(crate) async fn end(aws: &Aws, settings: &Sweeper, end: &End, call: &Call) -> (Report, Vec<String>) {
     let calls = CallLog::default();
     let home = Home::new(aws, &calls);
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
-    let mut report = Report { day: run.day.to_string(), ..Report::default() };
+    let mut report = Report { day: end.run.day.to_string(), ..Report::default() };
     let mut failed = Vec::new();
-    match digest(&home, &ledger, settings, run).await {
+    match digest(&home, &ledger, settings, end, &call.request_id).await {
         Ok(Some(digest)) => {
             report.outcome = digest.subject();
             report.is_recorded = true;
@@ -96,9 +97,16 @@ pub(crate) async fn end(aws: &Aws, settings: &Sweeper, run: &Run, call: &Call) -
     (report, failed)
 }
 
-async fn digest(home: &Home, ledger: &Ledger, settings: &Sweeper, run: &Run) -> Result<Option<Digest>, Failure> {
+async fn digest(
+    home: &Home,
+    ledger: &Ledger,
+    settings: &Sweeper,
+    End { run, is_partly_sent }: &End,
+    request_id: &str,
+) -> Result<Option<Digest>, Failure> {
     let kept = ledger.run(run.day).await?;
-    if kept.execution.as_ref() != Some(&run.execution) || kept.is_told {
+    let is_its = |it: &Option<String>| it.as_ref() == Some(&run.execution);
+    if !is_its(&kept.execution) || kept.is_told || is_its(&kept.told_partly_by) {
         return Ok(None);
     }
     let skipped = kept.skipped.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
@@ -125,18 +133,45 @@ async fn digest(home: &Home, ledger: &Ledger, settings: &Sweeper, run: &Run) -> 
         }
     }
     let now = DateTime::from(SystemTime::now()).to_millis().unwrap_or_default();
-    let budget = Budget { max_actions: settings.max_actions, max_share: settings.max_share };
-    let digest = digest.finish(budget, (now - kept.started_at).max(0) / 1_000);
+    let release = kept.release.as_deref().and_then(|it| serde_json::from_str(it).ok());
+    digest.exemptions = settings.exempt.iter().filter_map(|it| it.ends_about(run.day)).collect();
+    digest.is_partly_sent = *is_partly_sent;
+    let digest = digest.finish(release, (now - kept.started_at).max(0) / 1_000);
     ledger.keep_digest(run.day, &digest.json()).await?;
-    if let Some(topic) = &settings.common.alert_topic_arn {
-        let attributes = [("playbook", "sweep".to_owned()), ("verdict", "Digest".to_owned())];
-        let told = alert::publish(&home.sns, topic, &digest.subject(), &digest.text(), &attributes).await;
-        if let Outcome::Failed(failure) = told {
-            return Err(failure);
+    tell(home, settings, &digest, run, request_id).await?;
+    if settings.common.has_alerts() {
+        // What is not at its end is another execution's to go on with.
+        if *is_partly_sent {
+            ledger.note_run_told_partly(run).await?;
+        } else {
+            ledger.note_run_told(run.day).await?;
         }
-        ledger.note_run_told(run.day).await?;
     }
     Ok(Some(digest))
+}
+
+/// Where the digest waits for Slack.
+const IN_SLACK: &str = "sweep";
+
+/// By the topic and in Slack. A try after one that failed says it in Slack once.
+async fn tell(home: &Home, settings: &Sweeper, digest: &Digest, run: &Run, request_id: &str) -> Result<(), Failure> {
+    let (subject, text) = (digest.subject(), digest.text());
+    let published = async {
+        let topic = settings.common.alert_topic_arn.as_ref()?;
+        let attributes = [("playbook", "sweep".to_owned()), ("verdict", "Digest".to_owned())];
+        Some(alert::publish(&home.sns, topic, &subject, &text, &attributes).await)
+    };
+    let posted = async {
+        let poster = Poster::new(home, &settings.common, None)?;
+        let alert = slack::told(&subject, &text, request_id);
+        Some(poster.post_apart_once(IN_SLACK, alert, &format!("digest {} {}", run.day, run.execution)).await)
+    };
+    let (published, posted) = tokio::join!(published, posted);
+    let failed = published.into_iter().chain(posted).find_map(|it| match it {
+        Outcome::Failed(failure) => Some(failure),
+        _ => None,
+    });
+    failed.map_or(Ok(()), Err)
 }
 
 /// An account's summary of the day, or why there is none.

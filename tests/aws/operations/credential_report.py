@@ -8,6 +8,7 @@ import datetime as dt
 import io
 
 from moto.core.responses import ActionResult
+from moto.iam.models import AccountSummary
 from moto.iam.responses import IamResponse
 
 from . import state
@@ -106,6 +107,17 @@ def get_credential_report(self):
     return ActionResult({"Content": kept["content"], "ReportFormat": "text/csv", "GeneratedTime": kept["made"]})
 
 
+def with_root(original):
+    """As the report says: root has MFA and no keys. moto knows of no root."""
+
+    @property
+    def summary(self):
+        return {**original.fget(self), "AccountMFAEnabled": 1}
+
+    return summary
+
+
 def install():
+    AccountSummary.summary_map = with_root(AccountSummary.summary_map)
     IamResponse.generate_credential_report = generate_credential_report
     IamResponse.get_credential_report = get_credential_report

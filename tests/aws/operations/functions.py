@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 
 import json
 import re
-import threading
 from urllib.parse import unquote
 
 from moto.awslambda.models import lambda_backends
@@ -24,7 +23,7 @@ def invoke(self):
     payload = json.loads(self.sim_body or b"{}")
     kind = self.headers.get("X-Amz-Invocation-Type", "RequestResponse")
     if kind == "Event":
-        threading.Thread(target=eventbridge.invoke_later, args=(arn, payload), daemon=True).start()
+        eventbridge.invoke_in_background(arn, payload)
         return 202, {"status": 202}, ""
     answer = eventbridge.invoke(arn, payload)
     headers = {"status": 200, "content-type": "application/json"}

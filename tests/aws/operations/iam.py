@@ -19,7 +19,7 @@ from ..dispatch import SimulatedError
 from ..facts import is_service_linked
 
 # AWS promises no page size, only a marker: short pages show who forgets to follow it.
-PAGE = 5
+PAGE = 6
 # Accounts in which a page is as long as was asked for, 100 items unless told otherwise.
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
 LONG_PAGES = set()

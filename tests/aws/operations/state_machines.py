@@ -1,4 +1,4 @@
-"""Step Functions: moto runs the definition; its tasks call Lambda over HTTP with the state machine's own role.
+"""Step Functions: moto runs the definition; its tasks call Lambda and SQS over HTTP with the state machine's own role.
 
 A retry waits a moment instead of minutes.
 """
@@ -15,7 +15,7 @@ from moto.iam.models import iam_backends
 from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_lambda
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_lambda, state_task_service_sqs
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
@@ -58,6 +58,14 @@ def with_role(original):
     return execute
 
 
+def sending_with_role(original):
+    def evaluate(self, env, resource_runtime_part, normalised_parameters, state_credentials):
+        _role.arn = env.aws_execution_details.role_arn
+        return original(self, env, resource_runtime_part, normalised_parameters, state_credentials)
+
+    return evaluate
+
+
 def install():
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     StateMachine.create_from_cloudformation_json = classmethod(create_from_cloudformation_json)
@@ -65,4 +73,7 @@ def install():
     execute = with_role(lambda_eval_utils.execute_lambda_function_integration)
     lambda_eval_utils.execute_lambda_function_integration = execute
     state_task_service_lambda.lambda_eval_utils.execute_lambda_function_integration = execute
+    state_task_service_sqs.boto_client_for = client
+    service = state_task_service_sqs.StateTaskServiceSqs
+    service._eval_service_task = sending_with_role(service._eval_service_task)
     retrier_decl.time = types.SimpleNamespace(sleep=lambda seconds: threading.Event().wait(min(seconds, PAUSE)))

@@ -2,7 +2,11 @@
 
 #![cfg(test)]
 
-use domain::slack::{Alert, Decided, MOST_BYTES, Message, Place, Request, Waiting, alert, list, request};
+use domain::question::Barrier;
+use domain::slack::{
+    Alert, Decided, MOST_BYTES, Message, Offer, Offered, Place, Request, Standing, Waiting, Watched, alert, list, offer,
+    request, watched,
+};
 use serde_json::{Value, json};
 use slackblocks::MessagePayload;
 
@@ -89,7 +93,7 @@ fn a_request_is_within_slacks_limits_whatever_stands_in_it() {
                     why: &text,
                     requester: &text,
                     more_findings: count,
-                    is_struck: count == 1,
+                    struck: (count == 1).then_some(Barrier::Deny),
                     plan: &plan,
                     affected: &plan,
                     expires: "2026-11-29 03:00 UTC",
@@ -97,6 +101,38 @@ fn a_request_is_within_slacks_limits_whatever_stands_in_it() {
                     decided,
                 });
                 check(&card, &format!("{decided:.40?} of {count}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_offer_under_an_alert_is_within_slacks_limits_whatever_stands_in_it() {
+    for text in hostile() {
+        for count in [0, 200] {
+            let items: Vec<_> = (0..count).map(|it| format!("- {it} {text}")).collect();
+            let alert = Alert::new(&text, &format!("[HIGH] {text}\n\nWhere to look:\n{}", items.join("\n")), &text);
+            for standing in [
+                Offered::Open { until: &text },
+                Offered::Opened { by: &text },
+                Offered::Ended { by: &text, outcome: &text },
+                Offered::RanOut { at: &text },
+            ] {
+                let hash = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+                let id = "abcdefghijklmnopqrstuvwxyz";
+                let message = offer(&Offer { id, hash, alert: &alert, subject: &text, standing });
+                check(&message, &format!("{standing:.40?} of {count}"));
+            }
+            for standing in [
+                Standing::Open { until: &text },
+                Standing::Repeated { at: &text },
+                Standing::Acknowledged { by: &text, at: &text },
+                Standing::Nobody { until: &text },
+            ] {
+                let hash = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+                let id = "abcdefghijklmnopqrstuvwxyz";
+                let message = watched(&Watched { id, hash, alert: &alert, standing });
+                check(&message, &format!("{standing:.40?} of {count}"));
             }
         }
     }

@@ -5,7 +5,9 @@ use super::{Case, Plan, Playbook, compromised_credential, unauthorized_user};
 use crate::change::Change;
 use crate::coverage::Kind;
 use crate::finding::Threat;
-use crate::identity::Observed;
+use crate::identity::{IdentityKind, Observed};
+use crate::outcome::{Done, Outcome};
+use crate::question::Barrier;
 
 static COMPROMISED_CREDENTIAL: Playbook = Playbook {
     strike: |case, observed| deny((compromised_credential::PLAYBOOK.strike)(case, observed)),
@@ -28,6 +30,18 @@ pub fn select(threat: Threat) -> Option<&'static Playbook> {
     }
 }
 
+/// What holds an identity back once that was done.
+pub fn barrier(kind: IdentityKind, done: &[Done<Change>]) -> Barrier {
+    let is_denied = |it: &Done<Change>| {
+        let is_deny = matches!(it.deed, Change::AttachDenyAllToRole { .. });
+        is_deny && matches!(it.outcome, Outcome::Applied { .. } | Outcome::AlreadyDone { .. })
+    };
+    match kind {
+        IdentityKind::Role if !done.iter().any(is_denied) => Barrier::Revocation,
+        IdentityKind::User | IdentityKind::Role => Barrier::Deny,
+    }
+}
+
 fn deny(changes: Vec<Change>) -> Vec<Change> {
     let is_deny = |it: &Change| Kind::of(it).is_none_or(Kind::is_reversible_deny);
     changes.into_iter().filter(is_deny).collect()
@@ -43,7 +57,6 @@ mod tests {
     use super::super::tests::case;
     use super::*;
     use crate::fixtures::{finding, identity, observed};
-    use crate::identity::IdentityKind;
     use crate::outcome::Deed;
 
     #[test]

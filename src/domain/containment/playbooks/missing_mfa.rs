@@ -1,11 +1,11 @@
 //! A user can sign in to the console with a password alone: its access keys are deactivated, unless MFA was turned
-//! on since somebody said so.
+//! on since somebody said so. Or, by a setting, the console is held back, and the keys work on.
 //!
 //! Whether it still can is read when the playbook acts: a finding is up to a day old. Who has no password is a program
 //! as far as the console goes, and is left alone whatever the finding says.
 
 use super::{Case, Escalation, Plan, Playbook, REMEDIATED, deactivate_keys, is_user, tag};
-use crate::change::Change;
+use crate::change::{Change, console_hold};
 use crate::finding::Threat;
 use crate::identity::Observed;
 
@@ -28,6 +28,20 @@ fn strike(_: &Case, _: &Observed) -> Vec<Change> {
 const CONSOLE: &str = "the console stays open: the password still signs in without MFA. Only the user, or who resets \
                        the password, closes it";
 
+const KEYS: &str = "the access keys work on: only what is done in the console without MFA is denied, but for setting MFA \
+                    up, which whoever has the password can do";
+
+/// Unless it is there.
+fn hold_console(case: &Case, observed: &Observed) -> Vec<Change> {
+    let (Some(policy), Ok(attached)) = (console_hold(&case.identity.arn), &observed.attached) else {
+        return Vec::new();
+    };
+    if attached.contains(&policy) {
+        return Vec::new();
+    }
+    vec![Change::HoldConsole { user: case.identity.name.clone(), policy }]
+}
+
 fn plan(case: &Case, observed: &Observed) -> Plan {
     if !is_user(case) {
         return Plan::default();
@@ -39,11 +53,14 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
         (Ok(false), _) => noted("it has no console password, so that MFA is nothing it could use: nothing is done"),
         (Ok(true), Ok([_, ..])) => noted("MFA was turned on since: nothing is done"),
         (Ok(true), Ok([])) => {
-            let mut changes = deactivate_keys(case, observed);
+            let (mut changes, note) = match case.options.holds_console {
+                true => (hold_console(case, observed), KEYS),
+                false => (deactivate_keys(case, observed), CONSOLE),
+            };
             if !changes.is_empty() {
                 changes.extend(tag(case, observed, REMEDIATED));
             }
-            Plan { changes, ..noted(CONSOLE) }
+            Plan { changes, ..noted(note) }
         }
     }
 }
@@ -72,6 +89,23 @@ mod tests {
         let names: Vec<_> = plan.changes.iter().map(Change::name).collect();
         assert_eq!(names, ["DeactivateAccessKey", "DeactivateAccessKey", "Tag"]);
         assert!(plan.notes[0].contains("the console stays open"));
+    }
+
+    #[test]
+    fn where_the_console_is_held_back_the_keys_work_on() {
+        let (finding, identity) = (finding(Threat::MissingMfa), identity(IdentityKind::User));
+        let options = crate::settings::Options { holds_console: true, ..Default::default() };
+        let case = Case { options, ..case(&finding, &identity) };
+        let mut observed = Observed { login: Ok(true), ..observed() };
+        let planned = plan(&case, &observed);
+        let words: Vec<_> = planned.changes.iter().map(ToString::to_string).collect();
+        assert_eq!(words[0], "attach arn:aws:iam::111122223333:policy/SecurityRequireMfa to user alice");
+        assert_eq!(planned.changes.len(), 2, "{words:?}");
+        assert!(planned.notes[0].contains("the access keys work on"));
+        observed.attached = Ok(vec!["arn:aws:iam::111122223333:policy/SecurityRequireMfa".to_owned()]);
+        assert_eq!(plan(&case, &observed).changes, []);
+        observed.attached = Err(Unreadable::not_read("policies"));
+        assert_eq!(plan(&case, &observed).changes, []);
     }
 
     #[test]

@@ -1,0 +1,97 @@
+//! What the policies say that decide about an identity, and whom roles trust: for a report. Changes nothing.
+
+use domain::change::REVOCATION_POLICY;
+use domain::evidence::before::Before;
+use domain::evidence::document::Policy;
+use domain::identity::{Identity, Read};
+use futures_util::{StreamExt, stream};
+
+use super::IamRead;
+use super::contents::{attached_to_group, default_document, group_document, inline_document, inline_of_group};
+use crate::errors::unreadable;
+
+const PARALLEL_READS: usize = 8;
+
+/// Whose policies could be read, and which could not.
+#[derive(Debug, Default)]
+pub struct Documents {
+    pub policies: Vec<Policy>,
+    pub boundary: Option<Policy>,
+    /// In words.
+    pub unread: Vec<String>,
+}
+
+/// Every document, each with where it comes from. One that can't be read takes no other with it.
+pub async fn documents(iam: &IamRead, identity: &Identity, before: &Before) -> Documents {
+    let names = &before.names;
+    let inline = stream::iter(&names.inline).map(async |name| {
+        let read = iam.patiently(|| inline_document(iam, identity, name)).await;
+        vec![policy("inline policy", name, None, read)]
+    });
+    let attached = stream::iter(&names.policies).map(async |arn| {
+        let read = iam.patiently(|| default_document(iam, arn)).await;
+        vec![policy("policy", arn, None, read)]
+    });
+    let groups = stream::iter(&names.groups).map(async |name| group(iam, name).await);
+    let boundary = async {
+        let arn = before.boundary.as_ref()?;
+        Some(policy("boundary", arn, None, iam.patiently(|| default_document(iam, arn)).await))
+    };
+    let (inline, attached, groups, boundary) = tokio::join!(
+        inline.buffered(PARALLEL_READS).collect::<Vec<_>>(),
+        attached.buffered(PARALLEL_READS).collect::<Vec<_>>(),
+        groups.buffered(PARALLEL_READS).collect::<Vec<_>>(),
+        boundary
+    );
+    let mut found = Documents { unread: before.unread.clone(), ..Documents::default() };
+    for read in inline.into_iter().chain(attached).chain(groups).flatten() {
+        match read {
+            Ok(policy) => found.policies.push(policy),
+            Err(words) => found.unread.push(words),
+        }
+    }
+    match boundary {
+        Some(Ok(policy)) => found.boundary = Some(policy),
+        Some(Err(words)) => found.unread.push(words),
+        None => {}
+    }
+    if let Some(text) = &before.former {
+        found.policies.push(Policy::new("inline policy", REVOCATION_POLICY, None, text));
+    }
+    found
+}
+
+fn policy(kind: &'static str, name: &str, group: Option<&str>, read: Read<String>) -> Result<Policy, String> {
+    let of = group.map_or_else(String::new, |it| format!(" of group {it}"));
+    read.map(|document| Policy::new(kind, name, group, &document))
+        .map_err(|it| format!("{kind} {name}{of} ({})", it.why))
+}
+
+async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
+    let listed = async || tokio::try_join!(inline_of_group(iam, group), attached_to_group(iam, group));
+    let (inline, attached) = match iam.patiently(listed).await {
+        Ok(it) => it,
+        Err(error) => return vec![Err(format!("group {group} ({})", error.why))],
+    };
+    let mut found = Vec::new();
+    for name in inline {
+        let read = iam.patiently(|| group_document(iam, group, &name)).await;
+        found.push(policy("inline policy", &name, Some(group), read));
+    }
+    for arn in attached {
+        let read = iam.patiently(|| default_document(iam, &arn)).await;
+        found.push(policy("policy", &arn, Some(group), read));
+    }
+    found
+}
+
+/// Every role of the account with its trust policy.
+pub async fn trusts(iam: &IamRead) -> Read<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    let mut pages = iam.list_roles().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let roles = page.map_err(unreadable("roles"))?.roles;
+        found.extend(roles.into_iter().filter_map(|it| Some((it.arn, it.assume_role_policy_document?))));
+    }
+    Ok(found)
+}

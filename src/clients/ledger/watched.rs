@@ -1,0 +1,237 @@
+//! Critical alerts until somebody acknowledges them: `ack#<id>`, in a bucket of its own in the index `due` with the time
+//! at which each is repeated. The function that takes clicks may write who acknowledged one, and no time and no bucket:
+//! the template's condition on attributes holds it to that.
+//!
+//! INVARIANT: an alert is repeated by whoever has taken it, and taken off once it was published: of a crash in between
+//! comes a second one, and never none. `tests/test_acknowledged.py` holds it.
+
+use std::time::SystemTime;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use domain::acknowledgement::{Acknowledged, LATER, Watched};
+use domain::approval::card::Card;
+use domain::approval::decision::{Decided, Decider};
+use domain::ids::{Parse, RequestId};
+use domain::outcome::Failure;
+
+use super::cards::card;
+use super::due::GRACE_MILLIS;
+use super::{Item, Ledger, holds, int, millis, millis_now, number, string, strings, text};
+use crate::errors::{failure, is};
+
+/// It stands before no finding.
+const BUCKET: &str = "ack";
+/// How long it is known who acknowledged it.
+const KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+
+/// A critical alert as the ledger has it.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub watched: Watched,
+    /// Its message in Slack.
+    pub card: Option<Card>,
+    /// How often it could not be repeated, or told of.
+    pub attempts: i64,
+}
+
+impl Ledger {
+    /// Keeps a critical alert, once: the same again gives what became of the first.
+    pub async fn watch(&self, id: &RequestId, it: &Watched) -> Result<Kept, Failure> {
+        let mut expression = "SET subject = :subject, words = :words, severity = :severity, account = :account, \
+                              thread = :thread, is_beside = :is_beside, alert_hash = :hash, told_at = :told_at, \
+                              repeats_at = :at, due_bucket = :bucket, due_at = :at, expires = :expires"
+            .to_owned();
+        let mut request = self.update(&watched_item(id));
+        if let Some(asked) = &it.request {
+            expression.push_str(", of_request = :request");
+            request = request.expression_attribute_values(":request", text(asked.as_str()));
+        }
+        if !it.barred.is_empty() {
+            expression.push_str(", barred = :barred");
+            let barred = AttributeValue::Ss(it.barred.iter().cloned().collect());
+            request = request.expression_attribute_values(":barred", barred);
+        }
+        let sent = request
+            // What stood there before it was told acknowledges nothing.
+            .update_expression(format!("{expression} REMOVE acknowledged_at, acknowledged_by"))
+            .condition_expression("attribute_not_exists(told_at)")
+            .expression_attribute_values(":subject", text(&it.subject))
+            .expression_attribute_values(":words", text(&it.text))
+            .expression_attribute_values(":severity", text(&it.severity))
+            .expression_attribute_values(":account", text(&it.account))
+            .expression_attribute_values(":thread", text(&it.thread))
+            .expression_attribute_values(":is_beside", AttributeValue::Bool(it.is_beside))
+            .expression_attribute_values(":hash", text(it.hash()))
+            .expression_attribute_values(":told_at", number(it.told_at))
+            .expression_attribute_values(":at", number(it.repeats_at))
+            .expression_attribute_values(":bucket", text(BUCKET))
+            .expression_attribute_values(":expires", number((it.repeats_at + LATER) / 1_000 + KEPT_SECONDS))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Kept { watched: it.clone(), card: None, attempts: 0 }),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(kept(&seen(error.into_service_error()))
+                .unwrap_or(Kept { watched: it.clone(), card: None, attempts: 0 })),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    pub async fn watched(&self, id: &RequestId) -> Result<Option<Kept>, Failure> {
+        Ok(kept(&self.item(&watched_item(id)).await?))
+    }
+
+    /// Somebody has seen it: the first who says so. `hash`: of what was clicked; a command names the alert alone.
+    pub async fn acknowledge(&self, id: &RequestId, hash: Option<&str>, by: &Decider) -> Result<Decided, Failure> {
+        let mut condition = "attribute_not_exists(acknowledged_at)".to_owned();
+        let mut request = self.update(&watched_item(id));
+        match hash {
+            Some(hash) => {
+                condition.push_str(" AND alert_hash = :hash");
+                request = request.expression_attribute_values(":hash", text(hash));
+            }
+            None => condition.push_str(" AND attribute_exists(alert_hash)"),
+        }
+        if let Some(user) = &by.user {
+            condition.push_str(" AND NOT contains(barred, :user)");
+            request = request.expression_attribute_values(":user", text(user));
+        }
+        let sent = request
+            .update_expression("SET acknowledged_by = :by, acknowledged_at = :now")
+            .condition_expression(condition)
+            .expression_attribute_values(":by", text(&by.words))
+            .expression_attribute_values(":now", number(millis_now()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Decided::Now),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => {
+                Ok(refusal(&seen(error.into_service_error()), hash, by))
+            }
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// Those at which something is to be done, the oldest first.
+    pub async fn watched_due(&self, most: i32) -> Result<Vec<RequestId>, Failure> {
+        let request = self.query(BUCKET, most).key_condition_expression("due_bucket = :bucket AND due_at <= :now");
+        let found = request.expression_attribute_values(":now", number(millis_now())).send().await;
+        let items = found.map_err(|it| failure(&it))?.items.unwrap_or_default();
+        let id = |it: &Item| RequestId::parse(string(it, "id")?.strip_prefix(PREFIX)?).ok();
+        Ok(items.iter().filter_map(id).collect())
+    }
+
+    /// Takes it until `until`, as it is then. `None`: another has it, or it is over.
+    pub async fn take_watched(&self, id: &RequestId, until: SystemTime) -> Result<Option<Kept>, Failure> {
+        let sent = self
+            .update(&watched_item(id))
+            .update_expression("SET holder = :me, lease_until = :until, due_at = :again")
+            .condition_expression(
+                "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
+            )
+            .expression_attribute_values(":me", text(&self.owner))
+            .expression_attribute_values(":until", number(millis(until)))
+            .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS))
+            .expression_attribute_values(":now", number(millis_now()))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match sent {
+            Ok(output) => Ok(kept(&output.attributes.unwrap_or_default())),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// It was published: it is looked at again once nobody will acknowledge it any more.
+    pub async fn note_repeated(&self, id: &RequestId, now: i64, again_at: i64) -> Result<(), Failure> {
+        let request = self
+            .update(&watched_item(id))
+            .update_expression("SET repeated_at = :repeated, due_at = :again REMOVE holder, lease_until, attempts")
+            .expression_attribute_values(":repeated", number(now))
+            .expression_attribute_values(":again", number(again_at));
+        self.change_watched(request).await
+    }
+
+    /// It is tried again at `at`.
+    pub async fn put_watched_off(&self, id: &RequestId, at: i64) -> Result<(), Failure> {
+        let request = self
+            .update(&watched_item(id))
+            .update_expression("SET due_at = :at REMOVE holder, lease_until ADD attempts :one")
+            .expression_attribute_values(":at", number(at))
+            .expression_attribute_values(":one", number(1));
+        self.change_watched(request).await
+    }
+
+    /// Nothing more is done about it.
+    pub async fn end_watched(&self, id: &RequestId) -> Result<(), Failure> {
+        let request = self
+            .update(&watched_item(id))
+            .update_expression("SET is_over = :yes REMOVE due_bucket, due_at, holder, lease_until, attempts")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        self.change_watched(request).await
+    }
+
+    pub async fn note_watched_card(&self, id: &RequestId, it: &Card) -> Result<(), Failure> {
+        self.note_shown(&watched_item(id), Some("attribute_exists(told_at)"), it).await
+    }
+
+    async fn change_watched(&self, request: UpdateItemFluentBuilder) -> Result<(), Failure> {
+        let request = request.expression_attribute_values(":me", text(&self.owner));
+        holds(request.condition_expression("holder = :me")).await.map(|_| ())
+    }
+}
+
+const PREFIX: &str = "ack#";
+
+fn watched_item(id: &RequestId) -> String {
+    format!("{PREFIX}{id}")
+}
+
+fn seen(error: UpdateItemError) -> Item {
+    match error {
+        UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
+        _ => Item::new(),
+    }
+}
+
+fn refusal(seen: &Item, hash: Option<&str>, by: &Decider) -> Decided {
+    let is_barred = by.user.as_ref().is_some_and(|it| strings(seen, "barred").contains(it));
+    match acknowledged(seen) {
+        _ if !seen.contains_key("alert_hash") => Decided::NotFound,
+        Some(Acknowledged { by, at }) => Decided::Before { decision: "ack".to_owned(), by, at },
+        None if is_barred => Decided::Own,
+        None if hash.is_some() && string(seen, "alert_hash").as_deref() != hash => Decided::OtherPlan,
+        None => Decided::NotWaiting,
+    }
+}
+
+fn acknowledged(item: &Item) -> Option<Acknowledged> {
+    let at = item.contains_key("acknowledged_at").then(|| int(item, "acknowledged_at"))?;
+    Some(Acknowledged { by: string(item, "acknowledged_by").unwrap_or_default(), at })
+}
+
+/// `None`: there is none.
+fn kept(item: &Item) -> Option<Kept> {
+    let is = |name: &str| item.get(name) == Some(&AttributeValue::Bool(true));
+    let told_at = item.contains_key("told_at").then(|| int(item, "told_at"))?;
+    let watched = Watched {
+        subject: string(item, "subject").unwrap_or_default(),
+        text: string(item, "words").unwrap_or_default(),
+        severity: string(item, "severity").unwrap_or_default(),
+        account: string(item, "account").unwrap_or_default(),
+        thread: string(item, "thread").unwrap_or_default(),
+        is_beside: is("is_beside"),
+        request: string(item, "of_request").and_then(|it| RequestId::parse(&it).ok()),
+        barred: strings(item, "barred").into_iter().collect(),
+        told_at,
+        repeats_at: int(item, "repeats_at"),
+        acknowledged: acknowledged(item),
+        repeated_at: item.contains_key("repeated_at").then(|| int(item, "repeated_at")),
+        is_over: is("is_over"),
+    };
+    Some(Kept { watched, card: card(item), attempts: int(item, "attempts") })
+}

@@ -1,0 +1,217 @@
+//! Critical alerts: kept when they are told, repeated to others after a quarter of an hour by the schedule, unless a
+//! person says that it was seen: with a click in Slack, or by command.
+//!
+//! INVARIANT: an acknowledgement changes nothing of any identity, and everybody who got the alert is told who made it.
+//! `tests/test_acknowledged.py` holds it.
+
+use clients::accounts::{Aws, Home};
+use clients::ledger::slack::News;
+use clients::ledger::{KeptAlert, Ledger};
+use clients::notices::alert;
+use clients::round_trips::CallLog;
+use domain::acknowledgement::{LATER, Step, Watch, Watched};
+use domain::approval::decision::{Decided, Decider};
+use domain::approval::request::request_id;
+use domain::command::Acknowledge;
+use domain::ids::RequestId;
+use domain::outcome::{Failure, Outcome};
+use domain::settings::Responder;
+use domain::told::Alert;
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use crate::invocation::{Call, now_millis};
+use crate::slack::{self, Poster};
+
+/// How many are looked at in one run, and side by side: the next run comes in a minute.
+const MOST: i32 = 50;
+const PARALLEL: usize = 8;
+/// When what could not be published is tried again; each time twice as long after, at most so long.
+const PAUSE: i64 = 60_000;
+const LONGEST_PAUSE: i64 = 10 * 60_000;
+const DAY: i64 = 86_400_000;
+
+struct Desk<'a> {
+    home: &'a Home,
+    ledger: &'a Ledger,
+    settings: &'a Responder,
+    call: &'a Call,
+}
+
+/// Of an alert about the matter, with what it came to. One that comes again on another day is to be acknowledged again.
+pub(crate) fn id_of(thread: &str, matter: &str, came_to: &str, now: i64) -> Option<RequestId> {
+    request_id(&["alert", thread, matter, came_to, &(now / DAY).to_string()])
+}
+
+/// Keeps a critical alert that is about to be told. What the alert says of that.
+pub(crate) async fn watch(
+    home: &Home,
+    settings: &Responder,
+    owner: &str,
+    id: &RequestId,
+    it: &Watched,
+) -> Result<Watch, Failure> {
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, owner);
+    let kept = ledger.watch(id, it).await?;
+    Ok(kept.watched.watch(id, kept.card.is_some()))
+}
+
+/// A person says by command that it was seen: the answer, and what failed.
+pub(crate) async fn acknowledge(
+    aws: &Aws,
+    settings: &Responder,
+    command: &Acknowledge,
+    call: &Call,
+) -> Result<(Value, Vec<String>), Failure> {
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let desk = Desk { home: &home, ledger: &ledger, settings, call };
+    let by = Decider::by_command(&command.by, &command.reason);
+    let decided = ledger.acknowledge(&command.alert, None, &by).await?;
+    let answer = match &decided {
+        Decided::Now => json!({"alert": command.alert, "answer": "acknowledged", "by": by.words}),
+        Decided::Before { by, at, .. } => {
+            let at = aws_smithy_types::DateTime::from_millis(*at).to_string();
+            json!({"alert": command.alert, "answer": "acknowledged before", "by": by, "at": at})
+        }
+        _ => {
+            let message = format!("there is no critical alert {}", command.alert);
+            return Err(Failure { code: "NotFound".to_owned(), message, retryable: false });
+        }
+    };
+    tracing::warn!(alert = command.alert.as_str(), answer = answer.to_string(), "acknowledged by command");
+    Ok((answer, desk.look_at(&command.alert).await.err().into_iter().collect()))
+}
+
+/// Somebody clicked.
+pub(crate) async fn woken(aws: &Aws, settings: &Responder, call: &Call, id: &RequestId) -> Vec<String> {
+    let home = Home::new(aws, &CallLog::default());
+    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
+    let desk = Desk { home: &home, ledger: &ledger, settings, call };
+    desk.look_at(id).await.err().into_iter().collect()
+}
+
+/// Repeats those that nobody acknowledged in time, and tells who acknowledged the others: what failed.
+pub(crate) async fn due(home: &Home, ledger: &Ledger, settings: &Responder, call: &Call) -> Vec<String> {
+    if settings.notices.escalation_topic_arn.is_none() {
+        return Vec::new();
+    }
+    let due = match ledger.watched_due(MOST).await {
+        Ok(it) => it,
+        Err(failure) => return vec![format!("listing the alerts that nobody acknowledged: {failure}")],
+    };
+    let desk = Desk { home, ledger, settings, call };
+    let look = |id: RequestId| {
+        let desk = &desk;
+        async move { desk.look_at(&id).await.err() }
+    };
+    stream::iter(due).map(look).buffer_unordered(PARALLEL).filter_map(async |it| it).collect().await
+}
+
+impl Desk<'_> {
+    async fn look_at(&self, id: &RequestId) -> Result<(), String> {
+        self.try_look(id).await.map_err(|failure| format!("the critical alert {id}: {failure}"))
+    }
+
+    async fn try_look(&self, id: &RequestId) -> Result<(), Failure> {
+        // Before it is taken: whoever forges a wake-up must hold nothing up.
+        let is_up = |it: &KeptAlert| it.watched.step(now_millis()) != Step::Nothing;
+        if self.ledger.watched(id).await?.is_none_or(|it| !is_up(&it)) {
+            return Ok(());
+        }
+        let Some(kept) = self.ledger.take_watched(id, self.call.deadline).await? else { return Ok(()) };
+        if let Err(failure) = self.step(id, &kept.watched).await {
+            let pause = PAUSE.saturating_mul(1 << kept.attempts.clamp(0, 10)).min(LONGEST_PAUSE);
+            self.ledger.put_watched_off(id, now_millis() + pause).await?;
+            return Err(failure);
+        }
+        self.show(id, &kept.watched).await;
+        Ok(())
+    }
+
+    async fn step(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
+        match it.step(now_millis()) {
+            Step::Nothing => self.ledger.put_watched_off(id, it.repeats_at).await,
+            Step::End => self.ledger.end_watched(id).await,
+            Step::TellWho => self.tell_who(id, it).await,
+            // Whoever decided has seen it, and people know that.
+            Step::Repeat if self.is_decided(it).await? => self.ledger.end_watched(id).await,
+            Step::Repeat => self.repeat(id, it).await,
+        }
+    }
+
+    async fn is_decided(&self, it: &Watched) -> Result<bool, Failure> {
+        let Some(request) = &it.request else { return Ok(false) };
+        Ok(self.ledger.request(request).await?.is_some_and(|it| it.ruling.is_some()))
+    }
+
+    async fn repeat(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
+        let now = now_millis();
+        let words = it.repeated(id, &self.settings.function_name, now);
+        tracing::error!(alert = id.as_str(), "nobody acknowledged it, it is repeated: {}", it.subject);
+        self.publish(self.settings.notices.escalation_topic_arn.as_deref(), &words).await?;
+        self.ledger.note_repeated(id, now, it.repeats_at + LATER).await?;
+        // Somebody did, while it was being repeated.
+        match self.ledger.watched(id).await? {
+            Some(kept) if kept.watched.acknowledged.is_some() => Box::pin(self.try_look(id)).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// By the topic and in the thread.
+    async fn tell_who(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
+        let Some(acknowledged) = &it.acknowledged else { return Ok(()) };
+        let words = it.told_who(acknowledged);
+        tracing::warn!(alert = id.as_str(), by = acknowledged.by, "acknowledged: {}", it.subject);
+        let posted = async {
+            let poster = Poster::asking(self.home, self.settings, false)?;
+            let alert = slack::told(&words.subject, &words.text, &self.call.request_id);
+            // Told once, however often it is tried.
+            let news = format!("{id} acknowledged");
+            Some(poster.post(&it.thread, alert, News { words: &news, can_be_old: true }).await)
+        };
+        let topic = self.settings.common.alert_topic_arn.as_deref();
+        // Who got the repetition need not come any more.
+        let others = self.settings.notices.escalation_topic_arn.as_deref();
+        let others = others.filter(|_| it.repeated_at.is_some() && others != topic);
+        let (published, others, posted) =
+            tokio::join!(self.publish(topic, &words), self.publish(others, &words), posted);
+        published.and(others)?;
+        if let Some(Outcome::Failed(failure)) = posted {
+            return Err(failure);
+        }
+        self.ledger.end_watched(id).await
+    }
+
+    async fn publish(&self, topic: Option<&str>, it: &Alert) -> Result<(), Failure> {
+        let Some(topic) = topic else { return Ok(()) };
+        match alert::publish(&self.home.sns, topic, &it.subject, &it.text, &it.attributes).await {
+            Outcome::Failed(failure) => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    /// As it stands now. Trouble with it loses nothing: people know by other ways.
+    async fn show(&self, id: &RequestId, it: &Watched) {
+        // Who decides about a request has that one's buttons.
+        if it.request.is_some() {
+            return;
+        }
+        let Some(poster) = Poster::asking(self.home, self.settings, false) else { return };
+        if let Outcome::Failed(failure) = poster.show_watched(&it.thread, id).await {
+            tracing::warn!(alert = id.as_str(), "the card could not be changed: {failure}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_on_another_day_is_to_be_acknowledged_again() {
+        let of = |now| id_of("target#1#X", "contain X", "NotContained", now);
+        assert!(of(0).is_some() && of(0) == of(DAY - 1) && of(0) != of(DAY));
+    }
+}

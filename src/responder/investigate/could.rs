@@ -1,0 +1,94 @@
+//! Everything that decides what an identity could do, as it was before containment.
+
+use clients::iam::IamRead;
+use clients::iam::holdings::{self, Documents};
+use domain::evidence::answer::Holdings;
+use domain::evidence::asking::Asker;
+use domain::evidence::assume::Assuming;
+use domain::evidence::before::before;
+use domain::evidence::condition::Context;
+use domain::evidence::could::Could;
+use domain::evidence::part::Part;
+use domain::identity::{Identity, IdentityKind, Observed};
+use domain::ids::{AccountId, Arn, Partition};
+
+use super::whom::Whom;
+
+/// So many roles are asked about at one go.
+const ROLES_AT_ONCE: usize = 50;
+
+/// `iam`: of the identity's account, where it could be entered.
+pub(super) async fn could(
+    iam: Option<&IamRead>,
+    whom: &Whom,
+    now: &Observed,
+    account: &AccountId,
+    partition: &Partition,
+) -> Could {
+    let Some(iam) = iam else { return Could::not_known("the account could not be entered") };
+    let identity = &whom.identity;
+    let Ok(kept) = &whom.kept else {
+        return Could::not_known("the ledger could not be read, and with it what containment took and put there");
+    };
+    let mut before = before(kept, now, &partition.deny_all_policy());
+    if whom.is_gone {
+        // Those of whoever bears the name now are somebody else's.
+        let inline = std::mem::take(&mut before.names.inline);
+        before.unread.extend(inline.iter().map(|it| format!("inline policy {it} (deleted with the identity)")));
+    }
+    let (Documents { policies, boundary, unread }, trusts) =
+        tokio::join!(holdings::documents(iam, identity, &before), holdings::trusts(iam));
+    let limits = boundary.into_iter().map(|it| vec![it]).collect();
+    let holdings = Holdings { policies, limits, context: context(identity, now), unread };
+    let asker = Asker { holdings: &holdings, account, partition, arn: &identity.arn };
+    let mut asking = asker.begin();
+    // The look-ups in CloudTrail go on meanwhile: there is one thread for both.
+    while asking.step() {
+        tokio::task::yield_now().await;
+    }
+    let mut could = asking.end();
+    could.notes = before.notes;
+    let trusts = match trusts {
+        Ok(it) => it,
+        Err(error) => {
+            let why = format!("whom roles trust ({})", error.why);
+            could.roles = Part::not_asked(&format!("{why} could not be read"));
+            could.unread.push(why);
+            return could;
+        }
+    };
+    could.name_roles_to_pass(&holdings, &trusts);
+    let mut assuming = Assuming::new(&holdings, &identity.arn);
+    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| *role != identity.arn) {
+        assuming.ask(role, trust);
+        if at % ROLES_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    could.add_roles(assuming.end());
+    could
+}
+
+/// What every request of the identity has: its attacker chooses the rest.
+fn context(identity: &Identity, now: &Observed) -> Context {
+    let mut context = Context::default()
+        .with("aws:PrincipalArn", &[&identity.arn])
+        .with("aws:PrincipalAccount", &[Arn::parse(&identity.arn).map_or("", |it| it.account)])
+        .with("aws:SecureTransport", &["true"]);
+    context = match identity.kind {
+        IdentityKind::User => context
+            .with("aws:username", &[identity.name.as_str()])
+            .with("aws:userid", &[identity.id.as_str()])
+            .with("aws:PrincipalType", &["User"]),
+        IdentityKind::Role => context.without("aws:username").with("aws:PrincipalType", &["AssumedRole"]),
+    };
+    let Ok(profile) = &now.profile else { return context };
+    // A role's session may bring tags of its own.
+    if identity.kind == IdentityKind::User {
+        context = context.complete("aws:PrincipalTag/");
+        for (key, value) in &profile.tags {
+            context = context.with(&format!("aws:PrincipalTag/{key}"), &[value]);
+        }
+    }
+    context
+}

@@ -1,0 +1,197 @@
+"""A critical alert is repeated to others, unless somebody acknowledges it: once, whatever fails, and nobody is silenced
+without a word."""
+
+import json
+
+import pytest
+
+from .harness.escalation import Escalation
+from .harness.ledger import DUE
+from .harness.people import DANA, EVE, SlackDoor
+from .harness.requests import EXFILTRATION, ask, command, iam_writes
+from .harness.slack import Slack, buttons, shown
+from .harness.victims import User
+from .test_front import refused
+from .test_front_thieves import change, thief
+from .test_approvals_offer import actor
+
+ROOT = "security-hub-iam-4-root-access-key"
+SEQUENCE = "guardduty-attack-sequence-iam-compromised-credentials"
+
+
+def stage(world, **parameters):
+    """Pagers, a workspace, its door, and the function."""
+    escalation, slack, door = Escalation(world), Slack(world), SlackDoor(world, identities=parameters.pop("identities", ""))
+    world.deploy(**escalation.parameters, **slack.parameters, **door.parameters, **parameters)
+    return escalation, slack, door.open(), world.connected()
+
+
+def click(escalation, door, user=DANA, **changes):
+    """A click on the alert's button: its own hash, unless told otherwise."""
+    [item] = escalation.items()
+    return door.click(escalation.alert(), "ack", user, **{"plan_hash": item["alert_hash"]["S"], **changes})
+
+
+def test_what_nobody_acknowledged_is_repeated_once(world):
+    escalation, slack, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    [alert], [message] = world.alerts(), slack.messages()
+    assert "or it is repeated to the escalation topic at" in alert["Message"] and set(buttons(message)) == {"ack"}
+    # The same again, by a retry, is the same matter; nothing is due yet.
+    for event in (world.event(ROOT), DUE):
+        responder.invoke(event)
+    assert escalation.pages() == []
+    escalation.pass_time()
+    responder.invoke(DUE)
+    [page] = escalation.pages()
+    assert page["Subject"].startswith("UNACKNOWLEDGED: ") and alert["Subject"][:50] in page["Subject"]
+    assert page["Message"].startswith("Nobody has acknowledged this alert") and "the root user of account" in page["Message"]
+    assert page["MessageAttributes"]["verdict"]["Value"] == "Unacknowledged"
+    [message] = slack.messages()
+    assert "it was repeated to the escalation topic at" in shown(message) and set(buttons(message)) == {"ack"}
+    for event in (DUE, world.event(ROOT)):
+        responder.invoke(event)
+    assert escalation.pages() == [] and world.alerts() == [] and iam_writes(world) == []
+    # Late, and it says so.
+    assert click(escalation, door) == 200
+    world.deliveries()
+    [told] = world.alerts()
+    assert "dana (Slack U0DANA)" in told["Message"] and "after it was repeated" in told["Message"]
+    # So does whoever it was repeated to.
+    [others] = escalation.pages()
+    assert others["Subject"] == told["Subject"] and others["Message"] == told["Message"]
+
+
+def test_a_click_acknowledges_it_and_everybody_is_told_who(world):
+    escalation, slack, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    world.alerts()
+    assert click(escalation, door, "U0MALLORY") == 403 and click(escalation, door, plan_hash="0" * 64) == 403
+    assert click(escalation, door) == 200 and click(escalation, door, EVE) == 200
+    world.deliveries()
+    [told] = world.alerts()
+    assert told["Subject"].startswith("Acknowledged: ") and told["Message"].startswith("Acknowledged by dana (Slack U0DANA) at")
+    first, reply = slack.messages()
+    assert "Acknowledged by dana (Slack U0DANA) at" in shown(first) and buttons(first) == {}
+    assert reply["thread_ts"] == first["ts"] and "Acknowledged by dana" in shown(reply)
+    [item] = escalation.items()
+    assert "dana" in item["acknowledged_by"]["S"] and "due_bucket" not in item
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert escalation.pages() == [] and world.alerts() == [] and iam_writes(world) == []
+
+
+def test_the_alerts_own_command_acknowledges_it(world):
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    [alert] = world.alerts()
+    [line] = [it for it in alert["Message"].splitlines() if '"ack"' in it]
+    payload = {**json.loads(line.split("'")[1]), "by": "Eve"}
+    assert responder.invoke(payload)["acknowledgement"]["answer"] == "acknowledged"
+    again = responder.invoke({**payload, "by": "Dana"})["acknowledgement"]
+    assert again["answer"] == "acknowledged before" and again["by"].startswith("Eve (as stated")
+    assert "there is no critical alert" in responder.invoke({**payload, "alert": "a" * 26})["errorMessage"]
+    [told] = world.alerts()
+    assert told["Subject"].startswith("Acknowledged: ")
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert escalation.pages() == []
+
+
+def test_a_click_that_nobody_was_woken_by_is_found(world):
+    escalation, _, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    world.alerts()
+    world.fault("events:PutEvents", "AuthorizationError", status=403)
+    assert click(escalation, door) == 200
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert "dana" in world.alerts()[0]["Message"] and escalation.pages() == []
+
+
+@pytest.mark.parametrize("text", ["pagers", "repeated_at"])
+def test_what_could_not_be_repeated_is_an_error_and_tried_again(world, text):
+    """By the topic, or by the ledger after the topic: then it comes twice, and never not at all."""
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    action, code = ("sns:Publish", "AuthorizationError") if text == "pagers" else ("dynamodb:UpdateItem", "AccessDeniedException")
+    world.fault(action, code, status=400, text=text, times=1)
+    assert responder.invoke(DUE)["errorType"] == "ResponseIncomplete"
+    before = len(escalation.pages())
+    assert before == (text == "repeated_at")
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1
+    responder.invoke(DUE)
+    assert escalation.pages() == []
+
+
+def test_an_alert_whose_clock_could_not_be_kept_is_an_error_and_kept_by_the_next_try(world):
+    escalation, _, _, responder = stage(world)
+    world.fault("dynamodb:UpdateItem", "AccessDeniedException", status=400, text="alert_hash", times=1)
+    assert "keeping that the alert is to be acknowledged" in responder.invoke(world.event(ROOT))["errorMessage"]
+    assert len(world.alerts()) == 1 and escalation.items() == []
+    # Of a refusal, which is told once otherwise.
+    for alerts in (1, 0):
+        responder.invoke(world.event(ROOT))
+        assert len(world.alerts()) == alerts and len(escalation.items()) == 1
+
+
+def test_whoever_it_is_about_and_a_thief_of_slacks_role_silence_nobody(world):
+    escalation, _, door, responder = stage(world, identities=f"{DANA}=arn:aws:iam::{world.member}:user/alice", ProtectedPrincipals="arn:aws:iam::*:user/alice")
+    responder.invoke(world.event(EXFILTRATION, User(world)))
+    world.alerts()
+    assert click(escalation, door, DANA) == 403
+    stolen, alert = thief(world, "slack"), escalation.items()[0]["id"]["S"]
+    for name in ("due_at", "due_bucket", "repeats_at", "repeated_at", "is_over", "words", "thread", "told_at", "card_shown"):
+        refused(change, world, stolen, alert, f"SET {name} = :x", x={"N": "9"})
+    # Of what it can write, everybody is told.
+    change(world, stolen, alert, "SET acknowledged_by = :by, acknowledged_at = :at", by={"S": "nobody you know"}, at={"N": "1"})
+    escalation.pass_time()
+    responder.invoke(DUE)
+    [told] = world.alerts()
+    assert "by nobody you know" in told["Message"] and "If that was none of you" in told["Message"]
+
+
+def test_what_is_not_critical_and_what_nobody_wants_repeated_costs_nothing(world):
+    escalation, _, _, responder = stage(world)
+    [report] = responder.invoke(world.event(EXFILTRATION, User(world)))["reports"]
+    assert report["verdict"] == "Contained" and escalation.items() == []
+    world.responder(ESCALATION_TOPIC_ARN="").invoke(world.event(ROOT))
+    assert escalation.items() == [] and not any('"ack"' in it["Message"] for it in world.alerts())
+
+
+def test_a_decision_acknowledges_the_question(world):
+    escalation, slack, _, responder = stage(world, Mode="approve")
+    request = ask(world, responder, User(world))
+    [card] = slack.messages()
+    assert set(buttons(card)) == {"approve", "decline"}
+    command(responder, "decline", request)
+    world.alerts()
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert escalation.pages() == [] and world.alerts() == []
+
+
+def test_a_question_that_nobody_answers_is_repeated(world):
+    escalation, _, _, responder = stage(world, Mode="approve")
+    request = ask(world, responder, User(world))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    [page] = escalation.pages()
+    assert "WAITING FOR APPROVAL" in page["Subject"] and request in page["Message"]
+
+
+def test_an_attack_that_nobody_is_contained_for_is_critical_too(world):
+    escalation, slack, door, responder = stage(world, FindingResponses="AttackSequence=alert")
+    user = User(world)
+    event = world.event(SEQUENCE, user)
+    event["detail"]["service"]["detection"]["sequence"].update(actors=[actor(world, user)], resources=[])
+    responder.invoke(event)
+    alert, beside = slack.messages()
+    assert set(buttons(alert)) == {"open"} and set(buttons(beside)) == {"ack"} and beside["thread_ts"] == alert["ts"]
+    assert '"ack"' in world.alerts()[0]["Message"] and '"ack"' in shown(alert)
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1 and user.key_works()

@@ -15,7 +15,7 @@ from .aws.queues import POLLING
 from .harness import browser, templates
 from .harness.operators import Organisation
 from .harness.processes import simulated_aws
-from .harness.world import MachineTooSlow, World
+from .harness.world import World
 
 _running = contextlib.ExitStack()
 
@@ -37,18 +37,6 @@ def pytest_configure_node(node):
     """The tests run in several processes; they share what the first started."""
     every = node.config.simulated_aws
     node.workerinput["simulated_aws"] = every[int(node.gateway.id.removeprefix("gw")) % len(every)]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    """Says of a failed test whether the machine was too slow for it; those are run again, and no others."""
-    try:
-        return (yield)
-    except Exception as error:
-        world = item.funcargs.get("world")
-        if world and world.was_too_slow():
-            raise MachineTooSlow("the ledger did not answer in time, and the test had asked for no delay") from error
-        raise
 
 
 def pytest_collection_modifyitems(items):
@@ -151,11 +139,13 @@ def allowed_actions(role):
 
 @pytest.fixture(autouse=True)
 def room(request, tmp_path_factory):
-    """All to itself for a heavy test; the others share it, and stand behind a heavy one at the gate."""
+    """All to itself for a heavy test, and for what failed and is run again: its real time limits are the binary's, and
+    a busy machine keeps it waiting. The others share the room, and stand behind one that wants it for itself at the gate."""
     folder = tmp_path_factory.getbasetemp().parent
+    alone = is_heavy(request.node) or getattr(request.node, "execution_count", 1) > 1
     with open(folder / "gate.lock", "w") as gate, open(folder / "room.lock", "w") as room:
         fcntl.flock(gate, fcntl.LOCK_EX)
-        if is_heavy(request.node):
+        if alone:
             fcntl.flock(room, fcntl.LOCK_EX)
         else:
             fcntl.flock(room, fcntl.LOCK_SH)

@@ -50,15 +50,16 @@ from .operations import cloudtrail as trail
 
 def fault(body, _):
     with dispatch.LOCK:
-        dispatch.FAULTS.append({"times": -1, **body})
+        fault = {"times": -1, **body}
+        for account in set(fault["accounts"]):
+            dispatch.FAULTS[account].append(fault)
     return {}
 
 
 def release(body, _):
     with dispatch.RELEASED:
-        for fault in dispatch.FAULTS:
-            if body["account"] in fault["accounts"]:
-                fault["hold"] = False
+        for fault in dispatch.FAULTS[body["account"]]:
+            fault["hold"] = False
         dispatch.RELEASED.notify_all()
     return {}
 
@@ -107,7 +108,7 @@ def control_policies(body, _):
 
 def faults(_, query):
     with dispatch.LOCK:
-        return [fault for fault in dispatch.FAULTS if query["account"][0] in fault["accounts"]]
+        return list(dispatch.FAULTS[query["account"][0]])
 
 
 def crowd(body, _):

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import datetime as dt
 import fnmatch
+import functools
 import itertools
 import json
 import threading
@@ -12,7 +13,9 @@ import traceback
 import uuid
 from xml.sax.saxutils import escape
 
+import moto.core.responses
 import moto.iam.models
+from moto.core.base_backend import BackendDict
 from moto.core.responses import BaseResponse
 from moto.core.utils import get_service_model
 from moto.iam.models import iam_backends
@@ -23,7 +26,8 @@ from . import authorization, callers, eventbridge, lag, model
 LOCK = threading.RLock()
 # By account; a call that never reached the account it was for is kept under None.
 JOURNAL = collections.defaultdict(list)
-FAULTS = []
+# By account, each fault with all that it is for.
+FAULTS = collections.defaultdict(list)
 # Of every call, in the order in which they ended.
 _NUMBERS = itertools.count(1)
 # Told when a fault lets go of the calls it holds.
@@ -170,8 +174,8 @@ def planned_fault(action, response):
     if callers.ADMINISTRATOR.match(response.get_access_key() or ""):
         return None
     with LOCK:
-        for fault in FAULTS:
-            if fault["times"] == 0 or response.current_account not in fault["accounts"]:
+        for fault in FAULTS[response.current_account]:
+            if fault["times"] == 0:
                 continue
             if fnmatch.fnmatchcase(action, fault["action"]) and fault.get("text", "") in f"{response.body}{response.sim_body}":
                 if fault.get("after", 0) > 0:
@@ -220,7 +224,18 @@ def current_account(self):
     return administrator.group(1) if administrator else _current_account(self)
 
 
+_new_account = BackendDict._create_account_specific_backend
+
+
+def in_account(self, account):
+    """moto goes through every account that there is, at each call: of some thousand tests that is most of what it does."""
+    if not dict.__contains__(self, account):
+        _new_account(self, account)
+
+
 def install():
+    BackendDict._create_account_specific_backend = in_account
+    moto.core.responses.method_names_from_class = functools.cache(moto.core.responses.method_names_from_class)
     moto.iam.models.get_account_id_from = account_of_key
     BaseResponse.get_current_account = current_account
     BaseResponse._dispatch = dispatch

@@ -5,7 +5,6 @@ administrator; the responder itself runs with the roles that the stacks created.
 import functools
 import json
 import random
-import re
 import urllib.request
 
 import boto3
@@ -21,16 +20,8 @@ RUNBOOK = "RotateIAMKeysRunbook"
 PLAN_TEMPLATE = {"title": "Compromised identity", "impact": 2}
 
 
-# What a function says of a call to the ledger, and of no other, that took longer than it waits.
-LEDGER_WAITED = re.compile(r'(lease|ledger|snapshot)[^;"]*Timeout: AWS did not answer in time')
-
-
 def random_account():
     return str(random.SystemRandom().randrange(10**11, 10**12))
-
-
-class MachineTooSlow(Exception):
-    """A test failed, and why was in no code: what was asked of the ledger had to wait for a busy machine."""
 
 
 class World:
@@ -41,7 +32,6 @@ class World:
         self.servers = []
         self.listening = set()
         self.clients = {}
-        self.is_delayed = False
 
     def client(self, service, account=None, region=None, **credentials):
         """A boto3 client: an administrator of the member account unless told otherwise. Making one takes
@@ -74,12 +64,7 @@ class World:
 
     def fault(self, action, code=None, **fields):
         """From now on, or `times` times, our calls of the action fail so, or take `delay_ms`."""
-        self.is_delayed |= action.startswith("dynamodb:")
         self.control("fault", {"action": action, "code": code, "accounts": [self.member, self.security], **fields})
-
-    def was_too_slow(self):
-        """Whether the ledger kept a function waiting, though nobody had asked for that."""
-        return not self.is_delayed and any(LEDGER_WAITED.search(it.output()) for it in self.emulators)
 
     def release(self):
         """The calls that a fault with `hold` keeps waiting go on."""

@@ -16,7 +16,7 @@ from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_lambda, state_task_service_sqs
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
@@ -32,6 +32,18 @@ def create_from_cloudformation_json(cls, resource_name, cloudformation_json, acc
     definition = re.sub(r'("ToleratedFailurePercentage": \d+)\b', r"\1.0", json.dumps(properties["Definition"], default=str))
     backend = stepfunctions_parser_backends[account_id][region_name]
     return backend.create_state_machine(properties.get("StateMachineName", resource_name), definition, properties["RoleArn"])
+
+
+_valid = set()
+_validate = StepFunctionsParserBackend._validate_definition
+
+
+def validate_once(definition):
+    """Every test deploys the same state machine in an account of its own, and to parse one takes as long as twenty calls."""
+    shape = re.sub(r"\b\d{12}\b", "", definition)
+    if shape not in _valid:
+        _validate(definition)
+        _valid.add(shape)
 
 
 def client(region, service, state_credentials=None):
@@ -69,6 +81,7 @@ def sending_with_role(original):
 def install():
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     StateMachine.create_from_cloudformation_json = classmethod(create_from_cloudformation_json)
+    StepFunctionsParserBackend._validate_definition = staticmethod(validate_once)
     lambda_eval_utils.boto_client_for = client
     execute = with_role(lambda_eval_utils.execute_lambda_function_integration)
     lambda_eval_utils.execute_lambda_function_integration = execute

@@ -95,6 +95,26 @@ def test_another_execution_takes_over_a_day_that_failed_and_asks_nobody_twice(wo
     assert organisation.begin(7) == []
 
 
+def test_a_day_that_is_taken_over_and_then_stopped_says_that_what_was_sent_goes_on(world):
+    organisation = Organisation(world, SweepMaxShare="100")
+    for name in ("alice", "bob"):
+        organisation.account.user(name)
+    organisation.day(0)
+    first, _ = organisation.sweep(7)
+    [asked] = organisation.act(first)
+    organisation.tell(7, unsent=True)
+    world.alerts()
+    organisation.execution = "another"
+    assert organisation.begin(7) == [organisation.account.id]
+    organisation.hygiene = world.responder(part="hygiene", SWEEP_MAX_ACTIONS="1")
+    for _ in range(2):  # Lambda may call twice.
+        assert organisation.release(7) == []
+    organisation.tell(7)
+    [text] = [it["Message"] for it in world.alerts() if "STOPPED" in it["Subject"]]
+    assert "Nobody more is asked" in text and "had released 2" in text and "Nobody is asked" not in text
+    assert asked["request"] in {it["request"] for it in organisation.responder.invoke({"command": "requests"})["requests"]}
+
+
 def test_an_event_that_joined_a_sweeps_question_is_told_of_when_that_runs_out(world):
     organisation, event = unseen(world)
     [report] = organisation.day(1)[0]

@@ -43,6 +43,24 @@ pub struct Release {
     /// Who released it though it was stopped, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// How many an execution had released of whom this one took the day over: what it sent goes on.
+    #[serde(default, skip_serializing_if = "is_none_released")]
+    pub earlier: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none_released(earlier: &usize) -> bool {
+    *earlier == 0
+}
+
+impl Release {
+    /// `before`: what the same day's ledger had until now.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        let earlier = before.filter(|_| self.stopped.is_some());
+        let earlier = earlier.map_or(0, |it| it.earlier.max(it.asked + it.enforced));
+        Self { earlier, ..self }
+    }
 }
 
 /// All accounts together.
@@ -106,7 +124,7 @@ impl Tally {
         if stopped.is_some() {
             return (Release { stopped, ..Release::default() }, BTreeMap::new());
         }
-        (Release { asked: self.asked, enforced: self.enforced, stopped: None, by }, self.shares)
+        (Release { asked: self.asked, enforced: self.enforced, stopped: None, by, earlier: 0 }, self.shares)
     }
 }
 

@@ -70,6 +70,8 @@ async fn decide(
     let tally = count(ledger, settings, limits, &command.run.day.to_string(), &accounts).await?;
     let budget = Budget { max_actions: limits.max_actions, max_share: limits.max_share };
     let (release, shares) = tally.release(budget, command.by.clone());
+    let before = kept.release.as_deref().and_then(|it| serde_json::from_str(it).ok());
+    let release = release.after(before.as_ref());
     let begun_by = kept.begun_by.or(kept.execution).unwrap_or_default();
     keep(ledger, command.run.day, &begun_by, &shares).await?;
     let json = serde_json::to_string(&release).unwrap_or_default();

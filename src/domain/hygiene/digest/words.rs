@@ -64,12 +64,18 @@ impl Digest {
             );
         }
         let words = match &self.release {
-            Some(Release { stopped: Some(stopped), .. }) => {
+            Some(Release { stopped: Some(stopped), earlier, .. }) => {
                 let command = release_command(self.day);
+                let what = match earlier {
+                    0 => "Nobody is asked and nothing is done today.".to_owned(),
+                    n => format!(
+                        "Nobody more is asked and nothing more is done today; an execution before this one had \
+                         released {n}, and what it sent of them goes on."
+                    ),
+                };
                 format!(
-                    "STOPPED: {stopped}. Nobody is asked and nothing is done today. Look for what changed since \
-                     yesterday. If that many are right, this asks about all of them, with the output \
-                     SweepStateMachineArn of the stack:\n{command}"
+                    "STOPPED: {stopped}. {what} Look for what changed since yesterday. If that many are right, this \
+                     asks about all of them, with the output SweepStateMachineArn of the stack:\n{command}"
                 )
             }
             Some(Release { by: Some(by), .. }) => format!("Released by {}", text::line(by, 400)),

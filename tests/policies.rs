@@ -6,14 +6,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use clients::iam::simulate::exclusion_list;
 use domain::evidence::answer::{Answer, Holdings};
+use domain::evidence::asked;
 use domain::evidence::asking::Asker;
 use domain::evidence::assume::Assuming;
 use domain::evidence::catalogue::paths;
 use domain::evidence::condition::Context;
 use domain::evidence::document::Policy;
 use domain::evidence::resources::resources;
+use domain::evidence::simulating::Exclusion;
 use domain::glob::{matches, pieces};
+use domain::identity::IdentityKind;
 use domain::ids::Parse;
 use serde_json::{Value, json};
 
@@ -100,6 +104,37 @@ fn every_action_is_one_of_awss_and_is_asked_about_a_resource_that_it_has() {
             }
         }
     }
+}
+
+/// AWS's simulator is asked about what the catalogue does not have as well.
+#[test]
+fn aws_has_every_action_that_its_simulator_is_asked_about() {
+    let known = python(&["tests.aws_actions"]);
+    let actions = asked::actions();
+    assert!(actions.len() > 190 && actions.iter().all(|it| !known[it.to_lowercase()].is_null()), "{actions:?}");
+}
+
+/// The SDK writes them otherwise.
+#[test]
+fn what_aws_is_to_leave_out_is_written_as_botocore_writes_it() {
+    let (arn, name, identity) = ("arn:aws:iam::aws:policy/AWSDenyAll", "a+b=c,d@e.f_g-h", "x@y+z");
+    let inline = |of, identity: &str| Exclusion::Inline { name: name.to_owned(), of, identity: identity.to_owned() };
+    let left_out = [
+        Exclusion::Policy(arn.to_owned()),
+        Exclusion::Boundary,
+        inline(IdentityKind::User, identity),
+        inline(IdentityKind::Role, "app"),
+    ];
+    let same = json!([
+        {"PolicyArn": arn},
+        {"PolicyType": "permission-boundary"},
+        {"InlinePolicyIdentifier": {"PolicyName": name, "AttachmentType": "user", "AttachmentName": identity}},
+        {"InlinePolicyIdentifier": {"PolicyName": name, "AttachmentType": "role", "AttachmentName": "app"}},
+    ]);
+    let ours = exclusion_list(&left_out);
+    let mut ours: Vec<_> = ours.split('&').filter(|it| !it.is_empty()).collect();
+    ours.sort_unstable();
+    assert_eq!(json!(ours), python(&["tests.exclusions", &same.to_string()]));
 }
 
 /// A tenth of what IAM's quotas let a user have by its 20 policies and its 10 groups' 20 each, since a debug build takes

@@ -493,4 +493,4 @@ def test_the_investigator_changes_nothing_but_its_own_items(world):
     assert made == {"dynamodb:UpdateItem", "sns:Publish"}
     [session] = world.sessions("SecurityInvestigatorRole")
     actions = {it for statement in session["policy"]["Statement"] for it in statement["Action"]}
-    assert all(it.startswith(("iam:Get", "iam:List", "cloudtrail:Lookup")) for it in actions)
+    assert all(it.startswith(("iam:Get", "iam:List", "iam:Simulate", "cloudtrail:Lookup")) for it in actions)

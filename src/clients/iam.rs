@@ -12,6 +12,7 @@ pub mod observe;
 pub mod recently_created;
 pub mod remains;
 pub mod resolve;
+pub mod simulate;
 pub mod usage;
 
 pub use client::{IamDrill, IamRead, IamWrite};

@@ -3,6 +3,7 @@
 //! Decided from AWS's own records. What was not read is said, and is never the same as "nothing".
 
 pub mod answer;
+pub mod asked;
 pub mod asking;
 pub mod assume;
 mod athena;
@@ -37,6 +38,8 @@ mod room;
 mod rules;
 mod sections;
 mod signs;
+pub mod simulating;
+pub mod simulation;
 pub mod standing;
 mod strangers;
 pub mod trail;

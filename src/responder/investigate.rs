@@ -36,6 +36,7 @@ mod accounts;
 mod could;
 mod look;
 mod prose;
+mod simulate;
 mod store;
 mod tell;
 mod whom;
@@ -92,7 +93,7 @@ pub(crate) async fn investigate(
     let span = Span { from: DateTime::from_secs(from), to: now, until, share: until };
     let seen = observed(iam.as_ref(), &whom).await;
     let (could, looked, begun) = tokio::join!(
-        could::could(iam.as_ref(), &whom, &seen, account, &subject.partition),
+        could::could(iam.as_ref(), &whom, &seen, (account, &subject.partition), until),
         look::look(&mut accounts, &whom, &seen, command, span),
         ledger.begin_evidence(&record)
     );

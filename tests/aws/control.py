@@ -21,6 +21,7 @@ POST /_sim/function          {"arn", "urls"}: where a function listens, for the 
 POST /_sim/throttle          {"account", "per_second", "together"}: how many calls IAM answers, of each kind or of all together
 POST /_sim/hub-administrator {"account", "administrator"}: who sees the findings of the account
 POST /_sim/cloudtrail        {"account", "seconds"}: how late CloudTrail tells of the account
+POST /_sim/simulator         {"account", "unknown"}: actions of which IAM's policy simulator has not heard there
 POST /_sim/model             {"account", "text", "stop"}: what Bedrock's model says from now on, and why it stops
 GET  /_sim/model?account=N   what the model was asked
 POST /_sim/slack/…           Slack's stand-in: tests/aws/slack.py has its routes
@@ -44,7 +45,7 @@ from moto.iam.models import AccessKeyLastUsed, iam_backends
 from moto.sts.models import sts_backends
 
 from . import authorization, callers, dispatch, eventbridge, lag, queues, slack
-from .operations import STATE, bedrock, iam, organizations, overview, security_hub, sts
+from .operations import STATE, bedrock, iam, organizations, overview, security_hub, simulator, sts
 from .operations import cloudtrail as trail
 
 
@@ -278,6 +279,7 @@ ROUTES = {
     ("POST", "/_sim/hub-administrator"): hub_administrator,
     ("POST", "/_sim/cloudtrail"): cloudtrail,
     ("POST", "/_sim/history"): history,
+    ("POST", "/_sim/simulator"): lambda body, _: simulator.UNKNOWN.update({body["account"]: body["unknown"]}) or {},
     ("POST", "/_sim/model"): lambda body, _: bedrock.ANSWERS.update({body["account"]: body}) or {},
     ("GET", "/_sim/model"): lambda _, query: bedrock.ASKED.get(query["account"][0], []),
     ("GET", "/_sim/deliveries"): deliveries,

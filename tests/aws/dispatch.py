@@ -156,7 +156,7 @@ def answered(self, action, operation, entry, fault):
         one = contextlib.nullcontext() if action == "lambda:InvokeFunction" else ONE_AT_A_TIME[service, self.current_account]
         with one:
             answer = self.call_action()
-            if action.startswith("iam:") and not name.startswith(("Get", "List")):
+            if action.startswith("iam:") and not name.startswith(("Get", "List", "Simulate")):
                 lag.remember(self.current_account)
         if action == "iam:CreateUser" and caller.kind != "administrator":
             user = iam_backends[caller.account][get_partition(self.region)].users[params["UserName"]]

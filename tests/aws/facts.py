@@ -158,6 +158,7 @@ RESOURCES = {
     "iam:GetSAMLProvider": lambda params, account, region: [params["SAMLProviderArn"]],
     "iam:GetPolicy": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetPolicyVersion": lambda params, account, region: [params["PolicyArn"]],
+    "iam:SimulatePrincipalPolicy": lambda params, account, region: [params["PolicySourceArn"]],
     "iam:GetAccessKeyLastUsed": lambda params, account, region: ["*"],
     "bedrock:InvokeModel": _model,
     "ssm:StartAutomationExecution": _automation,

@@ -230,7 +230,7 @@ class World:
 
     def writes(self):
         """The actions of every call that changes something, whoever of ours made it."""
-        reads = ("iam:Get", "iam:List", "dynamodb:Get", "dynamodb:Query", "sts:AssumeRole", "sts:GetCallerIdentity")
+        reads = ("iam:Get", "iam:List", "iam:Simulate", "dynamodb:Get", "dynamodb:Query", "sts:AssumeRole", "sts:GetCallerIdentity")
         return [entry["action"] for entry in self.journal() if not entry["action"].startswith(reads)]
 
     def alerts(self):

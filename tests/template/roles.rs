@@ -194,7 +194,9 @@ fn the_investigators_roles_may_do_what_the_code_does_and_change_nothing() {
     let role = resource("member", "SecurityInvestigatorRole");
     let reads: BTreeSet<_> = clients::sessions::investigation_reads().into_iter().collect();
     assert_eq!(allowed(role), reads);
-    let is_read = |it: &&&str| ["iam:Get", "iam:List", "cloudtrail:Lookup"].iter().any(|read| it.starts_with(read));
+    let is_read = |it: &&&str| {
+        ["iam:Get", "iam:List", "iam:Simulate", "cloudtrail:Lookup"].iter().any(|read| it.starts_with(read))
+    };
     assert!(reads.iter().all(|it| is_read(&it)), "{reads:?}");
     let home = ["logs:CreateLogStream", "logs:PutLogEvents", "sts:AssumeRole", "sns:Publish", "s3:PutObject"];
     let ledger = clients::ledger::PERMISSIONS.iter().copied();

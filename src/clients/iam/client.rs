@@ -1,5 +1,7 @@
 //! The clients of IAM: what reads, what writes and what drills each have their own operations and no other.
 
+use std::time::Instant;
+
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_iam::Client;
@@ -41,6 +43,11 @@ impl IamRead {
     #[must_use]
     pub fn at_once(&self) -> Self {
         Self(at_once(&self.0), Patience::default())
+    }
+
+    /// Reads again while IAM throttles, and no longer than that.
+    pub(crate) fn patient_until(&self, moment: Instant) -> Self {
+        Self(self.0.clone(), Patience::until(moment))
     }
 
     /// Reads again while IAM throttles.
@@ -91,6 +98,7 @@ operations!(IamRead:
     get_saml_provider => GetSAMLProviderFluentBuilder,
     get_user => GetUserFluentBuilder,
     get_user_policy => GetUserPolicyFluentBuilder,
+    simulate_principal_policy => SimulatePrincipalPolicyFluentBuilder,
 );
 
 lists!(IamRead:

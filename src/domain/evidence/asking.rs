@@ -4,31 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Answer, Decision, Holdings};
+use super::asked::{GIVES_RIGHTS, GUARDED};
 use super::assume::{ASSUME, Attempt};
 use super::catalogue::{Kind, PASS, Path, paths};
 use super::could::{Could, Found};
 use super::part::Part;
 use super::resources::{is_of_others, resources};
 use super::rules::{Placed, Rules};
+use super::simulation::Simulation;
 use crate::ids::{AccountId, Partition};
 use crate::text::cut;
 
 /// An action that no service has: who may do it may do whatever nothing denies.
 const WHATEVER: &str = "of-no-service:OfNoAction";
-
-/// Who may do whatever nothing denies, and one of these to anybody, is an administrator: what is denied it may give itself.
-const GIVES_RIGHTS: &[&str] =
-    &["iam:CreateUser", "iam:AttachUserPolicy", "iam:AttachRolePolicy", "iam:PutUserPolicy", "iam:PutRolePolicy"];
-
-/// What guardrails like to deny.
-const GUARDED: &[&str] = &[
-    "sts:AssumeRole",
-    "ec2:RunInstances",
-    "s3:DeleteBucket",
-    "kms:ScheduleKeyDeletion",
-    "cloudtrail:StopLogging",
-    "guardduty:DeleteDetector",
-];
 
 /// Whom the questions are about.
 pub struct Asker<'a> {
@@ -41,12 +29,14 @@ pub struct Asker<'a> {
 /// Questions that are being asked, one by one: whoever asks may do something else in between.
 pub struct Asking<'a> {
     asker: &'a Asker<'a>,
-    rules: Rules<'a>,
+    pub(super) rules: Rules<'a>,
     passing: Vec<Placed<'a>>,
     left: &'static [Path],
     found: Vec<(Kind, Found)>,
     /// Of an action, and of the service that a role is passed to.
-    known: BTreeMap<(&'static str, Option<&'static str>), Decision>,
+    pub(super) known: BTreeMap<(&'static str, Option<&'static str>), Decision>,
+    /// A resource of which the answer about the action is so.
+    pub(super) examples: BTreeMap<&'static str, String>,
 }
 
 impl Asker<'_> {
@@ -66,6 +56,7 @@ impl Asker<'_> {
             left: paths(),
             found: Vec::new(),
             known: BTreeMap::new(),
+            examples: BTreeMap::new(),
         }
     }
 
@@ -115,6 +106,7 @@ impl Asking<'_> {
             unread: [holdings.unread.clone(), holdings.malformed()].concat(),
             not_asked: Vec::new(),
             notes: Vec::new(),
+            simulation: Simulation::not_asked("nobody asked"),
         }
     }
 
@@ -177,7 +169,12 @@ impl Asking<'_> {
         };
         let decision = match resources(action) {
             None => question.may("*"),
-            Some(_) => question.may_to_some(&asker.template(action), is_of_others(action).then_some(asker.arn)),
+            Some(_) => {
+                let but = is_of_others(action).then_some(asker.arn);
+                let (decision, at) = question.best_of_some(&asker.template(action), but);
+                self.examples.extend(at.filter(|_| service.is_none()).map(|it| (action, it)));
+                decision
+            }
         };
         self.known.insert((action, service), decision.clone());
         decision

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::change::REVOCATION_POLICY;
+use crate::change::{REVOCATION_POLICY, console_hold};
 use crate::history::{DENY_UNCLEAR, FORMER_REVOCATION, Kept};
 use crate::identity::{Observed, PolicyNames, Read};
 use crate::text;
@@ -39,11 +39,17 @@ pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
             before.notes.push("whether `AWSDenyAll` was attached before is not known: it is left out".to_owned());
         }
     }
+    let meant = |change: &str| kept.responses.iter().any(|it| it.planned.iter().any(|it| it.starts_with(change)));
+    if let Some(hold) = kept.arn.as_deref().and_then(console_hold).filter(|_| meant("HoldConsole "))
+        && !was_there("attached_policies", &hold)
+    {
+        before.names.policies.retain(|it| *it != hold);
+    }
     if before.boundary.as_deref() == Some(deny_all) && first.get("permissions_boundary").is_none_or(Value::is_object) {
         before.boundary = None;
         before.notes.push("the former permissions boundary is not known: `AWSDenyAll` stands there now".to_owned());
     }
-    if kept.responses.iter().any(|it| it.planned.iter().any(|it| it.starts_with("RevokeSessions "))) {
+    if meant("RevokeSessions ") {
         before.names.inline.retain(|it| it != REVOCATION_POLICY);
         before.former = first.get(FORMER_REVOCATION).and_then(Value::as_str).map(str::to_owned);
     }
@@ -137,6 +143,32 @@ mod tests {
         // It was there before.
         let found = before(&kept(snapshot(&now)), &now, DENY_ALL);
         assert!(found.names.policies.contains(&DENY_ALL.to_owned()));
+    }
+
+    #[test]
+    fn the_hold_of_a_console_is_left_out_where_a_response_put_it_there() {
+        let hold = "arn:aws:iam::111122223333:policy/SecurityRequireMfa";
+        let mut now = observed();
+        now.attached = Ok(vec![hold.to_owned()]);
+        let mut kept = kept(snapshot(&observed()));
+        kept.arn = Some("arn:aws:iam::111122223333:user/alice".to_owned());
+        // Somebody else's.
+        assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
+        kept.responses[0].planned.insert("HoldConsole alice".to_owned());
+        assert!(!before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
+        kept.responses[0].before = snapshot(&now);
+        assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
+    }
+
+    /// By the name alone nothing is ours.
+    #[test]
+    fn a_policy_that_bears_our_revocations_name_is_left_out_only_where_it_is_ours() {
+        let mut now = observed();
+        now.inline = Ok(vec![REVOCATION_POLICY.to_owned()]);
+        let mut kept = kept(snapshot(&observed()));
+        assert!(before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
+        kept.responses[0].planned.insert("RevokeSessions app 2026-01-01T00:00:00Z".to_owned());
+        assert!(!before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
     }
 
     #[test]

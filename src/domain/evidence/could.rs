@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::answer::{Answer, Decision, Grant, is_zero};
 use super::assume::{Assumable, Assumed, Attempt};
 use super::part::Part;
+use super::simulation::Simulation;
 
 /// One of the ways, answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -92,6 +93,8 @@ pub struct Could {
     pub not_asked: Vec<String>,
     /// What the answers are about: what differs from what stands there now.
     pub notes: Vec<String>,
+    /// AWS's own answers, beside those.
+    pub simulation: Simulation,
 }
 
 impl Could {
@@ -112,6 +115,7 @@ impl Could {
             unread: vec![why.to_owned()],
             not_asked: Vec::new(),
             notes: Vec::new(),
+            simulation: Simulation::not_asked(why),
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Origin {
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub origin: Origin,
+    /// As it is written.
+    pub text: String,
     /// What is wrong with a document that is none.
     pub document: Result<Document, String>,
 }
@@ -31,7 +33,7 @@ pub struct Policy {
 impl Policy {
     pub fn new(kind: &'static str, name: &str, group: Option<&str>, document: &str) -> Self {
         let origin = Origin { kind, name: name.to_owned(), group: group.map(str::to_owned) };
-        Self { origin, document: Document::parse(document) }
+        Self { origin, text: decoded(document).into_owned(), document: Document::parse(document) }
     }
 }
 

@@ -257,7 +257,13 @@ pub(super) fn not_looked_at(found: &Found<'_>) -> Vec<String> {
     let mut missing = vec![
         "data events (objects in S3, items of DynamoDB, invocations of functions): CloudTrail's event history has none"
             .to_owned(),
-        "service and resource control policies, and policies of resources".to_owned(),
+        if found.could.simulation.answers.why_not().is_none() {
+            "resource control policies, policies of resources, and service control policies but for what AWS's own \
+             simulation was asked about"
+        } else {
+            "service and resource control policies, and policies of resources"
+        }
+        .to_owned(),
     ];
     if !found.could.roles_elsewhere.found().is_empty() {
         missing.push("whom the roles of other accounts trust that its policies let it try".to_owned());

@@ -176,10 +176,11 @@ impl Evidence {
         };
         let reach = could.secrets.found().len() + could.data.found().len();
         format!(
-            "Could: administrator {}{but}; {}; {}; {roles}{elsewhere}.",
+            "Could: administrator {}{but}; {}; {}; {roles}{elsewhere}{}.",
             could.administrator.answer.word(),
             ways(could.escalations.why_not(), "get more rights", could.open_ways().count()),
             ways(could.secrets.why_not().or(could.data.why_not()), "reach secrets or data", reach),
+            could.simulation.in_short(),
         )
     }
 
@@ -199,6 +200,7 @@ impl Evidence {
                  they are older than the period by now"
             ));
         }
+        points.extend(self.could.simulation.open_point());
         points.extend(self.not_told_apart(about));
         let unknown = self.left.iter().filter(|it| it.now.is_none()).count();
         if unknown > 0 {

@@ -45,6 +45,11 @@ impl Question<'_, '_> {
     /// Whether there is any resource, of those that the template matches, that it may be done to, apart from `but`. By
     /// every statement that allows it for one.
     pub(super) fn may_to_some(&self, template: &str, but: Option<&str>) -> Decision {
+        self.best_of_some(template, but).0
+    }
+
+    /// With the resource of which that is so.
+    pub(super) fn best_of_some(&self, template: &str, but: Option<&str>) -> (Decision, Option<String>) {
         let mut best = Best::default();
         // A resource such as somebody would write, for each pattern, is enough for most.
         let whole = whole(template);
@@ -54,20 +59,21 @@ impl Question<'_, '_> {
         let any = [whole.clone()];
         let resources: BTreeSet<String> =
             patterns.chain(&any).filter_map(|it| meet(it, &whole)).take(self.most_asked()).collect();
-        resources.iter().filter(|it| Some(it.as_str()) != but).for_each(|it| best.add(self.may(it)));
+        resources.iter().filter(|it| Some(it.as_str()) != but).for_each(|it| best.add(it, self.may(it)));
         if best.decision.answer != Answer::Yes && self.own_allowing().next().is_some() {
             let but = but.map(literal);
             let mut search = Search::new(self, &whole, but.as_deref());
             for (at, _) in self.own_allowing() {
                 let is_surely = best.decision.answer == Answer::Yes;
                 let found = search.as_mut().and_then(|it| it.best(at, None, is_surely, &mut best.is_all_asked));
-                found.into_iter().for_each(|it| best.add(self.may(&it)));
+                found.into_iter().for_each(|it| best.add(&it, self.may(&it)));
             }
             best.is_all_asked &= search.is_some();
         }
         let is_cut = resources.len() >= self.most_asked();
         let unasked = self.own_allowing().filter(|(_, it)| is_cut && !best.by.contains(&it.placed.number)).count();
-        best.end(self.is_all_read, unasked)
+        let at = best.at.take();
+        (best.end(self.is_all_read, unasked), at)
     }
 
     /// How many resources are asked about without more ado.
@@ -108,22 +114,25 @@ impl Question<'_, '_> {
 struct Best {
     decision: Decision,
     by: BTreeSet<usize>,
+    /// Of the first resource that it is of.
+    at: Option<String>,
     is_all_asked: bool,
 }
 
 impl Default for Best {
     fn default() -> Self {
-        Self { decision: Decision::no(), by: BTreeSet::new(), is_all_asked: true }
+        Self { decision: Decision::no(), by: BTreeSet::new(), at: None, is_all_asked: true }
     }
 }
 
 impl Best {
-    fn add(&mut self, found: Decision) {
+    fn add(&mut self, resource: &str, found: Decision) {
         if found.answer < self.decision.answer {
             return;
         }
         if found.answer > self.decision.answer {
             self.by.clear();
+            self.at = Some(resource.to_owned());
         }
         self.by.extend(&found.by);
         self.decision = found;

@@ -222,7 +222,7 @@ pub(crate) mod tests {
     use crate::identity::{Identity, IdentityKind};
     use crate::verdict::Verdict;
 
-    fn could(document: &str) -> Could {
+    pub(in crate::evidence) fn could(document: &str) -> Could {
         let policies = vec![Policy::new("inline policy", "p", None, document)];
         let holdings = Holdings { policies, ..Holdings::default() };
         let arn = "arn:aws:iam::111122223333:user/alice";

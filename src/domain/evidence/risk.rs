@@ -91,6 +91,11 @@ pub fn risk(known: &Known<'_>) -> Risk {
         (Level::High, "it could do everything, or give itself more", can_escalate),
         (
             Level::High,
+            "AWS's own simulation allows it to get more rights, which nothing read of its policies does",
+            could.simulation.allows_more_rights(),
+        ),
+        (
+            Level::High,
             "what it did could not be read at all, in some region or in any",
             known.looked.iter().any(Looked::is_blind) || !known.looked.iter().any(|it| it.pages > 0),
         ),
@@ -101,6 +106,11 @@ pub fn risk(known: &Known<'_>) -> Risk {
         ),
         (Level::Medium, "it may try roles of other accounts", !elsewhere.is_empty()),
         (Level::Medium, "it could reach secrets or data", reaches),
+        (
+            Level::Medium,
+            "AWS's own simulation allows what nothing read of its policies does",
+            could.simulation.allows_more(),
+        ),
         (Level::Medium, "it acted in a way that is new for it", !did.new.is_empty()),
         (Level::Medium, "not everything that it did could be looked up", is_incomplete),
         (Level::Medium, "not everything that decides could be read or asked", is_unread),

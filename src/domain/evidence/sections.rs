@@ -145,6 +145,7 @@ impl Evidence {
             under: if has_all { Vec::new() } else { self.grants(&it.decision) },
         });
         sections.push(Block::Items(elsewhere.chain(more(could.more_roles_elsewhere)).collect()));
+        sections.extend(could.simulation.blocks());
         let notes = could.notes.iter().map(|it| Item::new(format!("Note: {it}")));
         let not_asked = could.not_asked.iter().map(|it| Item::new(format!("Not asked: {it}")));
         let unread = could.unread.iter().map(|it| Item::new(format!("Could not be read: {it}")));
@@ -156,7 +157,8 @@ impl Evidence {
     fn way(&self, found: &Found, all: &[Found], has_all: bool) -> Item {
         let id = if found.id.is_empty() { String::new() } else { format!("{}: ", found.id) };
         let mut under = if has_all { Vec::new() } else { self.grants(&found.decision) };
-        under.extend([found.needs(), found.passes(), found.variants(all)].into_iter().flatten());
+        let by_aws = self.could.simulation.about(&found.actions);
+        under.extend([found.needs(), found.passes(), found.variants(all), by_aws].into_iter().flatten());
         let text = format!("{id}{} ({}): {}", found.what, found.actions.join(", "), answer(&found.decision));
         Item { text, under }
     }

@@ -9,9 +9,12 @@ use domain::evidence::before::before;
 use domain::evidence::condition::Context;
 use domain::evidence::could::Could;
 use domain::evidence::part::Part;
-use domain::identity::{Identity, IdentityKind, Observed};
-use domain::ids::{AccountId, Arn, Partition};
+use domain::evidence::simulating::facts;
+use domain::identity::{Identity, IdentityKind, Observed, Read};
+use domain::ids::{AccountId, Partition};
+use tokio::time::Instant;
 
+use super::simulate::Simulator;
 use super::whom::Whom;
 
 /// So many roles are asked about at one go.
@@ -22,8 +25,8 @@ pub(super) async fn could(
     iam: Option<&IamRead>,
     whom: &Whom,
     now: &Observed,
-    account: &AccountId,
-    partition: &Partition,
+    (account, partition): (&AccountId, &Partition),
+    until: Instant,
 ) -> Could {
     let Some(iam) = iam else { return Could::not_known("the account could not be entered") };
     let identity = &whom.identity;
@@ -42,46 +45,52 @@ pub(super) async fn could(
     let holdings = Holdings { policies, limits, context: context(identity, now), unread };
     let asker = Asker { holdings: &holdings, account, partition, arn: &identity.arn };
     let mut asking = asker.begin();
-    // The look-ups in CloudTrail go on meanwhile: there is one thread for both.
-    while asking.step() {
-        tokio::task::yield_now().await;
-    }
+    let mut simulator = Simulator::new(iam, whom, &before, now, &holdings, until);
+    let everywhere = asking.everywhere();
+    // AWS answers meanwhile, and the look-ups in CloudTrail go on: there is one thread for all.
+    let asked = async {
+        while asking.step() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(asked, simulator.ask(&everywhere));
+    let somewhere = asking.somewhere(&everywhere);
     let mut could = asking.end();
     could.notes = before.notes;
+    tokio::join!(roles(&mut could, &holdings, &identity.arn, trusts), simulator.ask(&somewhere));
+    could.simulation = simulator.end([everywhere, somewhere].concat());
+    could
+}
+
+/// Which roles it may pass, and assume.
+async fn roles(could: &mut Could, holdings: &Holdings, arn: &str, trusts: Read<Vec<(String, String)>>) {
     let trusts = match trusts {
         Ok(it) => it,
         Err(error) => {
             let why = format!("whom roles trust ({})", error.why);
             could.roles = Part::not_asked(&format!("{why} could not be read"));
             could.unread.push(why);
-            return could;
+            return;
         }
     };
-    could.name_roles_to_pass(&holdings, &trusts);
-    let mut assuming = Assuming::new(&holdings, &identity.arn);
-    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| *role != identity.arn) {
+    could.name_roles_to_pass(holdings, &trusts);
+    let mut assuming = Assuming::new(holdings, arn);
+    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| role != arn) {
         assuming.ask(role, trust);
         if at % ROLES_AT_ONCE == 0 {
             tokio::task::yield_now().await;
         }
     }
     could.add_roles(assuming.end());
-    could
 }
 
 /// What every request of the identity has: its attacker chooses the rest.
 fn context(identity: &Identity, now: &Observed) -> Context {
-    let mut context = Context::default()
-        .with("aws:PrincipalArn", &[&identity.arn])
-        .with("aws:PrincipalAccount", &[Arn::parse(&identity.arn).map_or("", |it| it.account)])
-        .with("aws:SecureTransport", &["true"]);
-    context = match identity.kind {
-        IdentityKind::User => context
-            .with("aws:username", &[identity.name.as_str()])
-            .with("aws:userid", &[identity.id.as_str()])
-            .with("aws:PrincipalType", &["User"]),
-        IdentityKind::Role => context.without("aws:username").with("aws:PrincipalType", &["AssumedRole"]),
-    };
+    let facts = facts(identity).into_iter();
+    let mut context = facts.fold(Context::default(), |context, it| context.with(it.key, &[it.value.as_str()]));
+    if identity.kind == IdentityKind::Role {
+        context = context.without("aws:username");
+    }
     let Ok(profile) = &now.profile else { return context };
     // A role's session may bring tags of its own.
     if identity.kind == IdentityKind::User {

@@ -16,8 +16,8 @@ def state(response, kind, region=None):
 
 def install():
     from .. import eventbridge
-    from . import automation, bedrock, cloudformation, cloudtrail, credential_report, functions, iam, incidents, ops_items, organizations, overview, security_hub, state_machines, sts
+    from . import automation, bedrock, cloudformation, cloudtrail, credential_report, functions, iam, incidents, ops_items, organizations, overview, security_hub, simulator, state_machines, sts
 
-    ours = (automation, bedrock, cloudformation, cloudtrail, credential_report, functions, iam, incidents, ops_items, organizations, overview, security_hub, state_machines, sts)
+    ours = (automation, bedrock, cloudformation, cloudtrail, credential_report, functions, iam, incidents, ops_items, organizations, overview, security_hub, simulator, state_machines, sts)
     for module in (eventbridge, *ours):
         module.install()

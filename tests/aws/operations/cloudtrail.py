@@ -61,7 +61,7 @@ def record(action, operation, entry, caller, answer, user_agent):
     if caller.kind not in ("user", "assumed-role") or action.startswith(_DATA):
         return
     service, name = action.split(":")
-    is_read = name.startswith(("Get", "List", "Describe", "Lookup")) or action.startswith("sts:Assume")
+    is_read = name.startswith(("Get", "List", "Describe", "Lookup", "Simulate")) or action.startswith("sts:Assume")
     failed = int(answer[0]) >= 400
     partition = get_partition(entry["region"])
     region = IAM_REGION.get(partition, entry["region"]) if service == "iam" else entry["region"]

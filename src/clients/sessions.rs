@@ -12,7 +12,7 @@ use domain::session_policy::Scope;
 
 use crate::cloudtrail;
 use crate::errors::{self, incomplete};
-use crate::iam::{credential_report, observe, remains, resolve};
+use crate::iam::{credential_report, holdings, observe, remains, resolve};
 
 /// How long a session lasts: as short as STS makes it.
 pub(crate) const SECONDS: i32 = 900;
@@ -40,9 +40,8 @@ pub fn reads(scope: &Scope) -> Vec<&'static str> {
 pub fn investigation_reads() -> Vec<&'static str> {
     let user = [observe::USER_PERMISSIONS, observe::USER_CONTENTS_PERMISSIONS].concat();
     let both = [observe::CONTENTS_PERMISSIONS, observe::STATEMENTS_PERMISSIONS, resolve::PERMISSIONS].concat();
-    let mut reads =
-        [both, user, observe::ROLE_PERMISSIONS.to_vec(), remains::PERMISSIONS.to_vec(), vec![cloudtrail::PERMISSION]]
-            .concat();
+    let more = [holdings::PERMISSIONS, remains::PERMISSIONS, &[cloudtrail::PERMISSION]].concat();
+    let mut reads = [both, user, observe::ROLE_PERMISSIONS.to_vec(), more].concat();
     reads.sort_unstable();
     reads
 }

@@ -33,11 +33,13 @@ use tokio::time::Instant;
 use crate::invocation::Call;
 
 mod accounts;
+mod answers;
 mod could;
 mod look;
 mod prose;
 mod store;
 mod tell;
+mod versions;
 mod whom;
 
 use accounts::Accounts;
@@ -92,7 +94,7 @@ pub(crate) async fn investigate(
     let span = Span { from: DateTime::from_secs(from), to: now, until, share: until };
     let seen = observed(iam.as_ref(), &whom).await;
     let (could, looked, begun) = tokio::join!(
-        could::could(iam.as_ref(), &whom, &seen, account, &subject.partition),
+        could::could(iam.as_ref(), &whom, &seen, account, &subject.partition, until),
         look::look(&mut accounts, &whom, &seen, command, span),
         ledger.begin_evidence(&record)
     );

@@ -158,6 +158,8 @@ RESOURCES = {
     "iam:GetSAMLProvider": lambda params, account, region: [params["SAMLProviderArn"]],
     "iam:GetPolicy": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetPolicyVersion": lambda params, account, region: [params["PolicyArn"]],
+    "iam:ListPolicyVersions": lambda params, account, region: [params["PolicyArn"]],
+    "iam:SetDefaultPolicyVersion": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetAccessKeyLastUsed": lambda params, account, region: ["*"],
     "bedrock:InvokeModel": _model,
     "ssm:StartAutomationExecution": _automation,

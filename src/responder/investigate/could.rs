@@ -4,26 +4,25 @@ use clients::iam::IamRead;
 use clients::iam::holdings::{self, Documents};
 use domain::evidence::answer::Holdings;
 use domain::evidence::asking::Asker;
-use domain::evidence::assume::Assuming;
 use domain::evidence::before::before;
 use domain::evidence::condition::Context;
 use domain::evidence::could::Could;
-use domain::evidence::part::Part;
 use domain::identity::{Identity, IdentityKind, Observed};
 use domain::ids::{AccountId, Arn, Partition};
+use tokio::time::Instant;
 
+use super::answers::answers;
+use super::versions;
 use super::whom::Whom;
 
-/// So many roles are asked about at one go.
-const ROLES_AT_ONCE: usize = 50;
-
-/// `iam`: of the identity's account, where it could be entered.
+/// `iam`: of the identity's account, where it could be entered. `until`: when what is asked last has to end.
 pub(super) async fn could(
     iam: Option<&IamRead>,
     whom: &Whom,
     now: &Observed,
     account: &AccountId,
     partition: &Partition,
+    until: Instant,
 ) -> Could {
     let Some(iam) = iam else { return Could::not_known("the account could not be entered") };
     let identity = &whom.identity;
@@ -41,31 +40,9 @@ pub(super) async fn could(
     let limits = boundary.into_iter().map(|it| vec![it]).collect();
     let holdings = Holdings { policies, limits, context: context(identity, now), unread };
     let asker = Asker { holdings: &holdings, account, partition, arn: &identity.arn };
-    let mut asking = asker.begin();
-    // The look-ups in CloudTrail go on meanwhile: there is one thread for both.
-    while asking.step() {
-        tokio::task::yield_now().await;
-    }
-    let mut could = asking.end();
+    let mut could = answers(&asker, &trusts).await;
     could.notes = before.notes;
-    let trusts = match trusts {
-        Ok(it) => it,
-        Err(error) => {
-            let why = format!("whom roles trust ({})", error.why);
-            could.roles = Part::not_asked(&format!("{why} could not be read"));
-            could.unread.push(why);
-            return could;
-        }
-    };
-    could.name_roles_to_pass(&holdings, &trusts);
-    let mut assuming = Assuming::new(&holdings, &identity.arn);
-    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| *role != identity.arn) {
-        assuming.ask(role, trust);
-        if at % ROLES_AT_ONCE == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-    could.add_roles(assuming.end());
+    versions::add(iam, &asker, &trusts, until, &mut could).await;
     could
 }
 

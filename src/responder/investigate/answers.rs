@@ -1,0 +1,41 @@
+//! All questions about what an identity holds, asked one by one.
+
+use domain::evidence::asking::Asker;
+use domain::evidence::assume::Assuming;
+use domain::evidence::could::Could;
+use domain::evidence::part::Part;
+use domain::identity::Read;
+
+/// So many roles are asked about at one go.
+const ROLES_AT_ONCE: usize = 50;
+
+/// Every role of the account with its trust policy.
+pub(super) type Trusts = Read<Vec<(String, String)>>;
+
+/// The look-ups in CloudTrail go on meanwhile: there is one thread for both.
+pub(super) async fn answers(asker: &Asker<'_>, trusts: &Trusts) -> Could {
+    let mut asking = asker.begin();
+    while asking.step() {
+        tokio::task::yield_now().await;
+    }
+    let mut could = asking.end();
+    let trusts = match trusts {
+        Ok(it) => it,
+        Err(error) => {
+            let why = format!("whom roles trust ({})", error.why);
+            could.roles = Part::not_asked(&format!("{why} could not be read"));
+            could.unread.push(why);
+            return could;
+        }
+    };
+    could.name_roles_to_pass(asker.holdings, trusts);
+    let mut assuming = Assuming::new(asker.holdings, asker.arn);
+    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| role != asker.arn) {
+        assuming.ask(role, trust);
+        if at % ROLES_AT_ONCE == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    could.add_roles(assuming.end());
+    could
+}

@@ -109,7 +109,9 @@ impl Bucket {
             ("content-type", object.content_type),
             // Nothing is overwritten, by whoever has the role.
             ("if-none-match", "*"),
+            // A bucket that locks takes nothing without a checksum; its algorithm is named as the SDKs name it.
             ("x-amz-checksum-sha256", checksum.as_str()),
+            ("x-amz-sdk-checksum-algorithm", "SHA256"),
         ];
         let body = SignableBody::Bytes(object.body.as_bytes());
         let signable = SignableRequest::new("PUT", uri.as_str(), headers.into_iter(), body);

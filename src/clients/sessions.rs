@@ -12,7 +12,7 @@ use domain::session_policy::Scope;
 
 use crate::cloudtrail;
 use crate::errors::{self, incomplete};
-use crate::iam::{credential_report, observe, remains, resolve, simulate};
+use crate::iam::{credential_report, holdings, observe, remains, resolve, simulate};
 
 /// How long a session lasts: as short as STS makes it.
 pub(crate) const SECONDS: i32 = 900;
@@ -40,7 +40,7 @@ pub fn reads(scope: &Scope) -> Vec<&'static str> {
 pub fn investigation_reads() -> Vec<&'static str> {
     let user = [observe::USER_PERMISSIONS, observe::USER_CONTENTS_PERMISSIONS].concat();
     let both = [observe::CONTENTS_PERMISSIONS, observe::STATEMENTS_PERMISSIONS, resolve::PERMISSIONS].concat();
-    let aside = [remains::PERMISSIONS, simulate::PERMISSIONS, &[cloudtrail::PERMISSION]].concat();
+    let aside = [remains::PERMISSIONS, simulate::PERMISSIONS, holdings::PERMISSIONS, &[cloudtrail::PERMISSION]].concat();
     let mut reads = [both, user, observe::ROLE_PERMISSIONS.to_vec(), aside].concat();
     reads.sort_unstable();
     reads

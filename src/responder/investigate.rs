@@ -33,12 +33,14 @@ use tokio::time::Instant;
 use crate::invocation::Call;
 
 mod accounts;
+mod answers;
 mod could;
 mod look;
 mod prose;
 mod simulate;
 mod store;
 mod tell;
+mod versions;
 mod whom;
 
 use accounts::Accounts;

@@ -159,6 +159,8 @@ RESOURCES = {
     "iam:GetPolicy": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetPolicyVersion": lambda params, account, region: [params["PolicyArn"]],
     "iam:SimulatePrincipalPolicy": lambda params, account, region: [params["PolicySourceArn"]],
+    "iam:ListPolicyVersions": lambda params, account, region: [params["PolicyArn"]],
+    "iam:SetDefaultPolicyVersion": lambda params, account, region: [params["PolicyArn"]],
     "iam:GetAccessKeyLastUsed": lambda params, account, region: ["*"],
     "bedrock:InvokeModel": _model,
     "ssm:StartAutomationExecution": _automation,

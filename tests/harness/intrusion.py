@@ -49,7 +49,7 @@ def prepare(world):
     world.identify(user="operator", created=LONG_AGO)
 
 
-def happened(world, user, name, count=1, source="iam.amazonaws.com", is_read=True, requests=({},)):
+def happened(world, user, name, count=1, source="iam.amazonaws.com", is_read=True, requests=({},), region="us-east-1"):
     """The user did that so many times, by CloudTrail alone: nothing is called."""
     now = dt.datetime.now(dt.timezone.utc)
     identity = {"type": "IAMUser", "principalId": user.id, "arn": user.arn, "accountId": world.member, "userName": user.name, "accessKeyId": user.keys[0]["AccessKeyId"]}
@@ -57,7 +57,7 @@ def happened(world, user, name, count=1, source="iam.amazonaws.com", is_read=Tru
         "userIdentity": identity,
         "eventSource": source,
         "eventName": name,
-        "awsRegion": "us-east-1",
+        "awsRegion": region,
         "sourceIPAddress": "198.51.100.7",
         "userAgent": "aws-cli",
         "readOnly": is_read,
@@ -65,4 +65,4 @@ def happened(world, user, name, count=1, source="iam.amazonaws.com", is_read=Tru
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     events = [{**event, "eventID": str(uuid.uuid4()), "requestParameters": requests[n % len(requests)]} for n in range(count)]
-    world.control("history", {"account": world.member, "region": "us-east-1", "events": events})
+    world.control("history", {"account": world.member, "region": region, "events": events})

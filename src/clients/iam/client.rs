@@ -109,6 +109,7 @@ lists!(IamRead:
     list_group_policies => ListGroupPoliciesFluentBuilder,
     list_groups_for_user => ListGroupsForUserFluentBuilder,
     list_mfa_devices => ListMFADevicesFluentBuilder,
+    list_policy_versions => ListPolicyVersionsFluentBuilder,
     list_role_policies => ListRolePoliciesFluentBuilder,
     list_roles => ListRolesFluentBuilder,
     list_service_specific_credentials => ListServiceSpecificCredentialsFluentBuilder,

@@ -114,10 +114,22 @@ pub(super) async fn default_document(iam: &IamRead, arn: &str) -> Read<String> {
     version_document(iam, arn, &version).await
 }
 
-async fn version_document(iam: &IamRead, arn: &str, version: &str) -> Read<String> {
+pub(super) async fn version_document(iam: &IamRead, arn: &str, version: &str) -> Read<String> {
     let sent = iam.get_policy_version().policy_arn(arn).version_id(version).send().await;
     let version = sent.map_err(unreadable(WHAT))?.policy_version;
     Ok(version.and_then(|it| it.document).unwrap_or_default())
+}
+
+/// The IDs of the versions that do not count: four at the most.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub(super) async fn other_versions(iam: &IamRead, arn: &str) -> Read<Vec<String>> {
+    let mut found = Vec::new();
+    let mut pages = iam.list_policy_versions().policy_arn(arn).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let versions = page.map_err(unreadable(WHAT))?.versions.unwrap_or_default();
+        found.extend(versions.into_iter().filter(|it| !it.is_default_version).filter_map(|it| it.version_id));
+    }
+    Ok(found)
 }
 
 /// A version never changes and its number is never used twice; one made anew under the same ARN has another ID.

@@ -7,8 +7,14 @@ use domain::identity::{Identity, Read};
 use futures_util::{StreamExt, stream};
 
 use super::IamRead;
-use super::contents::{attached_to_group, default_document, group_document, inline_document, inline_of_group};
+use super::contents::{
+    attached_to_group, default_document, group_document, inline_document, inline_of_group, other_versions,
+    version_document,
+};
 use crate::errors::unreadable;
+
+/// On top of what reading the policies takes.
+pub const PERMISSIONS: &[&str] = &["iam:ListPolicyVersions"];
 
 const PARALLEL_READS: usize = 8;
 
@@ -83,6 +89,16 @@ async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
         found.push(policy("policy", &arn, Some(group), read));
     }
     found
+}
+
+/// The versions of a policy that do not count now, each with what it says. One that can't be read takes no other with it.
+pub async fn versions(iam: &IamRead, arn: &str) -> Read<Vec<(String, Read<String>)>> {
+    let listed = iam.patiently(|| other_versions(iam, arn)).await?;
+    let read = stream::iter(listed).map(async |version| {
+        let document = iam.patiently(|| version_document(iam, arn, &version)).await;
+        (version, document)
+    });
+    Ok(read.buffered(PARALLEL_READS).collect().await)
 }
 
 /// Every role of the account with its trust policy.

@@ -19,6 +19,7 @@ use crate::text::cut;
 const WHATEVER: &str = "of-no-service:OfNoAction";
 
 /// Whom the questions are about.
+#[derive(Clone, Copy)]
 pub struct Asker<'a> {
     pub holdings: &'a Holdings,
     pub account: &'a AccountId,
@@ -103,6 +104,8 @@ impl Asking<'_> {
             more_roles: 0,
             roles_elsewhere: Part::Asked(elsewhere),
             more_roles_elsewhere,
+            versions: Part::not_asked("other versions of its policies were not read"),
+            versions_read: 0,
             unread: [holdings.unread.clone(), holdings.malformed()].concat(),
             not_asked: Vec::new(),
             notes: Vec::new(),
@@ -151,6 +154,7 @@ impl Asking<'_> {
             passes_to: path.passes_to,
             roles: None,
             variant_of: None,
+            versions: Vec::new(),
         }
     }
 

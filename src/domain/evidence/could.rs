@@ -11,6 +11,7 @@ use super::answer::{Answer, Decision, Grant, is_zero};
 use super::assume::{Assumable, Assumed, Attempt};
 use super::part::Part;
 use super::simulation::Simulation;
+use super::versions::Other;
 
 /// One of the ways, answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +34,9 @@ pub struct Found {
     /// Another way that was found, which takes fewer of the same actions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant_of: Option<&'static str>,
+    /// Versions of its policies by which it leads to more, where it is making one count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
 }
 
 impl Found {
@@ -55,6 +59,11 @@ impl Found {
         } else {
             format!("it may pass {}", roles.join(", "))
         })
+    }
+
+    /// For people: by which versions it leads to more.
+    pub(super) fn by_versions(&self) -> Option<String> {
+        (!self.versions.is_empty()).then(|| format!("more is given by {}", self.versions.join(", ")))
     }
 
     /// For people: those of the others that take more of the same.
@@ -84,6 +93,10 @@ pub struct Could {
     pub roles_elsewhere: Part<Attempt>,
     #[serde(skip_serializing_if = "is_zero")]
     pub more_roles_elsewhere: usize,
+    /// Of its own policies, that it may make count: those that give it more, or of which nobody knows.
+    pub versions: Part<Other>,
+    /// How many were judged.
+    pub versions_read: usize,
     /// The statements that answers are by, each by its number.
     pub grants: BTreeMap<usize, Grant>,
     /// What could not be read, or is no policy.
@@ -111,6 +124,8 @@ impl Could {
             more_roles: 0,
             roles_elsewhere: Part::not_asked(why),
             more_roles_elsewhere: 0,
+            versions: Part::not_asked(why),
+            versions_read: 0,
             grants: BTreeMap::new(),
             unread: vec![why.to_owned()],
             not_asked: Vec::new(),

@@ -1,6 +1,7 @@
 //! The report in sentences: five lines for a phone, what is open, what to do next.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -42,6 +43,8 @@ impl Evidence {
             more_sessions: self.more_sessions,
             addresses: self.did.addresses.iter().map(|it| it.value.clone()).collect(),
             escalations: self.could.open_ways().map(|it| it.what.to_owned()).collect(),
+            versions: self.could.versions_that_give_more().map(|it| text::line(&it.name(), 300)).collect(),
+            is_a_version_unknown: self.could.is_a_version_unknown(),
             not_looked_at: self.not_looked_at.iter().map(|it| text::line(it, 200)).take(50).collect(),
         }
     }
@@ -136,15 +139,27 @@ impl Evidence {
             could,
             format!("Did: {calls}."),
             format!(
-                "Left behind: {}{lost}; not looked at: {}{provisional}.",
+                "Left behind: {}{lost}; not looked at: {}{}{provisional}.",
                 if suspects == 0 {
                     "no suspects".to_owned()
                 } else {
                     format!("{suspects} suspects, each for a person to look at")
                 },
-                self.not_looked_at.len()
+                self.not_looked_at.len(),
+                self.not_read_to_the_end()
             ),
         ]
+    }
+
+    /// Of CloudTrail.
+    fn not_read_to_the_end(&self) -> String {
+        let cut = self.looked_at.iter().filter(|it| it.missing.is_some()).flat_map(|it| it.region.split(", "));
+        let regions: BTreeSet<_> = cut.map(str::to_owned).collect();
+        if regions.is_empty() {
+            return String::new();
+        }
+        let named = room::told(regions.into_iter(), MOST_REGIONS, |more| format!("{more} more"));
+        format!("; CloudTrail not read to the end in {}", named.join(", "))
     }
 
     /// What to do where something of it is not in place.
@@ -175,8 +190,14 @@ impl Evidence {
             count => format!("; it may try roles of other accounts by {count} patterns"),
         };
         let reach = could.secrets.found().len() + could.data.found().len();
+        let mut versions = could.versions_that_give_more().peekable();
+        let versions = match (versions.peek().is_some(), versions.any(|it| it.makes_administrator())) {
+            (false, _) => "",
+            (true, false) => "; more by another version of a policy, which it may make count",
+            (true, true) => "; administrator by another version of a policy, which it may make count",
+        };
         format!(
-            "Could: administrator {}{but}; {}; {}; {roles}{elsewhere}{}.",
+            "Could: administrator {}{but}; {}; {}; {roles}{elsewhere}{versions}{}.",
             could.administrator.answer.word(),
             ways(could.escalations.why_not(), "get more rights", could.open_ways().count()),
             ways(could.secrets.why_not().or(could.data.why_not()), "reach secrets or data", reach),
@@ -317,6 +338,7 @@ impl Evidence {
 
 /// So many of each are told one by one.
 const MOST_LOOKS: usize = 40;
+const MOST_REGIONS: usize = 5;
 const MOST_NOT_FOLLOWED: usize = 20;
 const MOST_ROLES: usize = 10;
 const MOST_ROLES_NAMED: usize = 15;
@@ -326,7 +348,8 @@ const MOST_BYTES_OF_GIST: usize = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::report::tests::{READER, contained, report, report_with};
+    use crate::evidence::facts::Looked;
+    use crate::evidence::report::tests::{READER, contained, looked, report, report_with};
     use crate::evidence::trail::tests::event;
     use crate::fixtures::identity;
     use crate::history::Kept;
@@ -344,6 +367,21 @@ mod tests {
             depth: 1,
             not_followed: None,
         }
+    }
+
+    #[test]
+    fn the_five_lines_say_in_which_regions_something_was_not_read_to_the_end() {
+        let made = |regions: &[&str]| {
+            let all: Vec<_> =
+                regions.iter().map(|it| Looked { region: (*it).to_owned(), pages: 1, ..looked(Some("x")) }).collect();
+            report_with(&identity(IdentityKind::User), Vec::new(), &contained(120), |_, found| {
+                found.looked = [vec![looked(None)], all.clone()].concat();
+            })
+        };
+        assert!(!made(&[]).summary[4].contains("CloudTrail"));
+        let few = made(&["eu-west-1, sa-east-1", "eu-west-1"]).summary;
+        assert!(few[4].contains("; CloudTrail not read to the end in eu-west-1, sa-east-1"), "{few:?}");
+        assert!(made(&["a, b, c, d, e, f, g"]).summary[4].contains("in a, b, c, d, e, 2 more"));
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub struct Gist {
     pub more_sessions: usize,
     pub addresses: Vec<String>,
     pub escalations: Vec<String>,
+    /// Of its policies, that it may make count, and that give it more.
+    pub versions: Vec<String>,
+    /// There may be more of them.
+    pub is_a_version_unknown: bool,
     pub not_looked_at: Vec<String>,
 }
 
@@ -98,6 +102,10 @@ impl Gist {
         news(&mut lines, "way to more rights", ways);
         let gone = no_more.iter().filter(|it| !now.escalations.contains(it)).cloned();
         news(&mut lines, "way to more rights, no more", gone);
+        let versions = now.versions.iter().filter(|it| !self.versions.contains(it));
+        news(&mut lines, "gives it more when it counts", versions.cloned());
+        let gone = self.versions.iter().filter(|it| !now.is_a_version_unknown && !now.versions.contains(it));
+        news(&mut lines, "gives it more when it counts, no more", gone.cloned());
         for (what, before, after) in
             [("session", &self.sessions, &now.sessions), ("not looked at", &self.not_looked_at, &now.not_looked_at)]
         {
@@ -116,6 +124,10 @@ impl Gist {
         if let Some(before) = before.filter(|_| self.administrator == Answer::NotKnown.word()) {
             self.escalations.clone_from(&before.escalations);
         }
+        if let Some(before) = before.filter(|_| self.is_a_version_unknown) {
+            let lost: Vec<_> = before.versions.iter().filter(|it| !self.versions.contains(it)).cloned().collect();
+            self.versions.extend(lost);
+        }
         self
     }
 
@@ -123,7 +135,8 @@ impl Gist {
     /// failed: neither its number nor how many calls were refused meanwhile. `suspects`: those that are new to them.
     pub fn matter(&self, pass: Option<i64>, suspects: &[String], link: Option<&str>) -> String {
         let left: Vec<_> = self.left.iter().map(|(event, _)| event).collect();
-        let what = json!([pass, self.risk, self.administrator, left, self.sessions, self.addresses, self.escalations]);
+        let could = json!([self.administrator, self.escalations, self.versions]);
+        let what = json!([pass, self.risk, could, left, self.sessions, self.addresses]);
         hex::encode(Sha256::digest(json!([what, suspects, link.is_some()]).to_string()))
     }
 }
@@ -203,6 +216,18 @@ mod tests {
         assert_eq!(before.changes(&unread).lines, ["administrator: not known, before yes"]);
         let kept = Gist { not_looked_at: gap, ..unread.after(Some(&before)) };
         assert_eq!(kept.changes(&before).lines, ["administrator: yes, before not known"]);
+    }
+
+    #[test]
+    fn a_version_that_gives_more_is_news_and_no_more_only_where_all_were_asked() {
+        let version = vec!["version v1 of arn:aws:iam::111122223333:policy/team".to_owned()];
+        let (before, now) = (Gist::default(), Gist { versions: version.clone(), ..Gist::default() });
+        assert_eq!(before.changes(&now).lines, [format!("gives it more when it counts: {}", version[0])]);
+        assert_ne!(before.matter(None, &[], None), now.matter(None, &[], None));
+        assert_eq!(now.changes(&before).lines, [format!("gives it more when it counts, no more: {}", version[0])]);
+        let unread = Gist { is_a_version_unknown: true, ..before };
+        assert_eq!(now.changes(&unread).lines, Vec::<String>::new());
+        assert_eq!(unread.after(Some(&now)).versions, version);
     }
 
     #[test]

@@ -68,14 +68,17 @@ pub fn risk(known: &Known<'_>) -> Risk {
     let suspects = || left.iter().filter(|it| !it.is_on_itself);
     let has = |gravity: Gravity| left.iter().any(|it| it.trace.gravity == gravity);
     let some = |answer: Answer| answer != Answer::No;
-    let can_escalate = some(could.administrator.answer) || could.escalations.iter().any(Found::is_open);
+    let gives_more = could.versions_that_give_more().next().is_some();
+    let can_escalate = some(could.administrator.answer) || could.escalations.iter().any(Found::is_open) || gives_more;
     let reaches = !could.secrets.found().is_empty() || !could.data.found().is_empty();
     let elsewhere = could.roles_elsewhere.found();
     // The names that AWS gives to what is an administrator in each account of an organisation.
     let is_over_members = |it: &Attempt| MEMBERS.iter().any(|role| it.roles.ends_with(role));
     let is_not_followed = known.sessions.iter().any(|it| it.not_followed.is_some());
     let is_incomplete = is_not_followed || known.looked.iter().any(|it| it.missing.is_some());
-    let is_unread = !could.unread.is_empty() || !could.not_asked.is_empty() || !known.unread.is_empty();
+    let is_version_unknown = could.versions.iter().any(|it| it.not_known.is_some());
+    let is_unread =
+        !could.unread.is_empty() || !could.not_asked.is_empty() || !known.unread.is_empty() || is_version_unknown;
     let rules = [
         (Level::Critical, "the identity is not seen to be contained", known.is_open),
         (Level::Critical, "it took sight: logging or detection was changed", has(Gravity::TakesSight)),
@@ -89,6 +92,7 @@ pub fn risk(known: &Known<'_>) -> Risk {
         ),
         (Level::High, "it left something that gives access", suspects().next().is_some()),
         (Level::High, "it could do everything, or give itself more", can_escalate),
+        (Level::High, "another version of a policy, which it could make count, gives it more", gives_more),
         (
             Level::High,
             "AWS's own simulation allows it to get more rights, which nothing read of its policies does",

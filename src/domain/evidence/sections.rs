@@ -145,6 +145,18 @@ impl Evidence {
             under: if has_all { Vec::new() } else { self.grants(&it.decision) },
         });
         sections.push(Block::Items(elsewhere.chain(more(could.more_roles_elsewhere)).collect()));
+        let none = match could.versions_read {
+            0 if could.is_a_version_unknown() => "none that is known.".to_owned(),
+            0 => "none that it may make count.".to_owned(),
+            read => format!("none of the {read} that it may make count gives it more."),
+        };
+        sections.push(head("Other versions of its policies", &could.versions, &none));
+        let versions = could.versions.iter().map(|it| {
+            let mut item = it.item(&answer(&it.decision));
+            item.under.extend(if has_all { Vec::new() } else { self.grants(&it.decision) });
+            item
+        });
+        sections.push(Block::Items(versions.collect()));
         sections.extend(could.simulation.blocks());
         let notes = could.notes.iter().map(|it| Item::new(format!("Note: {it}")));
         let not_asked = could.not_asked.iter().map(|it| Item::new(format!("Not asked: {it}")));
@@ -158,7 +170,8 @@ impl Evidence {
         let id = if found.id.is_empty() { String::new() } else { format!("{}: ", found.id) };
         let mut under = if has_all { Vec::new() } else { self.grants(&found.decision) };
         let by_aws = self.could.simulation.about(&found.actions);
-        under.extend([found.needs(), found.passes(), found.variants(all), by_aws].into_iter().flatten());
+        let more = [found.needs(), found.passes(), found.by_versions(), found.variants(all), by_aws];
+        under.extend(more.into_iter().flatten());
         let text = format!("{id}{} ({}): {}", found.what, found.actions.join(", "), answer(&found.decision));
         Item { text, under }
     }

@@ -4,23 +4,20 @@ use clients::iam::IamRead;
 use clients::iam::holdings::{self, Documents};
 use domain::evidence::answer::Holdings;
 use domain::evidence::asking::Asker;
-use domain::evidence::assume::Assuming;
 use domain::evidence::before::before;
 use domain::evidence::condition::Context;
 use domain::evidence::could::Could;
-use domain::evidence::part::Part;
 use domain::evidence::simulating::facts;
-use domain::identity::{Identity, IdentityKind, Observed, Read};
+use domain::identity::{Identity, IdentityKind, Observed};
 use domain::ids::{AccountId, Partition};
 use tokio::time::Instant;
 
+use super::answers::{roles, stepped};
 use super::simulate::Simulator;
+use super::versions;
 use super::whom::Whom;
 
-/// So many roles are asked about at one go.
-const ROLES_AT_ONCE: usize = 50;
-
-/// `iam`: of the identity's account, where it could be entered.
+/// `iam`: of the identity's account, where it could be entered. `until`: when what is asked last has to end.
 pub(super) async fn could(
     iam: Option<&IamRead>,
     whom: &Whom,
@@ -48,40 +45,14 @@ pub(super) async fn could(
     let mut simulator = Simulator::new(iam, whom, &before, now, &holdings, until);
     let everywhere = asking.everywhere();
     // AWS answers meanwhile, and the look-ups in CloudTrail go on: there is one thread for all.
-    let asked = async {
-        while asking.step() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::join!(asked, simulator.ask(&everywhere));
+    tokio::join!(stepped(&mut asking), simulator.ask(&everywhere));
     let somewhere = asking.somewhere(&everywhere);
     let mut could = asking.end();
     could.notes = before.notes;
-    tokio::join!(roles(&mut could, &holdings, &identity.arn, trusts), simulator.ask(&somewhere));
+    tokio::join!(roles(&asker, &trusts, &mut could), simulator.ask(&somewhere));
     could.simulation = simulator.end([everywhere, somewhere].concat());
+    versions::add(iam, &asker, &trusts, until, &mut could).await;
     could
-}
-
-/// Which roles it may pass, and assume.
-async fn roles(could: &mut Could, holdings: &Holdings, arn: &str, trusts: Read<Vec<(String, String)>>) {
-    let trusts = match trusts {
-        Ok(it) => it,
-        Err(error) => {
-            let why = format!("whom roles trust ({})", error.why);
-            could.roles = Part::not_asked(&format!("{why} could not be read"));
-            could.unread.push(why);
-            return;
-        }
-    };
-    could.name_roles_to_pass(holdings, &trusts);
-    let mut assuming = Assuming::new(holdings, arn);
-    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| role != arn) {
-        assuming.ask(role, trust);
-        if at % ROLES_AT_ONCE == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-    could.add_roles(assuming.end());
 }
 
 /// What every request of the identity has: its attacker chooses the rest.

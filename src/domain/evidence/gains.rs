@@ -1,0 +1,254 @@
+//! What an identity would gain by another version of a policy: the same questions, answered of both.
+
+use std::collections::BTreeMap;
+
+use super::answer::{Answer, Holdings};
+use super::could::{Could, Found};
+use super::part::Part;
+use super::versions::{ADMINISTRATOR, Gain, Other, SET, Settable};
+
+impl Could {
+    /// Every answer that is better in `other`, what makes it an administrator first. What was not asked of this one is no
+    /// gain of that one.
+    pub fn gains(&self, other: &Self) -> Vec<Gain> {
+        let mut gains = Vec::new();
+        if other.administrator.answer > self.administrator.answer {
+            gains.push(Gain::new(ADMINISTRATOR, other.administrator.answer));
+        }
+        for (before, after) in [
+            (&self.escalations, &other.escalations),
+            (&self.secrets, &other.secrets),
+            (&self.data, &other.data),
+            (&self.logging, &other.logging),
+        ] {
+            gains.extend(more(&ways(before), &ways(after)).map(|(what, answer)| Gain::new(what, answer)));
+        }
+        if self.roles.why_not().is_none() {
+            let of = |could: &Self| -> BTreeMap<String, Answer> {
+                could.roles.iter().map(|it| (format!("assume role {}", it.role), it.answer)).collect()
+            };
+            gains.extend(listed(&of(self), &of(other), (self.more_roles, other.more_roles), "assume"));
+        }
+        let elsewhere = |could: &Self| -> BTreeMap<String, Answer> {
+            let all = could.roles_elsewhere.iter();
+            all.map(|it| (format!("try roles of other accounts, {}", it.roles), it.decision.answer)).collect()
+        };
+        let not_listed = (self.more_roles_elsewhere, other.more_roles_elsewhere);
+        gains.extend(listed(&elsewhere(self), &elsewhere(other), not_listed, "try in other accounts"));
+        gains
+    }
+
+    /// `found`: the versions that were judged, and those that could not be; `holdings`: by what it may make them count.
+    pub fn add_versions(&mut self, holdings: &Holdings, found: Vec<Other>) {
+        self.versions_read = found.iter().filter(|it| it.not_known.is_none()).count();
+        let told: Vec<_> = found.into_iter().filter(Other::is_worth_telling).collect();
+        let numbers = told.iter().flat_map(|it| it.decision.by.iter().copied()).collect();
+        self.grants.extend(holdings.grants(&numbers));
+        let gives_more = told.iter().filter(|it| !it.gains.is_empty()).map(Other::name);
+        let gives_more: Vec<_> = gives_more.collect();
+        for way in self.escalations.found_mut().iter_mut().filter(|it| it.actions == [SET]) {
+            way.versions.clone_from(&gives_more);
+        }
+        self.versions = Part::Asked(told);
+    }
+
+    /// Whether there may be one that gives it more and is not named.
+    pub(super) fn is_a_version_unknown(&self) -> bool {
+        let is_unknown = self.versions.iter().any(|it| it.not_known.is_some());
+        self.versions.why_not().is_some() || is_unknown || !self.not_asked.is_empty() || !self.unread.is_empty()
+    }
+
+    /// Those by which it could do more.
+    pub(super) fn versions_that_give_more(&self) -> impl Iterator<Item = &Other> {
+        self.versions.iter().filter(|it| !it.gains.is_empty())
+    }
+}
+
+/// Policies of which it could make a version count only then. What those would give is not asked.
+pub fn newly_settable(before: &[Settable], after: &[Settable]) -> Vec<Gain> {
+    let of = |all: &[Settable]| -> BTreeMap<String, Answer> {
+        let words = |it: &Settable| format!("make another version of {} count, which was not read", it.policy);
+        all.iter().map(|it| (words(it), it.decision.answer)).collect()
+    };
+    more(&of(before), &of(after)).map(|(what, answer)| Gain::new(what, answer)).collect()
+}
+
+/// Those of which nothing is known that it lacks.
+fn ways(part: &Part<Found>) -> BTreeMap<String, Answer> {
+    let words = |it: &Found| match it.id {
+        "" => it.what.to_owned(),
+        id => format!("{} ({id})", it.what),
+    };
+    part.iter().filter(|it| it.is_open()).map(|it| (words(it), it.decision.answer)).collect()
+}
+
+fn more<'a>(
+    before: &'a BTreeMap<String, Answer>,
+    after: &'a BTreeMap<String, Answer>,
+) -> impl Iterator<Item = (&'a str, Answer)> {
+    let had = move |what: &String| before.get(what).copied().unwrap_or(Answer::No);
+    after.iter().filter(move |(what, answer)| **answer > had(what)).map(|(what, answer)| (what.as_str(), *answer))
+}
+
+/// Where one of the two has no room for all, which of them are new nobody can say: how many more there are.
+fn listed(
+    before: &BTreeMap<String, Answer>,
+    after: &BTreeMap<String, Answer>,
+    not_listed: (usize, usize),
+    verb: &str,
+) -> Vec<Gain> {
+    if not_listed == (0, 0) {
+        return more(before, after).map(|(what, answer)| Gain::new(what, answer)).collect();
+    }
+    let count = (after.len() + not_listed.1).saturating_sub(before.len() + not_listed.0);
+    let best = after.values().copied().max().unwrap_or(Answer::NotKnown);
+    (count > 0).then(|| Gain::new(&format!("{verb} {count} more roles"), best)).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::evidence::asking::Asker;
+    use crate::evidence::assume::Assuming;
+    use crate::evidence::document::Policy;
+    use crate::evidence::report::Evidence;
+    use crate::evidence::report::tests::{contained, report_of};
+    use crate::evidence::risk::Level;
+    use crate::fixtures::parsed;
+
+    const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
+    const TEAM: &str = "arn:aws:iam::111122223333:policy/team";
+    const ROLE: &str = "arn:aws:iam::111122223333:role/app";
+
+    fn allow(action: &str, resource: &str) -> Value {
+        json!({"Effect": "Allow", "Action": action, "Resource": resource})
+    }
+
+    fn document(statements: &Value) -> String {
+        json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+    }
+
+    fn could(holdings: &Holdings) -> Could {
+        let (account, partition) = (parsed("111122223333"), parsed("aws"));
+        let mut could = Asker { holdings, account: &account, partition: &partition, arn: ALICE }.ask();
+        let mut assuming = Assuming::new(holdings, ALICE);
+        let account = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}});
+        assuming.ask(ROLE, &document(&account));
+        could.add_roles(assuming.end());
+        could
+    }
+
+    /// Of a user that may set the versions of its one policy, which says nothing else.
+    fn holdings() -> Holdings {
+        let own = allow("iam:SetDefaultPolicyVersion", "arn:aws:iam::*:policy/team");
+        let policies = vec![Policy::new("policy", TEAM, Some("developers"), &document(&own))];
+        Holdings { policies, ..Holdings::default() }
+    }
+
+    fn gains(holdings: &Holdings, statements: &Value) -> Vec<(String, Answer)> {
+        let other = holdings.with_version(TEAM, &document(statements)).unwrap();
+        let mut gains = could(holdings).gains(&could(&other));
+        gains.extend(newly_settable(&holdings.settable(), &other.settable()));
+        gains.into_iter().map(|it| (it.what, it.answer)).collect()
+    }
+
+    fn yes(what: &str) -> (String, Answer) {
+        (what.to_owned(), Answer::Yes)
+    }
+
+    #[test]
+    fn what_a_version_gives_that_is_not_had_is_a_gain() {
+        let of = |statements: &Value| gains(&holdings(), statements);
+        assert!(of(&json!([])).is_empty() && of(&allow("ec2:Describe*", "*")).is_empty());
+        assert_eq!(of(&allow("*", "*"))[0], yes("be an administrator"));
+        assert_eq!(of(&allow("iam:CreateAccessKey", "*")), [yes("make an access key of another user (iam-004)")]);
+        assert_eq!(of(&allow("secretsmanager:GetSecretValue", "*")), [yes("read secrets")]);
+        assert_eq!(of(&allow("sts:AssumeRole", ROLE)), [yes(&format!("assume role {ROLE}"))]);
+        let elsewhere = "arn:aws:iam::444455556666:role/partner";
+        assert_eq!(
+            of(&allow("sts:AssumeRole", elsewhere)),
+            [yes(&format!("try roles of other accounts, {elsewhere}"))]
+        );
+        let condition = json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}});
+        let depends =
+            json!({"Effect": "Allow", "Action": "cloudtrail:StopLogging", "Resource": "*", "Condition": condition});
+        assert_eq!(of(&depends), [("stop a trail".to_owned(), Answer::Depends)]);
+    }
+
+    #[test]
+    fn what_bounds_it_bounds_another_version_too() {
+        let limit = json!([allow("iam:Set*", "*"), allow("s3:GetObject", "*")]);
+        let limits = vec![vec![Policy::new("boundary", "arn:aws:iam::111122223333:policy/b", None, &document(&limit))]];
+        let bounded = Holdings { limits, ..holdings() };
+        let gained = gains(&bounded, &allow("*", "*"));
+        assert!(gained.contains(&yes("read objects in S3")), "{gained:?}");
+        assert!(gained.iter().all(|it| it.0.contains("S3") || it.0.contains("policy")), "{gained:?}");
+        // The boundary itself is a policy of its own, that it may not set.
+        assert_eq!(bounded.settable().len(), 1);
+        let bound = "arn:aws:iam::111122223333:policy/b";
+        let other = bounded.with_version(bound, &document(&json!([]))).unwrap();
+        assert!(could(&bounded).gains(&could(&other)).is_empty());
+    }
+
+    #[test]
+    fn a_version_by_which_further_versions_could_be_set_is_said() {
+        let mut has = holdings();
+        let second = "arn:aws:iam::111122223333:policy/second";
+        has.policies.push(Policy::new("policy", second, None, &document(&json!([]))));
+        let gained = gains(&has, &allow("iam:SetDefaultPolicyVersion", "*"));
+        assert_eq!(gained, [yes(&format!("make another version of {second} count, which was not read"))]);
+    }
+
+    fn reported(could: Could) -> Evidence {
+        report_of(could, Vec::new(), Vec::new(), &contained(120))
+    }
+
+    #[test]
+    fn a_version_that_makes_an_administrator_is_in_the_report_the_risk_and_the_catalogues_way() {
+        let has = holdings();
+        let all = has.with_version(TEAM, &document(&allow("*", "*"))).unwrap();
+        let [of] = has.settable().try_into().unwrap();
+        let mut could = could(&has);
+        let gained = could.gains(&self::could(&all));
+        let other = Other::judged(&of, "v1", gained);
+        could.add_versions(&has, vec![other, Other::judged(&of, "v2", Vec::new())]);
+        assert_eq!((could.versions.found().len(), could.versions_read), (1, 2));
+        let way = could.escalations.iter().find(|it| it.id == "iam-002").unwrap();
+        assert_eq!(way.versions, [format!("version v1 of {TEAM}")]);
+        assert!(could.escalations.iter().all(|it| it.id == "iam-002" || it.versions.is_empty()));
+        let report = reported(could);
+        assert_eq!(report.risk.level, Level::High);
+        assert!(report.risk.because.iter().any(|it| it.contains("another version of a policy")), "{:?}", report.risk);
+        assert!(
+            report.summary[2].contains("administrator no")
+                && report.summary[2].contains("administrator by another version")
+        );
+        let markdown = report.markdown();
+        assert!(markdown.contains("it could be an administrator: yes"), "{markdown}");
+        assert!(markdown.contains("of group developers, statement"), "{markdown}");
+        assert_eq!(report.gist().versions, [format!("version v1 of {TEAM}")]);
+    }
+
+    #[test]
+    fn a_version_that_could_not_be_read_is_not_known() {
+        let has = holdings();
+        let [of] = has.settable().try_into().unwrap();
+        let mut could = could(&has);
+        could.add_versions(&has, vec![Other::not_known(&of, Some("v1"), "AccessDenied")]);
+        assert_eq!(could.versions_read, 0);
+        let report = reported(could);
+        assert!(report.risk.because.iter().any(|it| it.contains("not everything that decides")), "{:?}", report.risk);
+        assert!(report.markdown().contains("what it would give is not known: AccessDenied"));
+        assert!(report.gist().is_a_version_unknown);
+    }
+
+    #[test]
+    fn roles_beyond_what_is_listed_are_counted_and_not_taken_for_new() {
+        let of = |names: &[&str]| names.iter().map(|it| ((*it).to_owned(), Answer::Yes)).collect();
+        assert!(listed(&of(&["b"]), &of(&["a"]), (1, 1), "assume").is_empty());
+        assert_eq!(listed(&of(&["b"]), &of(&["a"]), (1, 4), "assume"), [Gain::new("assume 3 more roles", Answer::Yes)]);
+        assert_eq!(listed(&of(&["b"]), &of(&["a", "b"]), (0, 0), "assume"), [Gain::new("a", Answer::Yes)]);
+    }
+}

@@ -1,0 +1,170 @@
+"""Other versions of the policies that an identity has: whoever may make one count has what it allows."""
+
+import json
+
+import pytest
+
+from .harness.victims import User
+from .test_report import EXFILTRATION, report
+
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+READS = {"Effect": "Allow", "Action": ["ec2:Describe*", "s3:ListAllMyBuckets"], "Resource": "*"}
+SETS = {"Effect": "Allow", "Action": "iam:SetDefaultPolicyVersion", "Resource": "*"}
+
+
+def document(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def versions(world, name, *each):
+    """A policy of these versions, of which the last counts; its ARN."""
+    first, *rest = each
+    arn = world.iam.create_policy(PolicyName=name, PolicyDocument=document(*first))["Policy"]["Arn"]
+    for statements in rest:
+        world.iam.create_policy_version(PolicyArn=arn, PolicyDocument=document(*statements), SetAsDefault=True)
+    return arn
+
+
+@pytest.fixture
+def plain(world):
+    """A user that has nothing but what a test gives it."""
+    world.deploy()
+    user = User(world, policies=[], groups=())
+    world.iam.delete_user_policy(UserName="alice", PolicyName="bucket")
+    return user
+
+
+def may(world, *statements):
+    world.iam.put_user_policy(UserName="alice", PolicyName="own", PolicyDocument=document(*statements))
+
+
+def attach(world, arn):
+    world.iam.attach_user_policy(UserName="alice", PolicyArn=arn)
+
+
+def found(world):
+    return report(world, "alice")["evidence"]["report"]
+
+
+def told(could):
+    return {(it["policy"], it.get("version")): it for it in could["versions"]}
+
+
+def reads(world):
+    """Of versions of customers' policies: how many of each kind."""
+    calls = [it for it in world.journal() if it["action"] in ("iam:ListPolicyVersions", "iam:GetPolicyVersion")]
+    asked = [(it["action"], it["params"]["PolicyArn"], it["params"].get("VersionId")) for it in calls]
+    return [it for it in asked if ":iam::aws:" not in it[1]]
+
+
+def test_an_older_version_that_makes_an_administrator_is_found_and_named_as_before_containment(world, plain):
+    team = versions(world, "team", [ALL], [READS], [READS, SETS])
+    attach(world, team)
+    before = found(world)
+    [contained] = world.responder().invoke(world.event(EXFILTRATION, plain))["reports"]
+    assert contained["verdict"] == "Contained"
+    answer = report(world, "alice")["evidence"]
+    after = answer["report"]
+    for could in (before["could"], after["could"]):
+        assert could["administrator"]["answer"] == "no"
+        [(key, version)] = told(could).items()
+        assert key == (team, "v1") and version["answer"] == "yes" and could["versions_read"] == 2
+        assert version["gains"][0] == {"what": "be an administrator", "answer": "yes"} and version["more_gains"] > 20
+        [by] = [could["grants"][str(it)] for it in version["by"]]
+        assert (by["policy"], by["statement"]) == (team, "#2")
+        [way] = [it for it in could["escalations"] if it["id"] == "iam-002"]
+        assert way["versions"] == [f"version v1 of {team}"]
+    assert after["risk"]["level"] == "high" and any("another version of a policy" in it for it in after["risk"]["because"])
+    assert "administrator by another version of a policy" in after["summary"][2]
+    assert "version v1 of" in answer["markdown"] and "it could be an administrator: yes" in answer["markdown"]
+    # It is what IAM would do.
+    world.iam.detach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    key = plain.keys[0]["AccessKeyId"]
+    world.iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Active")
+    assert not plain.key_works()
+    plain.session().set_default_policy_version(PolicyArn=team, VersionId="v1")
+    assert plain.key_works()
+
+
+def test_a_policy_of_a_group_and_the_boundary_have_versions_too(world, plain):
+    of_group = versions(world, "of-group", [{"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}], [READS])
+    bounds = versions(world, "bounds", [ALL], [SETS, READS])
+    world.iam.create_group(GroupName="team")
+    world.iam.attach_group_policy(GroupName="team", PolicyArn=of_group)
+    world.iam.add_user_to_group(GroupName="team", UserName="alice")
+    may(world, SETS, {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
+    could = found(world)["could"]
+    assert [it["what"] for it in told(could)[of_group, "v1"]["gains"]] == ["read secrets"]
+    world.iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=bounds)
+    could = found(world)["could"]
+    # By the boundary as it is, the secret is out of reach; by its older version the objects are in reach.
+    assert list(told(could)) == [(bounds, "v1")] and could["versions_read"] == 2
+    assert "read objects in S3" in [it["what"] for it in told(could)[bounds, "v1"]["gains"]]
+    assert any("one by one" in it for it in could["notes"])
+
+
+def test_what_a_boundary_or_a_deny_caps_is_no_gain(world, plain):
+    team = versions(world, "team", [ALL], [READS])
+    attach(world, team)
+    may(world, SETS)
+    bounds = versions(world, "bounds", [READS, {**SETS, "Resource": team}])
+    world.iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=bounds)
+    could = found(world)["could"]
+    assert could["versions"] == [] and could["versions_read"] == 1
+    world.iam.delete_user_permissions_boundary(UserName="alice")
+    assert (team, "v1") in told(found(world)["could"])
+    may(world, SETS, {"Effect": "Deny", "NotAction": ["iam:SetDefaultPolicyVersion", "ec2:*"], "Resource": "*"})
+    gains = [it["what"] for it in told(found(world)["could"])[team, "v1"]["gains"]]
+    assert "be an administrator" not in gains and "read secrets" not in gains
+
+
+def test_of_a_policy_whose_version_it_may_not_set_none_is_read(world, plain):
+    team, own = (versions(world, name, [ALL], [READS]) for name in ("team", "own"))
+    attach(world, team)
+    attach(world, own)
+    could = found(world)["could"]
+    assert could["versions"] == [] and could["versions_read"] == 0
+    # What counts of each is read, and nothing else.
+    assert sorted(reads(world)) == [("iam:GetPolicyVersion", it, "v2") for it in sorted((team, own))]
+    may(world, {**SETS, "Resource": own})
+    could = found(world)["could"]
+    assert list(told(could)) == [(own, "v1")]
+    assert ("iam:ListPolicyVersions", own, None) in reads(world) and ("iam:GetPolicyVersion", own, "v1") in reads(world)
+    assert not [it for it in reads(world) if it[0] == "iam:ListPolicyVersions" and it[1] == team]
+
+
+def test_where_it_depends_on_a_condition_the_key_is_named(world, plain):
+    team = versions(world, "team", [ALL], [READS])
+    attach(world, team)
+    may(world, {**SETS, "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}})
+    version = told(found(world)["could"])[team, "v1"]
+    assert version["answer"] == "depends" and version["depends_on"] == ["aws:SourceVpc"] and version["gains"]
+
+
+@pytest.mark.parametrize("action, version", [("iam:ListPolicyVersions", None), ("iam:GetPolicyVersion", "v1")])
+def test_a_version_that_can_not_be_read_is_not_known(world, plain, action, version):
+    team = versions(world, "team", [ALL], [READS])
+    attach(world, team)
+    may(world, SETS)
+    world.fault(action, "AccessDenied", text=f"VersionId={version}" if version else "")
+    answer = report(world, "alice")["evidence"]
+    could = answer["report"]["could"]
+    [(key, other)] = told(could).items()
+    assert key == (team, version) and other["gains"] == [] and "AccessDenied" in other["not_known"] and could["versions_read"] == 0
+    assert "not everything that decides could be read or asked" in answer["report"]["risk"]["because"]
+    assert "what it would give is not known: AccessDenied" in answer["markdown"]
+
+
+def test_policies_beyond_those_that_are_read_are_counted(world, plain):
+    all_of_them = [versions(world, f"team-{n:02}", [ALL], [READS]) for n in range(12)]
+    world.iam.create_group(GroupName="team")
+    for arn in all_of_them[:6]:
+        world.iam.attach_group_policy(GroupName="team", PolicyArn=arn)
+    world.iam.add_user_to_group(GroupName="team", UserName="alice")
+    for arn in all_of_them[6:]:
+        attach(world, arn)
+    may(world, SETS)
+    could = found(world)["could"]
+    assert could["versions_read"] == len(could["versions"]) == 10
+    assert could["not_asked"] == ["other versions of 2 of its policies: there are too many"]
+    assert len([it for it in reads(world) if it[0] == "iam:ListPolicyVersions"]) == 10

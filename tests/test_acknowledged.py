@@ -6,13 +6,14 @@ import json
 import pytest
 
 from .harness.escalation import Escalation
-from .harness.ledger import DUE
+from .harness.ledger import DUE, Table, renamed
 from .harness.people import DANA, EVE, SlackDoor
-from .harness.requests import EXFILTRATION, ask, command, iam_writes
+from .harness.requests import EXFILTRATION, ask, command, iam_writes, report, wake_up
 from .harness.slack import Slack, buttons, shown
 from .harness.victims import User
 from .test_front import refused
 from .test_front_thieves import change, thief
+from .test_approvals_many import decoys
 from .test_approvals_offer import actor
 
 ROOT = "security-hub-iam-4-root-access-key"
@@ -146,12 +147,95 @@ def test_whoever_it_is_about_and_a_thief_of_slacks_role_silence_nobody(world):
     stolen, alert = thief(world, "slack"), escalation.items()[0]["id"]["S"]
     for name in ("due_at", "due_bucket", "repeats_at", "repeated_at", "is_over", "words", "thread", "told_at", "card_shown"):
         refused(change, world, stolen, alert, f"SET {name} = :x", x={"N": "9"})
+    refused(change, world, stolen, alert, "SET acknowledged_at = :x", x={"N": "9"})
     # Of what it can write, everybody is told.
-    change(world, stolen, alert, "SET acknowledged_by = :by, acknowledged_at = :at", by={"S": "nobody you know"}, at={"N": "1"})
+    clicked = alert.replace("ack#", "acked#")
+    change(world, stolen, clicked, "SET acknowledged_by = :by, acknowledged_at = :at", by={"S": "nobody you know"}, at={"N": "1"})
     escalation.pass_time()
     responder.invoke(DUE)
     [told] = world.alerts()
     assert "by nobody you know" in told["Message"] and "If that was none of you" in told["Message"]
+    # And what people were told is kept, whatever is written there later.
+    change(world, stolen, clicked, "SET acknowledged_by = :by", by={"S": "somebody else"})
+    assert escalation.items()[0]["acknowledged_by"]["S"] == "nobody you know"
+
+
+def test_whoever_fills_what_slacks_role_can_write_holds_up_no_repetition(world):
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    stolen, alert = thief(world, "slack"), escalation.alert()
+    full = {"SS": [f"{n}{'x' * 3_900}" for n in range(100)]}
+    refused(change, world, stolen, f"ack#{alert}", "SET barred = :x", x=full)
+    change(world, stolen, f"acked#{alert}", "SET barred = :x", x=full)
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1
+    assert responder.invoke({"command": "ack", "alert": alert, "by": "Eve"})["acknowledgement"]["answer"] == "acknowledged"
+
+
+def test_what_is_written_before_an_alert_is_told_acknowledges_nothing(world):
+    escalation, _, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    alert, table, stolen = escalation.alert(), Table(world), thief(world, "slack")
+    for item in table.items():
+        table.client.delete_item(TableName=table.name, Key={"id": item["id"]})
+    before = {"by": {"S": "x" * 390_000}, "at": {"N": "1"}, "barred": {"SS": [DANA]}}
+    change(world, stolen, f"acked#{alert}", "SET acknowledged_by = :by, acknowledged_at = :at, barred = :barred", **before)
+    responder.invoke(world.event(ROOT))
+    assert escalation.alert() == alert
+    assert click(escalation, door) == 200
+    world.deliveries()
+    assert "dana" in escalation.items()[0]["acknowledged_by"]["S"]
+
+
+def test_an_acknowledgement_that_can_not_be_read_holds_up_no_repetition(world):
+    escalation, _, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    world.alerts()
+    world.fault("events:PutEvents", "AuthorizationError", status=403)
+    assert click(escalation, door) == 200
+    escalation.pass_time()
+    world.fault("dynamodb:GetItem", "AccessDeniedException", status=400, text="acked#")
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1 and world.alerts() == []
+
+
+def test_an_alert_that_could_not_be_opened_to_clicks_is_an_error_and_has_its_button_by_the_next_try(world):
+    escalation, _, door, responder = stage(world)
+    world.fault("dynamodb:UpdateItem", "AccessDeniedException", status=400, text="acked#", times=1)
+    assert "keeping that the alert is to be acknowledged" in responder.invoke(world.event(ROOT))["errorMessage"]
+    responder.invoke(world.event(ROOT))
+    assert click(escalation, door) == 200
+
+
+RENAMED = "bob"
+
+
+@pytest.mark.parametrize("told", ["refused", "told"])
+def test_an_approver_whose_user_was_renamed_does_not_acknowledge_an_alert_about_herself(world, told):
+    identities = f"{DANA}=arn:aws:iam::{world.member}:user/alice,{EVE}=arn:aws:iam::{world.member}:user/eve"
+    settings = {"ProtectedPrincipals": "arn:aws:iam::*:user/bob"} if told == "refused" else {"FindingResponses": "AttackSequence=alert"}
+    escalation, _, door, responder = stage(world, identities=identities, **settings)
+    user = User(world)
+    User(world, name="eve", groups=(), policies=())
+    world.iam.update_user(UserName="alice", NewUserName=RENAMED)
+    event = world.event(EXFILTRATION, user)
+    if told == "told":
+        event = world.event(SEQUENCE, user)
+        event["detail"]["service"]["detection"]["sequence"].update(actors=[actor(world, user)], resources=[])
+    responder.invoke(renamed(event, "alice", RENAMED))
+    assert click(escalation, door, DANA) == 403
+    # Who bears a name of her own still is somebody else.
+    assert click(escalation, door, EVE) == 200
+
+
+def test_where_the_account_can_not_be_looked_into_no_user_of_it_acknowledges_the_alert(world):
+    identities = f"{DANA}=arn:aws:iam::{world.member}:user/dana,{EVE}=arn:aws:iam::{world.security}:user/eve"
+    escalation, _, door, responder = stage(world, identities=identities, ProtectedPrincipals="arn:aws:iam::*:user/alice")
+    event = world.event(EXFILTRATION, User(world))
+    world.fault("sts:AssumeRole", "AccessDenied", status=403)
+    responder.invoke(event)
+    assert click(escalation, door, DANA) == 403 and click(escalation, door, EVE) == 200
 
 
 def test_what_is_not_critical_and_what_nobody_wants_repeated_costs_nothing(world):
@@ -181,6 +265,53 @@ def test_a_question_that_nobody_answers_is_repeated(world):
     responder.invoke(DUE)
     [page] = escalation.pages()
     assert "WAITING FOR APPROVAL" in page["Subject"] and request in page["Message"]
+
+
+def test_a_finding_that_joins_what_somebody_only_reported_is_repeated_once(world):
+    escalation, _, _, responder = stage(world, Mode="approve")
+    user = User(world)
+    responder.invoke(wake_up(world, report(world, user="alice")))
+    assert escalation.items() == []
+    request = ask(world, responder, user)
+    assert request == "b" * 26
+    # Another one of the same is no other matter.
+    assert ask(world, responder, user, "health-risk-credentials-exposed") == request and len(escalation.items()) == 1
+    escalation.pass_time()
+    responder.invoke(DUE)
+    [page] = escalation.pages()
+    assert "WAITING FOR APPROVAL" in page["Subject"] and request in page["Message"]
+
+
+def test_a_decision_acknowledges_what_joined_it(world):
+    escalation, _, _, responder = stage(world, Mode="approve")
+    user = User(world)
+    responder.invoke(wake_up(world, report(world, user="alice")))
+    request = ask(world, responder, user)
+    assert len(escalation.items()) == 1
+    command(responder, "decline", request)
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert escalation.pages() == []
+
+
+@pytest.mark.parametrize("end", ["nobody", "decided", "acknowledged"])
+def test_a_list_of_questions_that_nobody_answers_is_repeated_whole(world, end):
+    escalation, _, _, responder = stage(world, Mode="approve")
+    requests = [ask(world, responder, it) for it in decoys(world, 7)]
+    world.alerts()
+    responder.invoke(DUE)
+    [listed] = world.alerts()
+    [line] = [it for it in listed["Message"].splitlines() if '"ack"' in it]
+    assert len(escalation.items()) == 6
+    for request in requests[:5] + (requests[5:] if end == "decided" else requests[5:6]):
+        command(responder, "decline", request)
+    if end == "acknowledged":
+        payload = {**json.loads(line.split("'")[1]), "by": "Eve"}
+        assert responder.invoke(payload)["acknowledgement"]["answer"] == "acknowledged"
+    escalation.pass_time()
+    responder.invoke(DUE)
+    pages = escalation.pages()
+    assert [requests[6] in it["Message"] and "more than are asked singly" in it["Subject"] for it in pages] == ([True] if end == "nobody" else [])
 
 
 def test_an_attack_that_nobody_is_contained_for_is_critical_too(world):

@@ -91,6 +91,26 @@ def test_every_promise_names_the_test_or_the_dated_figure_behind_it():
         assert re.search(r"`[^`]*_[^`]*`|\.rs`|\d{4}-\d{2}-\d{2}", behind), row
 
 
+def test_the_version_is_one_everywhere_and_its_changes_have_a_date():
+    version = re.search(r'(?m)^version = "(.*)"', (ROOT / "Cargo.toml").read_text())[1]
+    locked = re.findall(r'name = "(clients|domain|front|iam-responder)"\nversion = "(.*)"', (ROOT / "Cargo.lock").read_text())
+    assert dict(locked) == dict.fromkeys(("clients", "domain", "front", "iam-responder"), version)
+    unreleased, last, *_ = headings("CHANGELOG.md")
+    assert unreleased == "Unreleased" and re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d{{2}}-\d{{2}}", last), last
+    minor = version.rsplit(".", 1)[0]
+    assert f"| {minor} | yes |" in (ROOT / "docs/release.md").read_text() and f"minor version, {minor};" in (ROOT / SECURITY).read_text()
+
+
+def test_the_readme_is_short_to_the_end_of_what_it_takes_to_operate():
+    text = (ROOT / "README.md").read_text()
+    assert headings("README.md") == ["Try it", "What reacts to what", "Deploy", "Operate", "More"]
+    assert len(text.split("\n## More")[0].split()) <= 1_200
+    contents = next(it for it in text.splitlines() if it.startswith("**Contents**"))
+    assert all(f"(#{it.lower().replace(' ', '-')})" in contents for it in headings("README.md"))
+    badges = text.splitlines()[2]
+    assert all((ROOT / ".github/workflows" / it).exists() for it in re.findall(r"workflows/([\w.]+)/badge", badges)) and "LICENSE" in badges
+
+
 def headings(document):
     return re.findall(r"(?m)^## (.+)$", (ROOT / document).read_text())
 

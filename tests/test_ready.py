@@ -1,6 +1,7 @@
 """What a newcomer reads when something is missing: one line, and nothing installed."""
 
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -80,10 +81,15 @@ def test_the_versions_that_are_needed_are_said_truly():
     spec = importlib.util.spec_from_file_location("ready", ROOT / "tests" / "ready.py")
     ready = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(ready)
-    readme, cargo = (ROOT / "README.md").read_text(), (ROOT / "Cargo.toml").read_text()
-    rust = cargo.split('rust-version = "')[1].split('"')[0]
-    assert f"Rust {rust} or later" in readme
-    assert f"Python {ready.LEAST[0]}.{ready.LEAST[1]} to {ready.BELOW[0]}.{ready.BELOW[1] - 1}" in readme
+    read = lambda it: (ROOT / it).read_text()  # noqa: E731
+    rust = read("Cargo.toml").split('rust-version = "')[1].split('"')[0]
+    pinned = read("rust-toolchain.toml").split('channel = "')[1].split('"')[0]
+    assert ready.numbers(rust) <= ready.numbers(pinned)
+    assert f'rust-version = "{rust}"' in read("tests/blockkit/Cargo.toml") and f"toolchain install {rust} " in read(".github/workflows/nightly.yml")
+    python = f"{ready.LEAST[0]}.{ready.LEAST[1]} to {ready.BELOW[0]}.{ready.BELOW[1] - 1}"
+    for document in ("README.md", "docs/deploy.md", "docs/development.md", "Makefile"):
+        assert re.search(rf"{re.escape(rust)} or later", read(document)) and f"Python {python}" in read(document), document
+    assert f"Python {python} is needed" in read("docs/troubleshooting.md")
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "abc", ""])

@@ -295,7 +295,7 @@ def test_a_function_reaches_only_the_items_of_the_ledger_that_it_needs(world, fu
     world.deploy(DrillAccount=world.member)
     dynamodb, table = of_function(world, function, "dynamodb"), Table(world).name
     reads = [it.format(account=world.member) for it in reads]
-    every = ["ack#x", "breaker#x", "due#x", "drill#last", "drill#created", "evidence#1#x", "lock#1#x", "record#1#x", f"record#{world.member}#X", "suspects#1#x"]
+    every = ["ack#x", "acked#x", "breaker#x", "due#x", "drill#last", "drill#created", "evidence#1#x", "lock#1#x", "record#1#x", f"record#{world.member}#X", "suspects#1#x"]
     every += ["slack#digest", "slack#drill", "slack#target#1#X"]
     key = {it: {"TableName": table, "Key": {"id": {"S": it}}} for it in every}
     may = {"lock#", "record#"} if function.endswith("restorer") else set()

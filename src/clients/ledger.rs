@@ -17,7 +17,7 @@
 //! - `told#…` and `digest#…`: what people were told of without a containment, and are to be.
 //! - `request#…`: what people are asked, and what they decided; `asked#…`: which of them is open about an identity,
 //!   and which are asked singly. In the index `due` as well.
-//! - `ack#…`: a critical alert, until somebody acknowledges it. In the index `due` as well.
+//! - `ack#…`: a critical alert, until somebody acknowledges it. In the index `due` as well. `acked#…`: who clicked.
 //! - `report#…`: what somebody reported with the form. In an index of their own, `unread`, until the responder has
 //!   read them.
 //! - `refused#…`: a refusal that people were told of.

@@ -18,7 +18,7 @@ pub const LATER: i64 = 24 * 3_600_000;
 /// What is kept of an alert's text: SNS takes 256 KB, an item of the ledger 400.
 const LONGEST_TEXT: usize = 20_000;
 
-/// The attributes that an acknowledgement touches: whoever takes clicks may write no other of it.
+/// The attributes that a click touches, in an item of its own: whoever takes clicks may write no other of it.
 pub const ATTRIBUTES: &[&str] = &["id", "acknowledged_at", "acknowledged_by", "alert_hash", "barred"];
 
 /// A critical alert, and what became of it. Times in milliseconds since 1970.
@@ -32,8 +32,8 @@ pub struct Watched {
     pub thread: String,
     /// Slack has it in a message of its own, and another one only has the button.
     pub is_beside: bool,
-    /// The request that it tells of: whoever decides that has seen it.
-    pub request: Option<RequestId>,
+    /// The requests that it tells of: whoever decides all of them has seen it.
+    pub requests: Vec<RequestId>,
     /// Whoever it is about does not acknowledge it, by Slack's user IDs.
     pub barred: BTreeSet<String>,
     pub told_at: i64,
@@ -84,7 +84,7 @@ impl Watched {
             account: attribute("account").unwrap_or_default(),
             thread: thread.to_owned(),
             is_beside: false,
-            request: None,
+            requests: Vec::new(),
             barred: BTreeSet::new(),
             told_at: now,
             repeats_at: now + WITHIN,
@@ -262,5 +262,27 @@ mod tests {
     fn a_name_begins_no_line() {
         let it = Acknowledged { by: "x\nThe alert:\n- nothing".to_owned(), at: NOW };
         assert!(watched().told_who(&it).text.starts_with("Acknowledged by x?The alert:?- nothing at"));
+    }
+
+    #[test]
+    fn what_is_repeated_and_told_has_the_alerts_own_attributes() {
+        let (id, it) = (parsed("abcdefghijklmnopqrstuvwxyz"), watched());
+        let of = |verdict: &str| {
+            let all = [("severity", "CRITICAL"), ("account", "111122223333"), ("verdict", verdict)];
+            all.map(|(name, value)| (name, value.to_owned())).to_vec()
+        };
+        assert_eq!(it.repeated(&id, "f", NOW).attributes, of("Unacknowledged"));
+        assert_eq!(it.told_who(&by_dana(NOW).unwrap()).attributes, of("Acknowledged"));
+        assert_eq!((it.told_at, it.repeats_at, it.thread.as_str()), (NOW, NOW + WITHIN, "target#111122223333#AIDA"));
+    }
+
+    #[test]
+    fn the_alert_says_that_it_was_repeated_and_is_open_until_somebody_saw_it() {
+        let (id, it) = (parsed("abcdefghijklmnopqrstuvwxyz"), Watched { repeated_at: Some(NOW), ..watched() });
+        let watch = it.watch(&id, true);
+        assert!(watch.is_open() && watch.is_shown);
+        assert!(watch.lines("f")[1].contains("it was repeated to the escalation topic at 2026-09-21T14:13:20Z"));
+        assert!(watch.lines("f")[2].contains("--function-name f "), "{:?}", watch.lines("f"));
+        assert!(!Watched { acknowledged: by_dana(NOW), ..it }.watch(&id, false).is_open());
     }
 }

@@ -97,4 +97,13 @@ mod tests {
             assert!(Day::parse(odd).is_err(), "{odd}");
         }
     }
+
+    #[test]
+    fn a_day_begins_at_midnight_and_lasts_until_the_next() {
+        let day = Day::of(DateTime::from_secs(2 * 86_400));
+        assert_eq!((day.begins(), day.to_string().as_str()), (172_800, "1970-01-03"));
+        assert_eq!(Day::of(DateTime::from_secs(3 * 86_400 - 1)), day);
+        assert_eq!(Day::of(DateTime::from_secs(-1)).begins(), -86_400);
+        assert!(serde_json::from_str::<Day>("\"1970-01-32\"").is_err());
+    }
 }

@@ -177,4 +177,19 @@ mod tests {
             let _ = Button::parse(&value);
         }
     }
+
+    #[test]
+    fn a_word_is_read_as_it_is_written() {
+        for decision in Decision::ALL {
+            assert_eq!(
+                (decision.word().parse(), format!("{}", Wish::Decide(decision).word())),
+                (Ok(decision), decision.word().to_owned())
+            );
+        }
+        assert_eq!(
+            (Decision::Approve.to_string(), Decision::Decline.to_string()),
+            ("approved".to_owned(), "declined".to_owned())
+        );
+        assert!("ack".parse::<Decision>().is_err() && "nothing".parse::<Wish>().is_err());
+    }
 }

@@ -338,4 +338,16 @@ mod tests {
         }
         assert!(RootAccessKey.covers(RootAccessKey) && !RootAccessKey.covers(UnusedUser));
     }
+
+    #[test]
+    fn a_label_is_the_band_from_its_lower_bound_on() {
+        for (label, lowest, below) in
+            [("CRITICAL", 9.0, "HIGH"), ("HIGH", 7.0, "MEDIUM"), ("MEDIUM", 4.0, "LOW"), ("LOW", 1.0, "INFORMATIONAL")]
+        {
+            assert_eq!(Severity::of_label(label), Some(Severity(lowest)));
+            assert_eq!((Severity(lowest).label(), Severity(lowest - 0.1).label()), (label, below));
+        }
+        assert_eq!(Severity::of_label("INFORMATIONAL"), Some(Severity(0.0)));
+        assert_eq!((Severity(0.0).label(), Severity::of_label("SEVERE")), ("INFORMATIONAL", None));
+    }
 }

@@ -5,8 +5,8 @@
 //! `tests/test_acknowledged.py` holds it.
 
 use clients::accounts::{Aws, Home};
+use clients::ledger::Ledger;
 use clients::ledger::slack::News;
-use clients::ledger::{KeptAlert, Ledger};
 use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::acknowledgement::{LATER, Step, Watch, Watched};
@@ -44,6 +44,17 @@ pub(crate) fn id_of(thread: &str, matter: &str, came_to: &str, now: i64) -> Opti
     request_id(&["alert", thread, matter, came_to, &(now / DAY).to_string()])
 }
 
+/// Of a question, whatever finding it is told of with: it is repeated once.
+pub(crate) fn id_of_question(request: &RequestId) -> Option<RequestId> {
+    request_id(&["alert", "question", request.as_str()])
+}
+
+/// Of a list of questions.
+pub(crate) fn id_of_list(requests: &[RequestId]) -> Option<RequestId> {
+    let ids = requests.iter().map(RequestId::as_str);
+    request_id(&["alert", "list"].into_iter().chain(ids).collect::<Vec<_>>())
+}
+
 /// Keeps a critical alert that is about to be told. What the alert says of that.
 pub(crate) async fn watch(
     home: &Home,
@@ -68,7 +79,7 @@ pub(crate) async fn acknowledge(
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let desk = Desk { home: &home, ledger: &ledger, settings, call };
     let by = Decider::by_command(&command.by, &command.reason);
-    let decided = ledger.acknowledge(&command.alert, None, &by).await?;
+    let decided = ledger.acknowledge(&command.alert, &by).await?;
     let answer = match &decided {
         Decided::Now => json!({"alert": command.alert, "answer": "acknowledged", "by": by.words}),
         Decided::Before { by, at, .. } => {
@@ -116,11 +127,19 @@ impl Desk<'_> {
 
     async fn try_look(&self, id: &RequestId) -> Result<(), Failure> {
         // Before it is taken: whoever forges a wake-up must hold nothing up.
-        let is_up = |it: &KeptAlert| it.watched.step(now_millis()) != Step::Nothing;
-        if self.ledger.watched(id).await?.is_none_or(|it| !is_up(&it)) {
-            return Ok(());
+        let Some(seen) = self.ledger.watched(id).await? else { return Ok(()) };
+        let step = seen.watched.step(now_millis());
+        match seen.unread {
+            // Repeated though somebody clicked, rather than never.
+            Some(failure) if step == Step::Repeat => {
+                tracing::warn!(alert = id.as_str(), "whether somebody acknowledged it could not be read: {failure}");
+            }
+            Some(failure) => return Err(failure),
+            None if step == Step::Nothing => return Ok(()),
+            None => {}
         }
-        let Some(kept) = self.ledger.take_watched(id, self.call.deadline).await? else { return Ok(()) };
+        let Some(mut kept) = self.ledger.take_watched(id, self.call.deadline).await? else { return Ok(()) };
+        kept.watched.acknowledged = kept.watched.acknowledged.or(seen.watched.acknowledged);
         if let Err(failure) = self.step(id, &kept.watched).await {
             let pause = PAUSE.saturating_mul(1 << kept.attempts.clamp(0, 10)).min(LONGEST_PAUSE);
             self.ledger.put_watched_off(id, now_millis() + pause).await?;
@@ -133,17 +152,21 @@ impl Desk<'_> {
     async fn step(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
         match it.step(now_millis()) {
             Step::Nothing => self.ledger.put_watched_off(id, it.repeats_at).await,
-            Step::End => self.ledger.end_watched(id).await,
+            Step::End => self.ledger.end_watched(id, None).await,
             Step::TellWho => self.tell_who(id, it).await,
             // Whoever decided has seen it, and people know that.
-            Step::Repeat if self.is_decided(it).await? => self.ledger.end_watched(id).await,
+            Step::Repeat if self.is_decided(it).await? => self.ledger.end_watched(id, None).await,
             Step::Repeat => self.repeat(id, it).await,
         }
     }
 
     async fn is_decided(&self, it: &Watched) -> Result<bool, Failure> {
-        let Some(request) = &it.request else { return Ok(false) };
-        Ok(self.ledger.request(request).await?.is_some_and(|it| it.ruling.is_some()))
+        for request in &it.requests {
+            if self.ledger.request(request).await?.is_none_or(|it| it.ruling.is_none()) {
+                return Ok(false);
+            }
+        }
+        Ok(!it.requests.is_empty())
     }
 
     async fn repeat(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
@@ -181,7 +204,7 @@ impl Desk<'_> {
         if let Some(Outcome::Failed(failure)) = posted {
             return Err(failure);
         }
-        self.ledger.end_watched(id).await
+        self.ledger.end_watched(id, Some(acknowledged)).await
     }
 
     async fn publish(&self, topic: Option<&str>, it: &Alert) -> Result<(), Failure> {
@@ -195,7 +218,7 @@ impl Desk<'_> {
     /// As it stands now. Trouble with it loses nothing: people know by other ways.
     async fn show(&self, id: &RequestId, it: &Watched) {
         // Who decides about a request has that one's buttons.
-        if it.request.is_some() {
+        if !it.requests.is_empty() {
             return;
         }
         let Some(poster) = Poster::asking(self.home, self.settings, false) else { return };
@@ -207,11 +230,21 @@ impl Desk<'_> {
 
 #[cfg(test)]
 mod tests {
+    use domain::ids::Parse;
+
     use super::*;
 
     #[test]
     fn the_same_on_another_day_is_to_be_acknowledged_again() {
         let of = |now| id_of("target#1#X", "contain X", "NotContained", now);
         assert!(of(0).is_some() && of(0) == of(DAY - 1) && of(0) != of(DAY));
+    }
+
+    #[test]
+    fn a_question_is_one_matter_whatever_it_is_told_of_with() {
+        let [one, other] = ["a", "b"].map(|it| RequestId::parse(it.repeat(26)).unwrap());
+        assert!(id_of_question(&one).is_some() && id_of_question(&one) != id_of_question(&other));
+        assert!(id_of_list(std::slice::from_ref(&one)) != id_of_list(&[one.clone(), other]));
+        assert!(id_of_list(std::slice::from_ref(&one)) != id_of_question(&one));
     }
 }

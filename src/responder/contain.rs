@@ -159,7 +159,9 @@ async fn contain_one(
     let verdict_at = started.elapsed();
     running.progress.throttled(patience.waits());
 
-    let Running { mut progress, member, lease, identity_lease, is_quiet, others, is_beside, memory, .. } = running;
+    let Running {
+        mut progress, member, lease, identity_lease, is_quiet, joins_lesser, others, is_beside, memory, ..
+    } = running;
     // An earlier try ended before it could say so.
     let is_begun = relay.is_continued() || (memory.is_unfinished && progress.response.is_some());
     let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, now).await;
@@ -189,6 +191,7 @@ async fn contain_one(
         is_approved,
         told_trouble: relay.told_trouble.as_deref(),
         is_due: relay.is_due,
+        joins_lesser,
     };
     if tokio::time::timeout(left.mul_f64(0.8), ending.run(is_quiet, &mut progress)).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());

@@ -27,6 +27,7 @@ mod lift;
 pub mod metrics;
 mod note;
 mod notify;
+mod own;
 mod reports_due;
 mod restore;
 mod slack;

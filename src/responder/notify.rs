@@ -22,6 +22,7 @@ use domain::verdict::Verdict;
 use crate::acknowledge;
 use crate::invocation::now_millis;
 use crate::note::note;
+use crate::own;
 use crate::slack::{self, Poster};
 
 /// What telling works with.
@@ -86,6 +87,14 @@ pub(crate) async fn alert(scene: &Scene<'_>, mode: Mode, progress: &mut Progress
     keep(progress, alerts, outcomes);
 }
 
+/// Has a question repeated to others that people were told of with a lesser finding than this one, unless somebody
+/// answers it or acknowledges this.
+pub(crate) async fn watch_question(scene: &Scene<'_>, mode: Mode, progress: &mut Progress) {
+    if mode != Mode::Observe && progress.verdict() == Verdict::Waiting && progress.question.is_some() {
+        scene.watch(progress).await;
+    }
+}
+
 /// Sends notices side by side.
 pub(crate) async fn send_all(scene: &Scene<'_>, notices: &[Notice], progress: &Progress) -> Vec<Outcome> {
     let message = scene.render(progress);
@@ -115,13 +124,17 @@ impl Scene<'_> {
             return;
         }
         let thread = domain::slack::thread(&finding.account, progress.identity.as_ref(), finding);
-        let id = acknowledge::id_of(&thread, &progress.matter, progress.verdict().name(), now_millis());
+        let question = progress.question.as_ref().map(|it| &it.request);
+        let id = match question.filter(|_| progress.verdict() == Verdict::Waiting) {
+            Some(request) => acknowledge::id_of_question(request),
+            None => acknowledge::id_of(&thread, &progress.matter, progress.verdict().name(), now_millis()),
+        };
         let Some(id) = id else { return };
         let Message { subject, text, attributes, .. } = self.render(progress);
-        let alert = told::Alert { subject, text, attributes };
+        let (alert, about) = (told::Alert { subject, text, attributes }, (self.home, settings));
         let watched = Watched {
-            request: progress.question.as_ref().map(|it| it.request.clone()),
-            barred: escalation::barred(&settings.approvals.identities, finding, progress.identity.as_ref()),
+            requests: question.cloned().into_iter().collect(),
+            barred: own::of_alert(about, finding, progress.identity.as_ref(), self.member, self.is_hurried).await,
             ..Watched::new(&alert, &thread, now_millis())
         };
         match acknowledge::watch(self.home, settings, self.request_id, &id, &watched).await {

@@ -20,7 +20,7 @@ use crate::invocation::now_millis;
 
 mod card;
 
-pub(crate) use card::is_shown;
+pub(crate) use card::{LIST, is_shown};
 use card::{Ready, person_of};
 
 /// What sending at once may take, whatever has to be asked for it.

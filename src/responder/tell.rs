@@ -12,7 +12,6 @@ use clients::round_trips::CallLog;
 use domain::acknowledgement::{Watch, Watched};
 use domain::approval::offer::{self, Offer};
 use domain::approval::request::request_id;
-use domain::containment::escalation;
 use domain::finding::{Finding, Severity};
 use domain::ids::RequestId;
 use domain::outcome::{Failure, Outcome};
@@ -24,6 +23,7 @@ use serde::Serialize;
 use crate::acknowledge;
 use crate::invocation::Call;
 use crate::invocation::now_millis;
+use crate::own;
 use crate::slack::{self, Poster};
 
 /// Of one finding or event, what became of telling it.
@@ -225,7 +225,7 @@ impl Teller<'_> {
         let is_critical = finding.severity >= Severity::CRITICAL;
         let id = acknowledge::id_of(thread, matter, "Told", now_millis()).filter(|_| is_repeated && is_critical);
         let Some(id) = id else { return Ok(None) };
-        let barred = escalation::barred(&self.settings.approvals.identities, finding, None);
+        let barred = own::of_alert((self.home, self.settings), finding, None, None, false).await;
         let watched = Watched { is_beside: true, barred, ..Watched::new(it, thread, now_millis()) };
         acknowledge::watch(self.home, self.settings, self.request_id, &id, &watched).await.map(Some)
     }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use domain::containment::playbooks;
 use domain::settings::{Front, Settings};
+use domain::sources::decode;
 use serde_json::Value;
 
-use crate::{TEMPLATES, resource};
+use crate::{TEMPLATES, resource, support};
 
 /// Every function of the template, and which part it is.
 const FUNCTIONS: [(&str, &str); 8] = [
@@ -121,4 +122,78 @@ fn alarms_and_dashboard_are_about_metrics_that_there_are() {
     for (name, _) in resources.iter().chain(members).filter(|(_, it)| it["Type"] == "AWS::CloudWatch::Alarm") {
         assert!(operations.contains(&format!("`{name}`")), "{name} is not in docs/operations.md");
     }
+}
+
+/// How the documents call the functions.
+const CALLED: [(&str, &str); 5] = [
+    ("$FUNCTION", "responder"),
+    ("$RESTORER", "restorer"),
+    ("$DRILLER", "driller"),
+    ("$SWEEPER", "sweeper"),
+    ("$INVESTIGATOR", "investigator"),
+];
+
+/// The README and the documents, with what a pipe continues in one line.
+fn documents() -> Vec<(String, String)> {
+    let docs = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let names = docs.map(|it| format!("docs/{}", it.unwrap().file_name().into_string().unwrap()));
+    let names = names.filter(|it| it.ends_with(".md")).chain(["README.md".to_owned()]);
+    names.map(|it| (it.clone(), document(&it).replace("|\n", "| "))).collect()
+}
+
+/// As somebody would fill it in.
+fn filled_in(payload: &str) -> Value {
+    let mut payload: Value = serde_json::from_str(&payload.replace(":…", ":\"…\"")).unwrap();
+    for (field, value) in payload.as_object_mut().unwrap() {
+        let placed = match field.as_str() {
+            "account" => "111122223333",
+            "user" => "alice",
+            "access_key" => "AKIAIOSFODNN7EXAMPLE",
+            "suspect" => "AIDACKCEVSQ6C2EXAMPLE",
+            "request" | "alert" => "abcdefghijklmnopqrstuvwxyz",
+            _ => continue,
+        };
+        if value.as_str().is_some_and(|it| it.ends_with('…')) {
+            *value = placed.into();
+        }
+    }
+    payload
+}
+
+fn is_decoded(payload: &Value, part: &str) -> bool {
+    let decoded = decode(payload, &support::settings(part, &[]));
+    decoded.malformed.is_empty() && (decoded.command.is_some() || !decoded.findings.is_empty())
+}
+
+#[test]
+fn every_payload_of_a_documented_command_is_one_that_its_function_decodes() {
+    let mut called = BTreeSet::new();
+    for (name, text) in documents() {
+        for line in text.lines().filter(|it| it.contains("aws lambda invoke ")) {
+            let is_called = |function: &str| line.contains(&format!("--function-name {function} "));
+            let Some((function, part)) = CALLED.into_iter().find(|it| is_called(it.0)) else { continue };
+            let file = line.split_once("fileb://events/").and_then(|it| it.1.split_once(' '));
+            let payload = match file {
+                Some((file, _)) => serde_json::from_str(&document(&format!("events/{file}"))).unwrap(),
+                None => filled_in(line.split('\'').find(|it| it.starts_with('{')).unwrap_or(line)),
+            };
+            assert!(is_decoded(&payload, part), "{name}: {line}");
+            called.insert(function);
+        }
+    }
+    assert_eq!(called.len(), CALLED.len(), "{called:?}");
+}
+
+/// What is named in the text stands for a whole payload too.
+#[test]
+fn every_command_that_the_documents_name_is_one_that_a_function_decodes() {
+    let mut seen = 0;
+    for (name, text) in documents() {
+        for payload in text.split('`').filter(|it| it.starts_with("{\"command\"")) {
+            let filled_in = filled_in(payload);
+            assert!(CALLED.into_iter().any(|it| is_decoded(&filled_in, it.1)), "{name}: {payload}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "{seen}");
 }

@@ -77,7 +77,7 @@ fn what_faces_the_internet_may_do_what_the_code_does_and_nothing_else() {
         ("FormRole", "SeeHowFarRequestsAre", "request#*", standing::ATTRIBUTES),
         ("FormRole", "CountTries", "lockout#*", lockout::ATTRIBUTES),
         ("SlackEndpointRole", "DecideRequests", "request#*", domain::approval::decision::ATTRIBUTES),
-        ("SlackEndpointRole", "AcknowledgeAlerts", "ack#*", domain::acknowledgement::ATTRIBUTES),
+        ("SlackEndpointRole", "AcknowledgeAlerts", "acked#*", domain::acknowledgement::ATTRIBUTES),
     ] {
         let (keys, named) = bounds(role, sid);
         assert_eq!((keys, named), (BTreeSet::from([key]), attributes.iter().copied().collect()), "{sid}");

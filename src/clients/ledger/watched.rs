@@ -1,6 +1,9 @@
 //! Critical alerts until somebody acknowledges them: `ack#<id>`, in a bucket of its own in the index `due` with the time
-//! at which each is repeated. The function that takes clicks may write who acknowledged one, and no time and no bucket:
-//! the template's condition on attributes holds it to that.
+//! at which each is repeated; and `acked#<id>`, who clicked. The function that takes clicks may write the second and
+//! nothing of the first: the template's condition on leading keys and attributes holds it to that.
+//!
+//! INVARIANT: nothing that is written by whoever takes clicks holds up a repetition, but an acknowledgement, of which
+//! people are told. `tests/test_acknowledged.py` holds it.
 //!
 //! INVARIANT: an alert is repeated by whoever has taken it, and taken off once it was published: of a crash in between
 //! comes a second one, and never none. `tests/test_acknowledged.py` holds it.
@@ -15,6 +18,7 @@ use domain::approval::card::Card;
 use domain::approval::decision::{Decided, Decider};
 use domain::ids::{Parse, RequestId};
 use domain::outcome::Failure;
+use domain::text as words;
 
 use super::cards::card;
 use super::due::GRACE_MILLIS;
@@ -25,6 +29,8 @@ use crate::errors::{failure, is};
 const BUCKET: &str = "ack";
 /// How long it is known who acknowledged it.
 const KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+/// What is kept of a name that whoever takes clicks wrote.
+const LONGEST_NAME: usize = 500;
 
 /// A critical alert as the ledger has it.
 #[derive(Debug, Clone)]
@@ -34,28 +40,37 @@ pub struct Kept {
     pub card: Option<Card>,
     /// How often it could not be repeated, or told of.
     pub attempts: i64,
+    /// Why it is not known whether somebody clicked.
+    pub unread: Option<Failure>,
 }
 
 impl Ledger {
     /// Keeps a critical alert, once: the same again gives what became of the first.
     pub async fn watch(&self, id: &RequestId, it: &Watched) -> Result<Kept, Failure> {
+        let mut kept = self.keep_watched(id, it).await?;
+        // By what is kept: the same again may say other words, and its button is the first one's.
+        let clicked = self.open_to_clicks(id, &kept.watched).await?;
+        kept.watched.acknowledged = kept.watched.acknowledged.or(clicked);
+        Ok(kept)
+    }
+
+    async fn keep_watched(&self, id: &RequestId, it: &Watched) -> Result<Kept, Failure> {
         let mut expression = "SET subject = :subject, words = :words, severity = :severity, account = :account, \
                               thread = :thread, is_beside = :is_beside, alert_hash = :hash, told_at = :told_at, \
                               repeats_at = :at, due_bucket = :bucket, due_at = :at, expires = :expires"
             .to_owned();
         let mut request = self.update(&watched_item(id));
-        if let Some(asked) = &it.request {
-            expression.push_str(", of_request = :request");
-            request = request.expression_attribute_values(":request", text(asked.as_str()));
+        if !it.requests.is_empty() {
+            expression.push_str(", of_requests = :requests");
+            let requests = it.requests.iter().map(ToString::to_string).collect();
+            request = request.expression_attribute_values(":requests", AttributeValue::Ss(requests));
         }
         if !it.barred.is_empty() {
             expression.push_str(", barred = :barred");
-            let barred = AttributeValue::Ss(it.barred.iter().cloned().collect());
-            request = request.expression_attribute_values(":barred", barred);
+            request = request.expression_attribute_values(":barred", barred(it));
         }
         let sent = request
-            // What stood there before it was told acknowledges nothing.
-            .update_expression(format!("{expression} REMOVE acknowledged_at, acknowledged_by"))
+            .update_expression(expression)
             .condition_expression("attribute_not_exists(told_at)")
             .expression_attribute_values(":subject", text(&it.subject))
             .expression_attribute_values(":words", text(&it.text))
@@ -67,40 +82,94 @@ impl Ledger {
             .expression_attribute_values(":told_at", number(it.told_at))
             .expression_attribute_values(":at", number(it.repeats_at))
             .expression_attribute_values(":bucket", text(BUCKET))
-            .expression_attribute_values(":expires", number((it.repeats_at + LATER) / 1_000 + KEPT_SECONDS))
+            .expression_attribute_values(":expires", expires(it))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
+        let first = || Kept { watched: it.clone(), card: None, attempts: 0, unread: None };
         match sent {
-            Ok(_) => Ok(Kept { watched: it.clone(), card: None, attempts: 0 }),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(kept(&seen(error.into_service_error()))
-                .unwrap_or(Kept { watched: it.clone(), card: None, attempts: 0 })),
+            Ok(_) => Ok(first()),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => {
+                Ok(kept(&seen(error.into_service_error())).unwrap_or_else(first))
+            }
             Err(error) => Err(failure(&error)),
         }
     }
 
-    pub async fn watched(&self, id: &RequestId) -> Result<Option<Kept>, Failure> {
-        Ok(kept(&self.item(&watched_item(id)).await?))
+    /// What a click is compared with, once; who clicked since.
+    async fn open_to_clicks(&self, id: &RequestId, it: &Watched) -> Result<Option<Acknowledged>, Failure> {
+        // What stood there before, by whoever knew what the alert would be called, acknowledges nothing.
+        let mut expression =
+            "SET alert_hash = :hash, told_at = :told_at, expires = :expires REMOVE acknowledged_at, acknowledged_by"
+                .to_owned();
+        let mut request = self.update(&clicked_item(id));
+        if it.barred.is_empty() {
+            expression.push_str(", barred");
+        } else {
+            expression = expression.replacen("SET ", "SET barred = :barred, ", 1);
+            request = request.expression_attribute_values(":barred", barred(it));
+        }
+        let sent = request
+            .update_expression(expression)
+            .condition_expression("attribute_not_exists(told_at)")
+            .expression_attribute_values(":hash", text(it.hash()))
+            .expression_attribute_values(":told_at", number(it.told_at))
+            .expression_attribute_values(":expires", expires(it))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(None),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => {
+                Ok(acknowledged(&seen(error.into_service_error())))
+            }
+            Err(error) => Err(failure(&error)),
+        }
     }
 
-    /// Somebody has seen it: the first who says so. `hash`: of what was clicked; a command names the alert alone.
-    pub async fn acknowledge(&self, id: &RequestId, hash: Option<&str>, by: &Decider) -> Result<Decided, Failure> {
-        let mut condition = "attribute_not_exists(acknowledged_at)".to_owned();
-        let mut request = self.update(&watched_item(id));
-        match hash {
-            Some(hash) => {
-                condition.push_str(" AND alert_hash = :hash");
-                request = request.expression_attribute_values(":hash", text(hash));
-            }
-            None => condition.push_str(" AND attribute_exists(alert_hash)"),
+    /// As it is, with who clicked.
+    pub async fn watched(&self, id: &RequestId) -> Result<Option<Kept>, Failure> {
+        let (item, clicked) = (watched_item(id), clicked_item(id));
+        let (item, clicked) = tokio::join!(self.item(&item), self.item(&clicked));
+        let Some(mut kept) = kept(&item?) else { return Ok(None) };
+        match clicked {
+            Ok(it) => kept.watched.acknowledged = kept.watched.acknowledged.or_else(|| acknowledged(&it)),
+            Err(failure) => kept.unread = Some(failure),
         }
+        Ok(Some(kept))
+    }
+
+    /// Somebody has seen it, and says so by command: the first who does.
+    pub async fn acknowledge(&self, id: &RequestId, by: &Decider) -> Result<Decided, Failure> {
+        let Some(kept) = self.watched(id).await? else { return Ok(Decided::NotFound) };
+        if let Some(Acknowledged { by, at }) = kept.watched.acknowledged {
+            return Ok(Decided::Before { decision: "ack".to_owned(), by, at });
+        }
+        let request = self.update(&watched_item(id));
+        self.write_acknowledged(request, "attribute_exists(told_at)".to_owned(), None, by).await
+    }
+
+    /// Somebody has seen it, and clicks. `hash`: of what was clicked.
+    pub async fn click(&self, id: &RequestId, hash: &str, by: &Decider) -> Result<Decided, Failure> {
+        let mut condition = "alert_hash = :hash".to_owned();
+        let mut request = self.update(&clicked_item(id)).expression_attribute_values(":hash", text(hash));
         if let Some(user) = &by.user {
             condition.push_str(" AND NOT contains(barred, :user)");
             request = request.expression_attribute_values(":user", text(user));
         }
+        self.write_acknowledged(request, condition, Some(hash), by).await
+    }
+
+    async fn write_acknowledged(
+        &self,
+        request: UpdateItemFluentBuilder,
+        condition: String,
+        hash: Option<&str>,
+        by: &Decider,
+    ) -> Result<Decided, Failure> {
         let sent = request
             .update_expression("SET acknowledged_by = :by, acknowledged_at = :now")
-            .condition_expression(condition)
+            .condition_expression(format!("{condition} AND attribute_not_exists(acknowledged_at)"))
             .expression_attribute_values(":by", text(&by.words))
             .expression_attribute_values(":now", number(millis_now()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -166,13 +235,20 @@ impl Ledger {
         self.change_watched(request).await
     }
 
-    /// Nothing more is done about it.
-    pub async fn end_watched(&self, id: &RequestId) -> Result<(), Failure> {
-        let request = self
-            .update(&watched_item(id))
-            .update_expression("SET is_over = :yes REMOVE due_bucket, due_at, holder, lease_until, attempts")
-            .expression_attribute_values(":yes", AttributeValue::Bool(true));
-        self.change_watched(request).await
+    /// Nothing more is done about it. `by`: who acknowledged it, as people were told: what is written where clicks
+    /// are changes nothing of that any more.
+    pub async fn end_watched(&self, id: &RequestId, by: Option<&Acknowledged>) -> Result<(), Failure> {
+        let mut expression = "SET is_over = :yes".to_owned();
+        let mut request =
+            self.update(&watched_item(id)).expression_attribute_values(":yes", AttributeValue::Bool(true));
+        if let Some(it) = by {
+            expression.push_str(", acknowledged_by = :by, acknowledged_at = :seen");
+            request = request
+                .expression_attribute_values(":by", text(words::line(&it.by, LONGEST_NAME)))
+                .expression_attribute_values(":seen", number(it.at));
+        }
+        let ended = " REMOVE due_bucket, due_at, holder, lease_until, attempts";
+        self.change_watched(request.update_expression(expression + ended)).await
     }
 
     pub async fn note_watched_card(&self, id: &RequestId, it: &Card) -> Result<(), Failure> {
@@ -191,6 +267,18 @@ fn watched_item(id: &RequestId) -> String {
     format!("{PREFIX}{id}")
 }
 
+fn clicked_item(id: &RequestId) -> String {
+    format!("acked#{id}")
+}
+
+fn barred(it: &Watched) -> AttributeValue {
+    AttributeValue::Ss(it.barred.iter().cloned().collect())
+}
+
+fn expires(it: &Watched) -> AttributeValue {
+    number((it.repeats_at + LATER) / 1_000 + KEPT_SECONDS)
+}
+
 fn seen(error: UpdateItemError) -> Item {
     match error {
         UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
@@ -201,7 +289,7 @@ fn seen(error: UpdateItemError) -> Item {
 fn refusal(seen: &Item, hash: Option<&str>, by: &Decider) -> Decided {
     let is_barred = by.user.as_ref().is_some_and(|it| strings(seen, "barred").contains(it));
     match acknowledged(seen) {
-        _ if !seen.contains_key("alert_hash") => Decided::NotFound,
+        _ if !seen.contains_key("told_at") => Decided::NotFound,
         Some(Acknowledged { by, at }) => Decided::Before { decision: "ack".to_owned(), by, at },
         None if is_barred => Decided::Own,
         None if hash.is_some() && string(seen, "alert_hash").as_deref() != hash => Decided::OtherPlan,
@@ -225,7 +313,7 @@ fn kept(item: &Item) -> Option<Kept> {
         account: string(item, "account").unwrap_or_default(),
         thread: string(item, "thread").unwrap_or_default(),
         is_beside: is("is_beside"),
-        request: string(item, "of_request").and_then(|it| RequestId::parse(&it).ok()),
+        requests: strings(item, "of_requests").iter().filter_map(|it| RequestId::parse(it).ok()).collect(),
         barred: strings(item, "barred").into_iter().collect(),
         told_at,
         repeats_at: int(item, "repeats_at"),
@@ -233,5 +321,5 @@ fn kept(item: &Item) -> Option<Kept> {
         repeated_at: item.contains_key("repeated_at").then(|| int(item, "repeated_at")),
         is_over: is("is_over"),
     };
-    Some(Kept { watched, card: card(item), attempts: int(item, "attempts") })
+    Some(Kept { watched, card: card(item), attempts: int(item, "attempts"), unread: None })
 }

@@ -225,4 +225,45 @@ mod tests {
         (command.source, command.occurred_at) = (Source::Command, None);
         assert_eq!(beside(&restore, &command), Beside::Strike);
     }
+
+    #[test]
+    fn only_a_stolen_credential_is_admitted_unread_and_always_told_and_root_comes_first_beside_it() {
+        for threat in Threat::ALL {
+            let is_stolen = threat == Threat::CompromisedCredential;
+            assert_eq!((is_admitted_unread(threat), is_always_told(threat)), (is_stolen, is_stolen), "{threat:?}");
+            assert_eq!(comes_first(threat), is_stolen || threat == Threat::RootAccessKey, "{threat:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_put_off_says_by_which_limits_and_what_goes_through() {
+        for words in [deferred((20, 100), Threat::UnusedUser), not_struck((20, 100), Threat::UnusedUser)] {
+            assert!(words.contains("more than 20 principals of the account or 100 in all for unused-user"), "{words}");
+            assert!(words.contains("`contain` goes through at once"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_order_has_bounds() {
+        let finding = finding(Threat::UnusedUser);
+        assert_eq!(order(&finding, SLOT), order(&finding, SLOT - 1));
+        assert_eq!(since(order(&finding, SLOT)), SLOT - 1);
+        assert_eq!(order(&finding, -1), order(&finding, 0));
+        let beyond = Finding { severity: Severity(99.0), ..finding.clone() };
+        assert_eq!(order(&beyond, 0), order(&Finding { severity: Severity(10.0), ..finding }, 0));
+    }
+
+    #[test]
+    fn a_holder_is_read_as_it_was_written() {
+        for holder in Threat::ALL.map(Holder::Response).into_iter().chain([Holder::Restore]) {
+            assert_eq!(Holder::parse(holder.word()), Some(holder));
+        }
+        assert_eq!((Holder::Restore.word(), Holder::parse("nobody")), ("restore", None));
+    }
+
+    #[test]
+    fn of_what_has_no_time_nobody_knows_that_it_was_before_the_restore() {
+        let at = |threat| restore_yields_until(&Finding { occurred_at: None, ..finding(threat) });
+        assert_eq!((at(Threat::CompromisedCredential), at(Threat::UnusedUser)), (i64::MAX, 0));
+    }
 }

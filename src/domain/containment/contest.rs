@@ -445,4 +445,67 @@ mod tests {
         let fought = contest.fought(at(2.0)).unwrap();
         assert_eq!((fought.millis, fought.writes, fought.throttled), (102_000, 50 + more, 2));
     }
+
+    #[test]
+    fn a_read_that_began_as_the_write_ended_proves_nothing() {
+        let mut contest = Contest::new(SETTLE, None, at(0.0));
+        contest.reversed(at(0.0));
+        contest.written(false, at(0.3));
+        contest.id_seen(at(0.3));
+        assert!(contest.is_unsure());
+        // Nor does an older one, which ends later.
+        contest.id_seen(at(0.31));
+        contest.id_seen(at(0.1));
+        assert!(!contest.is_unsure());
+    }
+
+    #[test]
+    fn the_rate_comes_back_by_as_much_as_it_was_quiet_after_five_seconds() {
+        let rate = |seconds| {
+            let mut budget = Budget::default();
+            budget.throttled(at(10.0));
+            budget.take(at(seconds)).unwrap();
+            budget.rate
+        };
+        let is =
+            |seconds, expected: f64| assert!((rate(seconds) - expected).abs() < 1e-9, "{seconds}: {}", rate(seconds));
+        is(15.0, MOST / 2.0);
+        is(15.5, MOST / 2.0 * 1.5);
+        is(17.0, MOST);
+        let mut budget = Budget::default();
+        budget.throttled(at(10.0));
+        for seconds in [15.2, 15.4] {
+            budget.take(at(seconds)).unwrap();
+        }
+        assert!((budget.rate - MOST / 2.0 * 1.2 * 1.2).abs() < 1e-9, "what was counted is not counted again");
+    }
+
+    #[test]
+    fn as_long_as_one_strike_goes_on_fights_wait_for_it() {
+        let mut budget = Budget::default();
+        for began in [1.0, 2.0, 3.0] {
+            budget.strike_begins(at(began));
+        }
+        budget.strike_ends(at(1.0));
+        budget.strike_ends(at(9.0));
+        budget.strike_ends(at(3.0));
+        assert_eq!(budget.take(at(6.9)), Err(Duration::from_millis(50)));
+        budget.strike_ends(at(2.0));
+        assert!(budget.take(at(6.9)).is_ok());
+    }
+
+    #[test]
+    fn what_iam_put_off_is_counted_and_a_writer_without_room_asks_again() {
+        let (mut contest, mut budget) = (Contest::new(SETTLE, None, at(0.0)), Budget::default());
+        contest.reversed(at(0.0));
+        contest.id_seen(at(0.0));
+        assert_eq!(contest.next(&mut budget, at(0.0), 0.5), Step::Write(0));
+        contest.written(true, at(0.1));
+        contest.written(true, at(0.1));
+        contest.written(false, at(0.2));
+        // Its own turn has come, and the account has no room: another fight has taken it.
+        budget.due = at(0.35);
+        assert_eq!(contest.next(&mut budget, at(0.3), 0.0), Step::Wait(Duration::from_millis(25)));
+        assert_eq!(contest.fought(at(0.3)), Some(Fought { millis: 300, writes: 1, throttled: 2 }));
+    }
 }

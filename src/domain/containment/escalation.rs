@@ -67,18 +67,27 @@ pub fn old_news(notice: &Notice, progress: &Progress) -> Option<String> {
 
 /// Whether somebody must acknowledge the alert, or it is repeated to others: a stolen credential or the root user that
 /// is not (or not all) contained, refused, put off or asked about, whoever was fought with, and whatever is of critical
-/// severity. What somebody reported with the form waits for its approvers alone: anybody who may report could page
-/// people with it.
+/// severity.
 pub fn is_critical(finding: &Finding, progress: &Progress) -> bool {
-    let is_grave = admission::comes_first(finding.threat) || finding.severity >= Severity::CRITICAL;
+    let is_grave = is_grave(finding);
     match progress.verdict() {
         Verdict::Observed | Verdict::InProgress => false,
-        Verdict::Waiting => is_grave && finding.source != Source::Report,
+        Verdict::Waiting => is_critical_question(finding),
         Verdict::NotContained | Verdict::Unverified | Verdict::SuspectsOpen | Verdict::Refused | Verdict::Deferred => {
             is_grave
         }
         Verdict::Contained => finding.severity >= Severity::CRITICAL || (is_grave && !progress.reversals.is_empty()),
     }
+}
+
+/// Whether a question about it is repeated to others where nobody answers it. What somebody reported with the form waits
+/// for its approvers alone: anybody who may report could page people with it.
+pub fn is_critical_question(finding: &Finding) -> bool {
+    is_grave(finding) && finding.source != Source::Report
+}
+
+fn is_grave(finding: &Finding) -> bool {
+    admission::comes_first(finding.threat) || finding.severity >= Severity::CRITICAL
 }
 
 /// Who does not acknowledge an alert, by Slack's user IDs: whoever it is about, as far as their names tell. Of one who

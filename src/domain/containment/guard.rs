@@ -191,6 +191,7 @@ pub fn refuse_restored(
 mod tests {
     use super::*;
     use crate::fixtures::{finding, identity, parsed};
+    use crate::identity::Observed;
     use crate::settings::tests::config;
 
     fn refusal(
@@ -340,5 +341,113 @@ mod tests {
                 .contains("MEMBER_ACCOUNTS")
         );
         assert_eq!(refusal(&[("MEMBER_ACCOUNTS", "444455556666,111122223333")], |_, _| {}, IdentityKind::User), None);
+    }
+
+    #[test]
+    fn who_came_into_being_in_the_second_of_the_behaviour_may_have_done_it() {
+        let same = |_: &mut Finding, it: &mut Identity| it.created = Some(DateTime::from_secs(1_000));
+        assert_eq!(refusal(&[], same, IdentityKind::User), None);
+    }
+
+    #[test]
+    fn what_no_edit_holds_back_is_for_a_person_who_is_told_the_steps() {
+        let root = |it: &mut Finding, _: &mut Identity| it.principal = Principal::Root;
+        let refused = refusal(&[], root, IdentityKind::User).unwrap();
+        let steps: Vec<_> = (1..).zip(root_access_key::STEPS).map(|(n, it)| format!("{n}. {it}")).collect();
+        assert!(refused.ends_with(&steps.join("; ")), "{refused}");
+        let reason = "a federated session".to_owned();
+        let other = |it: &mut Finding, _: &mut Identity| {
+            it.principal = Principal::NotContainable { reason: reason.clone() };
+        };
+        assert_eq!(refusal(&[], other, IdentityKind::User), Some(reason.clone()));
+    }
+
+    /// A path is anybody's choice for a user, and no mark of AWS's own.
+    #[test]
+    fn a_user_under_the_path_of_a_services_roles_is_contained() {
+        for path in ["/aws-service-role/x/", "/aws-reserved/x/"] {
+            assert_eq!(refusal(&[], |_, it| it.path = path.to_owned(), IdentityKind::User), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn settings_spare_whom_they_name_and_no_namesake() {
+        let config = config(&[
+            ("PROTECTED_PRINCIPALS", "arn:aws:iam::*:user/breakglass"),
+            ("EXEMPT", "arn:aws:iam::*:user/lobby=2026-11-29 lobby"),
+        ])
+        .unwrap();
+        let spares = |threat, kind, name: &str| {
+            let it = identity(kind);
+            let arn = format!("arn:aws:iam::111122223333:{}/{name}", kind.word());
+            let identity = Identity { arn, created: Some(DateTime::from_secs(2_000)), ..it };
+            is_spared(&config, &finding(threat), &identity, DateTime::from_secs(1_700_000_000))
+        };
+        assert!(spares(Threat::CompromisedCredential, IdentityKind::User, "breakglass"));
+        assert!(spares(Threat::MissingMfa, IdentityKind::User, "lobby"));
+        assert!(spares(Threat::CompromisedCredential, IdentityKind::Role, "SecurityRemediationRole"));
+        assert!(!spares(Threat::CompromisedCredential, IdentityKind::User, "lobby"));
+        assert!(!spares(Threat::MissingMfa, IdentityKind::User, "alice"));
+    }
+
+    #[test]
+    fn a_finding_is_about_whom_it_would_lead_to_by_itself() {
+        let config = config(&[]).unwrap();
+        let key = |id| AccessKey { id: parsed(id), active: true };
+        let about = |principal: Principal, access_key: Option<&str>, kind| {
+            let access_key = access_key.map(parsed);
+            let finding = Finding { principal, access_key, ..finding(Threat::CompromisedCredential) };
+            is_about(&config, &finding, &identity(kind), &Ok(vec![key("AKIAIOSFODNN7EXAMPLE")]))
+        };
+        let (own, other) = (Some("AKIAIOSFODNN7EXAMPLE"), Some("AKIAI44QH8DHBEXAMPLE"));
+        let user =
+            |name: Option<&str>, id: Option<&str>| Principal::User { name: name.map(parsed), id: id.map(parsed) };
+        let role = |name: Option<&str>, id: Option<&str>| Principal::Role {
+            name: name.map(parsed),
+            id: id.map(parsed),
+            session: None,
+        };
+        let unclear = |name| Principal::UserOrRole { name: parsed(name) };
+        let (is_user, is_role) = (IdentityKind::User, IdentityKind::Role);
+        for (principal, access_key, kind, expected) in [
+            (user(Some("alice"), None), own, is_user, true),
+            (user(Some("alice"), None), None, is_user, true),
+            (user(Some("alice"), None), other, is_user, false),
+            // The unique ID says it, whatever the key.
+            (user(None, Some("AIDACKCEVSQ6C2EXAMPLE")), other, is_user, true),
+            (user(Some("alice"), Some("AIDAOTHEROTHEROTHER00")), own, is_user, false),
+            (user(Some("bob"), None), own, is_user, false),
+            (user(Some("app"), None), None, is_role, false),
+            // A session's key is none that IAM lists.
+            (user(Some("alice"), None), Some("ASIAIOSFODNN7EXAMPLE"), is_user, true),
+            (role(Some("app"), None), None, is_role, true),
+            (role(Some("other"), None), None, is_role, false),
+            (role(Some("alice"), None), None, is_user, false),
+            (role(None, Some("AROADBQP57FF2AEXAMPLE")), None, is_role, true),
+            (unclear("alice"), own, is_user, true),
+            (unclear("bob"), own, is_user, false),
+            (Principal::KeyOwner, own, is_user, true),
+            (Principal::KeyOwner, other, is_user, false),
+            (Principal::KeyOwner, None, is_user, false),
+            (Principal::KeyOwner, own, is_role, false),
+            (Principal::Root, own, is_user, false),
+        ] {
+            let words = format!("{principal:?} {access_key:?} {kind:?}");
+            assert_eq!(about(principal, access_key, kind), expected, "{words}");
+        }
+        let finding = finding(Threat::CompromisedCredential);
+        assert!(!is_about(&config, &finding, &identity(is_user), &Ok(Vec::new())));
+        assert!(!is_about(&config, &finding, &identity(is_user), &Observed::nothing_read().keys));
+    }
+
+    #[test]
+    fn until_when_a_restore_answers_is_said() {
+        let restored = Restored { at: 1_000, unique_id: "AIDACKCEVSQ6C2EXAMPLE".to_owned(), is_noted: true };
+        let refused = |source| {
+            let finding = Finding { source, ..finding(Threat::UnusedUser) };
+            refuse_restored(Some(&restored), &finding, &identity(IdentityKind::User), DateTime::from_secs(2_000))
+        };
+        assert!(refused(Source::SecurityHub).unwrap().contains("counts again from 1970-01-08T00:16:40Z on"));
+        assert_eq!(refused(Source::Command), None);
     }
 }

@@ -270,4 +270,135 @@ mod tests {
         let before = before_strike(Observed::nothing_read(), beside.clone(), DENY_ALL, IdentityKind::User);
         assert_eq!(before.inline, beside.inline);
     }
+
+    #[test]
+    fn what_was_read_before_the_strike_counts_before_what_was_read_beside_it() {
+        let mut known = observed();
+        known.keys.as_mut().unwrap().clear();
+        known.profile.as_mut().unwrap().boundary = Some("arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned());
+        known.attached.as_mut().unwrap().push("arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned());
+        known.not_a_revocation = Some("{}".to_owned());
+        let mut beside = Observed { login: Ok(true), ..observed() };
+        beside.inline.as_mut().unwrap().push(REVOCATION_POLICY.to_owned());
+        let before = before_strike(known.clone(), beside.clone(), DENY_ALL, IdentityKind::Role);
+        assert_eq!((&before.keys, &before.profile, &before.attached), (&known.keys, &known.profile, &known.attached));
+        // What stood under our name and said something else was somebody's.
+        assert_eq!((&before.not_a_revocation, &before.inline), (&known.not_a_revocation, &beside.inline));
+        assert_eq!((before.login, before.groups), (Ok(true), beside.groups.clone()));
+        let read_later = before_strike(Observed::nothing_read(), beside.clone(), DENY_ALL, IdentityKind::User);
+        assert_eq!((read_later.keys, read_later.profile), (beside.keys, beside.profile));
+    }
+
+    fn intent(changes: &[&str]) -> BTreeSet<String> {
+        changes.iter().map(|it| (*it).to_owned()).collect()
+    }
+
+    fn hold() -> String {
+        crate::change::console_hold("arn:aws:iam::111122223333:user/alice").unwrap()
+    }
+
+    #[test]
+    fn a_revocation_and_a_hold_that_an_earlier_try_meant_are_no_part_of_it() {
+        let mut before = observed();
+        before.inline.as_mut().unwrap().push(REVOCATION_POLICY.to_owned());
+        before.attached.as_mut().unwrap().push(hold());
+        let without = |changes: &[&str]| {
+            let mut it = Observed { is_deny_unclear: true, ..before.clone() };
+            without_ours(&mut it, DENY_ALL, &intent(changes));
+            assert!(it.is_deny_unclear, "what was unclear stays so");
+            (it.inline.unwrap(), it.attached.unwrap())
+        };
+        let (with_revocation, with_hold) = (before.inline.clone().unwrap(), before.attached.clone().unwrap());
+        let (inline, attached) = (observed().inline.unwrap(), observed().attached.unwrap());
+        assert_eq!(without(&["RevokeSessions app 2026"]), (inline.clone(), with_hold.clone()));
+        assert_eq!(without(&["HoldConsole alice"]), (with_revocation, attached));
+        assert_eq!(without(&[]), (inline, with_hold));
+    }
+
+    #[test]
+    fn a_boundary_that_denies_everything_is_somebody_elses_unless_nothing_is_known() {
+        let mut before = observed();
+        before.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        before.profile.as_mut().unwrap().boundary = Some(DENY_ALL.to_owned());
+        let boundary = |changes: &[&str], attached: bool| {
+            let mut it = before.clone();
+            it.attached.as_mut().unwrap().truncate(if attached { 9 } else { 1 });
+            without_ours(&mut it, DENY_ALL, &intent(changes));
+            it.profile.unwrap().boundary.is_some()
+        };
+        assert!(!boundary(&[], true) && !boundary(&[], false));
+        assert!(boundary(&["DeactivateAccessKey k"], false) && boundary(&["AttachDenyAll alice"], true));
+        let mut other = before.clone();
+        other.attached = observed().attached;
+        other.profile.as_mut().unwrap().boundary = Some("arn:other".to_owned());
+        without_ours(&mut other, DENY_ALL, &intent(&["AttachDenyAll alice"]));
+        assert_eq!(other.profile.unwrap().boundary.as_deref(), Some("arn:other"));
+    }
+
+    #[test]
+    fn what_others_hold_and_revoked_is_no_part_of_a_later_snapshot() {
+        let planned = |changes: &[&str], before: &Observed| {
+            let it = response("compromised-credential", before, Some(Verdict::Contained));
+            [Response { planned: intent(changes), ..it }]
+        };
+        let mut before = observed();
+        before.inline.as_mut().unwrap().push(REVOCATION_POLICY.to_owned());
+        before.attached.as_mut().unwrap().push(hold());
+        let without = |open: &[Response]| {
+            let mut it = before.clone();
+            without_theirs(&mut it, open, DENY_ALL);
+            (it.inline == before.inline, it.attached == before.attached)
+        };
+        assert_eq!(without(&[]), (true, true));
+        assert_eq!(without(&planned(&["AttachDenyAll alice"], &observed())), (true, true));
+        assert_eq!(without(&planned(&["RevokeSessions app 2026"], &observed())), (false, true));
+        assert_eq!(without(&planned(&["HoldConsole alice"], &observed())), (true, false));
+        // It was there before the response that would have put it there.
+        assert_eq!(without(&planned(&["RevokeSessions app 2026"], &before)), (true, true));
+    }
+
+    #[test]
+    fn what_others_replaced_is_as_it_was_before_them() {
+        let mut first = observed();
+        let profile = first.profile.as_mut().unwrap();
+        profile.boundary = Some("arn:former".to_owned());
+        profile.tags = vec![("FindingId".to_owned(), "theirs".to_owned())];
+        let open = [response("compromised-credential", &first, None)];
+        let later = |boundary: &str| {
+            let mut it = observed();
+            let profile = it.profile.as_mut().unwrap();
+            profile.boundary = Some(boundary.to_owned());
+            profile.tags = vec![("FindingId".to_owned(), "ours".to_owned())];
+            without_theirs(&mut it, &open, DENY_ALL);
+            it.profile.unwrap()
+        };
+        let profile = later(DENY_ALL);
+        assert_eq!(profile.boundary.as_deref(), Some("arn:former"));
+        assert_eq!(profile.tags, [("FindingId".to_owned(), "theirs".to_owned())]);
+        assert_eq!(later("arn:other").boundary.as_deref(), Some("arn:other"));
+        // Of one whose boundary could not be read nothing is known, and what is there stays.
+        let unread = [response("compromised-credential", &Observed::nothing_read(), None)];
+        let mut it = observed();
+        it.profile.as_mut().unwrap().boundary = Some(DENY_ALL.to_owned());
+        without_theirs(&mut it, &unread, DENY_ALL);
+        assert_eq!(it.profile.unwrap().boundary.as_deref(), Some(DENY_ALL));
+    }
+
+    #[test]
+    fn a_record_has_room_up_to_its_bounds() {
+        let takes = [Change::LeaveGroup { user: crate::fixtures::parsed("alice"), group: "g".to_owned() }];
+        let begins = |open: &[Response]| belongs_to(open, "overprivileged-user", &takes, false).is_none();
+        let one = response("overprivileged-user", &observed(), Some(Verdict::Contained));
+        assert!(begins(&vec![one.clone(); MOST_OPEN - 1]));
+        // With the quotes around it.
+        let of = |bytes: usize, planned: &[&str]| Response {
+            before: "x".repeat(bytes - 2).into(),
+            planned: intent(planned),
+            ..one.clone()
+        };
+        assert!(begins(&[of(MOST_OPEN_BYTES - 1, &[])]) && !begins(&[of(MOST_OPEN_BYTES, &[])]));
+        assert!(!begins(&[of(MOST_OPEN_BYTES - 10, &["0123456789"])]));
+        let words = |bytes: usize| within_bounds(std::iter::once("x".repeat(bytes)), &BTreeSet::new()).len();
+        assert_eq!((words(MOST_PLANNED_BYTES), words(MOST_PLANNED_BYTES + 1)), (1, 0));
+    }
 }

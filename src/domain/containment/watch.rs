@@ -144,4 +144,32 @@ mod tests {
         }
         assert_eq!(watch.pause, WARY);
     }
+
+    #[test]
+    fn right_after_a_reversal_it_looks_often_and_then_half_as_often_each_time() {
+        let mut watch = Watch::start(MINUTE, Duration::ZERO);
+        watch.restart(Duration::ZERO);
+        let mut paces = Vec::new();
+        for _ in 0..4 {
+            paces.push(watch.pause.as_millis());
+            watch.calm_down();
+        }
+        assert_eq!(paces, [100, 200, 400, 400]);
+        watch.doubt(false, Duration::ZERO);
+        assert_eq!(watch.pause, WARY, "what could not be read is looked at as calmly as before");
+        watch.doubt(true, Duration::ZERO);
+        watch.calm_down();
+        assert_eq!(watch.pause, THROTTLED.mul_f64(0.95));
+    }
+
+    #[test]
+    fn the_next_look_comes_after_half_the_pause_to_all_of_it_and_at_the_end_at_the_latest() {
+        let watch = Watch::start(MINUTE, Duration::from_secs(1));
+        let pause = |now, random| watch.pause(now, random).as_millis();
+        let early = Duration::from_secs(2);
+        assert_eq!((pause(early, 0.0), pause(early, 0.5), pause(early, 1.0)), (500, 750, 1_000));
+        let late = MINUTE + Duration::from_millis(900);
+        assert_eq!((pause(late, 0.0), pause(late + Duration::from_millis(100), 1.0)), (100, 0));
+        assert_eq!(watch.rest(late).as_millis(), 100);
+    }
 }

@@ -444,4 +444,179 @@ mod tests {
         assert_eq!(obstacle(&now), None);
         assert_eq!(obstacle(&observed()), None);
     }
+
+    const NOW: i64 = 1_000_000;
+    const NOTHING: [Change; 0] = [];
+
+    fn role(now: &Observed, taken: &Taken) -> Undoing {
+        plan(&identity(IdentityKind::Role), now, taken, DENY_ALL, DateTime::from_secs(NOW))
+    }
+
+    fn hold() -> String {
+        crate::change::console_hold(&identity(IdentityKind::User).arn).unwrap()
+    }
+
+    #[test]
+    fn what_stays_says_how_to_replace_it() {
+        use crate::identity::{Credential, CredentialKind};
+        let mut before = observed();
+        before.login = Ok(true);
+        let mut now = observed();
+        now.keys.as_mut().unwrap()[0].active = false;
+        let credential = |id: &str, active| Credential { kind: CredentialKind::SshKey, id: id.to_owned(), active };
+        now.credentials = Ok(vec![credential("APKAOFF", false), credential("APKAON", true)]);
+        let stays = |now: &Observed, before: &Observed| undo(now, &kept(before, &[])).stays;
+        let said = stays(&now, &before);
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].contains("AKIAIOSFODNN7EXAMPLE stays inactive") && said[0].contains("--user-name alice"));
+        assert_eq!(said[1], "SSH key APKAOFF stays inactive: create another, then delete it");
+        assert!(said[2].contains("the console password is gone"));
+        // Where there was none, or it is there, it is not gone.
+        assert_eq!(stays(&now, &observed()).len(), 2);
+        now.login = Ok(true);
+        assert_eq!(stays(&now, &before).len(), 2);
+    }
+
+    #[test]
+    fn where_there_is_no_room_for_the_mark_it_is_said_how_to_make_some() {
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let mut obstacle = |tags: usize, value: &str| {
+            let mut all: Vec<_> = (1..tags).map(|n| (format!("tag-{n}"), String::new())).collect();
+            all.push((INCIDENT_TAG.to_owned(), value.to_owned()));
+            now.profile.as_mut().unwrap().tags = all;
+            undo(&now, &kept(&observed(), &[])).obstacle
+        };
+        assert!(obstacle(50, "theirs").unwrap().contains("make room with `aws iam untag-user --user-name alice"));
+        let said = obstacle(49, "theirs").unwrap();
+        assert!(!said.contains("make room") && said.contains(&format!("Key={INCIDENT_TAG},Value={QUARANTINED}")));
+        assert_eq!((obstacle(50, QUARANTINED), obstacle(50, REMEDIATED)), (None, None));
+    }
+
+    #[test]
+    fn the_boundary_of_before_comes_back_where_ours_took_its_place_and_nobody_needs_that() {
+        let with = |boundary: Option<&str>| {
+            let mut it = observed();
+            it.profile.as_mut().unwrap().boundary = boundary.map(str::to_owned);
+            it
+        };
+        let ours = ["SetDenyAllBoundary user/alice"];
+        let (now, none) = (with(Some(DENY_ALL)), with(None));
+        let restored = |policy: Option<&str>| {
+            let user = identity(IdentityKind::User).name;
+            vec![Change::RestoreBoundary { user, policy: policy.map(str::to_owned) }]
+        };
+        let boundary = |now: &Observed, taken: &Taken| undo(now, taken).boundary;
+        assert_eq!(boundary(&now, &kept(&none, &ours)), restored(None));
+        assert_eq!(boundary(&now, &kept(&with(Some("arn:former")), &ours)), restored(Some("arn:former")));
+        // It was there before, somebody set another, it is none of ours, or another response wants it.
+        assert_eq!(boundary(&now, &kept(&now, &ours)), NOTHING);
+        assert_eq!(boundary(&with(Some("arn:other")), &kept(&none, &ours)), NOTHING);
+        assert_eq!(boundary(&now, &taken("unused-user", &none, &ours)), NOTHING);
+        assert_eq!(boundary(&now, &beside(kept(&none, &ours), kept(&none, &[]), 1)), NOTHING);
+        assert_eq!(role(&now, &kept(&none, &ours)).boundary, NOTHING);
+        let mut attached = now.clone();
+        attached.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        assert_eq!(boundary(&attached, &kept(&none, &[])), NOTHING);
+        assert_eq!(boundary(&attached, &kept(&none, &ours)), restored(None));
+    }
+
+    #[test]
+    fn the_console_is_given_back_by_the_last_who_holds_it() {
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push(hold());
+        let meant = |planned: &[&str]| taken("missing-mfa", &observed(), planned);
+        let lifts = |taken: &Taken| undo(&now, taken).lift.iter().map(Change::name).collect::<Vec<_>>();
+        let holds = ["HoldConsole user/alice"];
+        assert_eq!(lifts(&meant(&holds)), ["LiftConsoleHold"]);
+        assert_eq!(lifts(&meant(&[])), Vec::<&str>::new());
+        assert_eq!(lifts(&beside(meant(&holds), meant(&holds), 1)), Vec::<&str>::new());
+        assert_eq!(lifts(&taken("missing-mfa", &now, &holds)), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn who_lifts_a_roles_deny_while_a_stolen_session_can_be_alive_is_told() {
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push(DENY_ALL.to_owned());
+        let mut taken = kept(&observed(), &[]);
+        let mut revives = |now: &Observed, seconds_ago: i64, kind| {
+            taken.last_seen = (NOW - seconds_ago) * 1_000;
+            let drift = plan(&identity(kind), now, &taken, DENY_ALL, DateTime::from_secs(NOW)).drift;
+            drift.iter().any(|it| it.contains("with `force` they work again"))
+        };
+        assert!(revives(&now, LONGEST_SESSION - 1, IdentityKind::Role));
+        assert!(!revives(&now, LONGEST_SESSION, IdentityKind::Role));
+        assert!(!revives(&now, 1, IdentityKind::User));
+        assert!(!revives(&observed(), 1, IdentityKind::Role));
+        now.revoked_before = Ok(Some(DateTime::from_secs(NOW - 1)));
+        assert!(!revives(&now, 1, IdentityKind::Role));
+    }
+
+    #[test]
+    fn a_revocation_that_stays_says_why_and_keeps_its_mark() {
+        let mut now = observed();
+        now.revoked_before = Ok(Some(DateTime::from_secs(NOW - 1)));
+        now.profile.as_mut().unwrap().tags =
+            [INCIDENT_TAG, FINDING_TAG].map(|it| (it.to_owned(), QUARANTINED.to_owned())).to_vec();
+        let untagged = |undoing: &Undoing| match &undoing.tags[..] {
+            [Change::Untag { keys, .. }] => keys.clone(),
+            other => panic!("{other:?}"),
+        };
+        let young = role(&now, &kept(&observed(), &[]));
+        assert_eq!((young.lift.len(), untagged(&young)), (0, vec![FINDING_TAG.to_owned()]));
+        assert!(
+            young.stays.iter().any(|it| it.contains("none of them is left after 1970-01-13T01:46:39Z")),
+            "{young:?}"
+        );
+        let held = role(&now, &beside(kept(&observed(), &[]), kept(&observed(), &[]), 1));
+        assert!(held.stays.iter().any(|it| it.contains("stays: the response compromised-credential@")), "{held:?}");
+        now.revoked_before = Ok(Some(DateTime::from_secs(NOW - LONGEST_SESSION)));
+        let old = role(&now, &kept(&observed(), &[]));
+        assert_eq!((old.lift.len(), untagged(&old).len()), (1, 2));
+        let former = Observed { not_a_revocation: Some("{}".to_owned()), ..observed() };
+        let said = role(&now, &kept(&former, &[])).stays;
+        assert!(said.iter().any(|it| it.contains("said something else before the containment")), "{said:?}");
+        assert_eq!(undo(&now, &kept(&observed(), &[])).lift, NOTHING);
+        assert_eq!(role(&now, &taken("unused-user", &observed(), &[])).lift, NOTHING);
+    }
+
+    #[test]
+    fn a_revocation_that_was_there_before_is_ours_where_it_counts_still_or_was_meant() {
+        let mut before = observed();
+        before.inline.as_mut().unwrap().push(REVOCATION_POLICY.to_owned());
+        let mut now = before.clone();
+        let mut lifts = |seconds_ago: i64, planned: &[&str]| {
+            now.revoked_before = Ok(Some(DateTime::from_secs(NOW - seconds_ago)));
+            let undoing = role(&now, &kept(&before, planned));
+            (undoing.lift.len(), undoing.stays.iter().any(|it| it.contains("stay revoked")))
+        };
+        assert_eq!(lifts(LONGEST_SESSION, &[]), (0, false));
+        assert_eq!(lifts(LONGEST_SESSION - 1, &[]), (0, true));
+        assert_eq!(lifts(LONGEST_SESSION, &["RevokeSessions role/app 1970-01-01T00:00:00Z"]), (1, false));
+    }
+
+    #[test]
+    fn what_an_earlier_restore_left_of_a_role_goes_once_no_session_is_alive() {
+        let mut now = observed();
+        now.revoked_before = Ok(Some(DateTime::from_secs(NOW)));
+        let at = |now: &Observed, kind, time| leftover(&identity(kind), now, DateTime::from_secs(time));
+        let over = NOW + LONGEST_SESSION;
+        assert_eq!(at(&now, IdentityKind::Role, over), None, "it bears no mark");
+        now.profile.as_mut().unwrap().tags =
+            vec![(INCIDENT_TAG.to_owned(), QUARANTINED.to_owned()), ("team".to_owned(), String::new())];
+        assert_eq!(at(&now, IdentityKind::User, over), None);
+        assert!(at(&now, IdentityKind::Role, over - 1).unwrap().unwrap_err().contains("stay revoked"));
+        let undoing = at(&now, IdentityKind::Role, over).unwrap().unwrap();
+        let names: Vec<_> = undoing.changes().map(Change::name).collect();
+        assert_eq!(names, ["LiftRevocation", "Untag"]);
+        let [Change::Untag { keys, .. }] = &undoing.tags[..] else { panic!("{:?}", undoing.tags) };
+        assert_eq!(keys[..], [INCIDENT_TAG.to_owned()]);
+        // While it is being taken away: what is gone need not go, and what was revoked anew stays.
+        let still = |now: &Observed| leftover_still(&identity(IdentityKind::Role), now, DateTime::from_secs(over));
+        let lifted = Observed { revoked_before: Ok(None), ..now.clone() };
+        assert_eq!(still(&lifted).unwrap().changes().map(Change::name).collect::<Vec<_>>(), ["Untag"]);
+        assert_eq!(still(&Observed { revoked_before: Ok(None), ..observed() }).unwrap().changes().count(), 0);
+        assert_eq!(still(&Observed { revoked_before: Ok(Some(DateTime::from_secs(NOW + 1))), ..now.clone() }), None);
+        assert_eq!(still(&Observed { not_a_revocation: Some("{}".to_owned()), ..now }), None);
+    }
 }

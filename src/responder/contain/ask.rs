@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clients::iam::resolve::Resolved;
 use domain::approval::request::{Asked, State};
+use domain::containment::escalation;
 use domain::containment::progress::{Progress, matter};
 use domain::finding::{Severity, Source};
 use domain::identity::Identity;
@@ -23,7 +24,6 @@ use crate::invocation::now_millis;
 use crate::notify::{Scene, notify};
 use crate::slack::Poster;
 
-mod barred;
 mod store;
 
 /// What people read where nobody knows how far an earlier response came.
@@ -156,6 +156,7 @@ impl Attempt<'_> {
     async fn is_asked(&self, asking: &Asking, running: &mut Running) {
         let Asking { id, asked, is_new, is_joined, .. } = asking;
         running.is_quiet = asking.is_quiet();
+        running.joins_lesser = !is_new && !escalation::is_critical_question(&asked.finding);
         if self.was_cut_off(running) {
             running.progress.notes.push(CUT_OFF.to_owned());
         }

@@ -37,6 +37,8 @@ pub(super) struct Closing<'a> {
     pub(super) told_trouble: Option<&'a str>,
     /// Whoever took it from that list settles it there.
     pub(super) is_due: bool,
+    /// What people were told of it before calls nobody else.
+    pub(super) joins_lesser: bool,
     pub(super) lease: Option<Lease>,
     pub(super) identity_lease: Option<IdentityLease>,
 }
@@ -63,6 +65,9 @@ impl Closing<'_> {
             self.remember_refusal(progress).await;
         }
         let mut updates = if is_quiet { Vec::new() } else { notify(self.scene, self.mode, progress).await };
+        if is_quiet && self.joins_lesser {
+            notify::watch_question(self.scene, self.mode, progress).await;
+        }
         updates.extend(self.updates_of_others(is_quiet, progress));
         let is_told = !is_quiet && progress.is_delivered();
         let shared = &*progress;

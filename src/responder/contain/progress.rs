@@ -21,6 +21,8 @@ pub(super) struct Running {
     pub(super) identity_lease: OnceLock<IdentityLease>,
     /// Another one tells, or has told.
     pub(super) is_quiet: bool,
+    /// It is kept with a question that nobody would be called for, were it not for this finding.
+    pub(super) joins_lesser: bool,
     /// Those of the event that go with the lead.
     pub(super) others: Vec<Finding>,
     /// Where those that do not are sent to begin by themselves.

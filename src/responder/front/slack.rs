@@ -87,7 +87,7 @@ async fn decide(desk: &Desk, it: slack::Decided, end: Instant) -> Response {
         match it.wish {
             Wish::Decide(decision) => desk.ledger.decide(&it.request, &it.plan_hash, decision, &by).await,
             Wish::Open => desk.ledger.open_offer(&it.request, &it.plan_hash, &by).await,
-            Wish::Acknowledge => desk.ledger.acknowledge(&it.request, Some(&it.plan_hash), &by).await,
+            Wish::Acknowledge => desk.ledger.click(&it.request, &it.plan_hash, &by).await,
         }
     };
     let outcome = match timeout_at(end - FOR_THE_EVENT, decided).await {

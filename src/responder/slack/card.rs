@@ -21,7 +21,7 @@ use super::Poster;
 use crate::invocation::now_millis;
 
 /// Where the list waits for Slack.
-const LIST: &str = "requests";
+pub(crate) const LIST: &str = "requests";
 /// How many open requests are read for it, and side by side.
 const MOST: usize = 500;
 const PARALLEL: usize = 8;

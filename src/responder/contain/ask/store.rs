@@ -21,6 +21,7 @@ use domain::text;
 use super::super::known::Known;
 use super::{Asking, Attempt};
 use crate::invocation::now_millis;
+use crate::own;
 
 /// Of a threat in an account, so many requests are asked singly; the others are told in one list.
 const MOST_SINGLY: usize = 5;
@@ -37,7 +38,7 @@ impl Attempt<'_> {
         }
         let (usage, (barred, unclear)) = tokio::join!(
             usage::read(&known.member.read, &known.identity, &known.before),
-            self.barred(&known.member, &known.identity)
+            own::of_identity(&self.settings.approvals.identities, self.finding, &known.member, &known.identity)
         );
         let mut affected = affected::lines(&known.identity, &known.before, &usage);
         affected.extend(unclear);

@@ -110,6 +110,11 @@ def test_what_another_key_of_the_same_user_made_is_left_alone(world):
     # Nor where it is named.
     name_calls(world, user, history(world, "CreateUser"))
     assert look(responder) == {} and works(world, key)
+    # After some hours nobody looks any more.
+    table = Table(world)
+    assert "due_bucket" in table.item("children#")
+    table.change(table.item("children#"), "SET asked_at = :zero", zero={"N": "0"})
+    assert look(responder) == {} and "due_bucket" not in table.item("children#")
 
 
 @pytest.mark.seconds(8)

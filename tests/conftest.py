@@ -58,6 +58,10 @@ def pytest_unconfigure(config):
         _running.close()
 
 
+# So many may have had to wait for a busy machine; more are a change that fails every now and then.
+MOST_RERUN = 12
+
+
 def pytest_terminal_summary(terminalreporter):
     """Nothing is left out without a word."""
     left_out = [it for it in terminalreporter.stats.get("skipped", []) if browser.MISSING in str(it.longrepr)]
@@ -75,6 +79,10 @@ def pytest_sessionfinish(session, exitstatus):
     """Over the whole suite, the roles did everything that the templates let them, and nothing else:
     what nothing needs should not be allowed, and an untested permission is an untested call."""
     config = session.config
+    rerun = config.pluginmanager.get_plugin("terminalreporter").stats.get("rerun", [])
+    if not hasattr(config, "workerinput") and len(rerun) > MOST_RERUN:
+        print(f"\n{len(rerun)} tests passed only when they were run again, alone: more than {MOST_RERUN}.")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     is_part = config.args != ["tests"] or config.option.keyword or config.option.deselect
     if hasattr(config, "workerinput") or exitstatus or is_part:
         return

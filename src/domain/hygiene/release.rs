@@ -43,7 +43,7 @@ pub struct Release {
     /// Who released it though it was stopped, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// How many an execution had released of whom this one took the day over: what it sent goes on.
+    /// How many had been released before on this day, at least: what was sent of them goes on.
     #[serde(default, skip_serializing_if = "is_none_released")]
     pub earlier: usize,
 }
@@ -57,8 +57,7 @@ impl Release {
     /// `before`: what the same day's ledger had until now.
     #[must_use]
     pub fn after(self, before: Option<&Self>) -> Self {
-        let earlier = before.filter(|_| self.stopped.is_some());
-        let earlier = earlier.map_or(0, |it| it.earlier.max(it.asked + it.enforced));
+        let earlier = before.map_or(0, |it| it.earlier.max(it.asked + it.enforced));
         Self { earlier, ..self }
     }
 }
@@ -192,6 +191,15 @@ mod tests {
     fn asked(users: &[&str]) -> Summary {
         let told = users.iter().map(|it| entry(Kind::MissingMfa, it, Step::Asked { time: 1, last: None }));
         Summary { users: 20, asked: u32::try_from(users.len()).unwrap(), told: told.collect(), ..Summary::default() }
+    }
+
+    #[test]
+    fn what_was_released_before_is_said_however_often_the_day_was_taken_over() {
+        let released = |asked: usize| Release { asked, ..Release::default() };
+        let second = released(1).after(Some(&released(5).after(None)));
+        let stopped = Release { stopped: Some("too many".to_owned()), ..Release::default() };
+        assert_eq!(stopped.clone().after(Some(&second)).earlier, 5);
+        assert_eq!(stopped.clone().after(Some(&stopped)).earlier, 0);
     }
 
     fn released(summaries: &[Summary], mode: Option<Mode>, by: Option<&str>) -> (Release, Vec<String>) {

@@ -69,8 +69,8 @@ impl Digest {
                 let what = match earlier {
                     0 => "Nobody is asked and nothing is done today.".to_owned(),
                     n => format!(
-                        "Nobody more is asked and nothing more is done today; an execution before this one had \
-                         released {n}, and what it sent of them goes on."
+                        "Nobody more is asked and nothing more is done today; at least {n} had been released before, \
+                         and what was sent of them goes on."
                     ),
                 };
                 format!(

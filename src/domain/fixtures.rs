@@ -26,8 +26,6 @@ pub(crate) fn finding(threat: Threat) -> Finding {
         occurred_at: Some(DateTime::from_secs(1_000)),
         creator: None,
         security_hub: None,
-        began_at: None,
-        parent: None,
     }
 }
 

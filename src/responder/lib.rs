@@ -15,7 +15,6 @@
 
 mod acknowledge;
 mod approvals;
-mod children;
 mod contain;
 pub mod drill;
 mod due;

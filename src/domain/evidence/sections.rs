@@ -60,9 +60,7 @@ impl Evidence {
                 self.containment
                     .not_in_place
                     .iter()
-                    .map(|it| format!("Not in place at {}: {it}", self.made_at))
-                    .chain(self.containment.children.iter().map(|it| format!("Made by it, and answered: {it}")))
-                    .map(Item::new)
+                    .map(|it| Item::new(format!("Not in place at {}: {it}", self.made_at)))
                     .collect(),
             ),
             Block::Table {

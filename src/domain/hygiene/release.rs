@@ -155,8 +155,6 @@ pub fn finding(account: &AccountId, region: &Region, entry: &Entry, as_of: &str)
         occurred_at: Some(DateTime::from_str(as_of, Format::DateTime).ok()?),
         creator: None,
         security_hub: None,
-        began_at: None,
-        parent: None,
     })
 }
 

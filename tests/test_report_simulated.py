@@ -131,6 +131,17 @@ def test_without_the_permission_one_line_says_so_and_all_else_stands(world):
     assert [it["through"] for it in world.faults()] == [1]
 
 
+def test_a_simulation_that_answered_nothing_is_no_agreement(world):
+    """A policy that AWS can't evaluate fails every batch."""
+    world.deploy()
+    poor(world)
+    world.fault("iam:SimulatePrincipalPolicy", "PolicyEvaluation", status=500)
+    answer, found, simulation = simulated(world)
+    assert "PolicyEvaluation" in simulation["answers"]["not_asked"]
+    assert "none says otherwise" not in answer["markdown"]
+    assert any(it.startswith("service and resource control policies") for it in found["not_looked_at"])
+
+
 def test_an_action_that_aws_does_not_know_takes_no_other_with_it(world):
     world.deploy()
     User(world)

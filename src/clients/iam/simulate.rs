@@ -72,7 +72,8 @@ pub async fn simulate(iam: &IamRead, plan: &Plan, asked: &[Asked], until: Instan
                     Err(single) => replies.not_simulated.push(single.not_simulated(&words(&failure))),
                 }
             }
-            Err(failure) if failure.code == "PolicyEvaluation" => {
+            // The second is what is too long, as a resource that somebody else wrote may be.
+            Err(failure) if matches!(failure.code.as_str(), "PolicyEvaluation" | "ValidationError") => {
                 replies.not_simulated.push(batch.not_simulated(&words(&failure)));
             }
             Err(failure) => {

@@ -109,7 +109,7 @@ pub struct Compared {
     pub depends_on: BTreeSet<String>,
     #[serde(skip_serializing_if = "is_zero")]
     pub more_keys: usize,
-    /// One says yes and the other no.
+    /// One says yes and the other no, or AWS allows what is a no here.
     #[serde(skip_serializing_if = "is_false")]
     pub differs: bool,
 }
@@ -126,7 +126,9 @@ fn is_false(it: &bool) -> bool {
 impl Compared {
     fn of(asked: &Asked, aws: &Evaluated, is_comparable: bool) -> Self {
         let answer = aws.answer();
-        let opposed = matches!((asked.own, answer), (Answer::Yes, Answer::No) | (Answer::No, Answer::Yes));
+        // What AWS allows now, whatever another key would change: somebody may have written a condition to hide it.
+        let is_more = asked.own == Answer::No && aws.is_allowed && answer != Answer::No;
+        let opposed = is_more || (asked.own, answer) == (Answer::Yes, Answer::No);
         let differs = opposed && is_comparable;
         let depends_on = if answer == Answer::Depends { aws.missing.clone() } else { BTreeSet::new() };
         let (depends_on, more_keys) = few_keys(depends_on);
@@ -148,7 +150,7 @@ impl Compared {
     }
 
     fn allows_more(&self) -> bool {
-        self.differs && self.aws == Answer::Yes
+        self.differs && self.own == Answer::No
     }
 
     fn why(&self) -> &str {
@@ -185,7 +187,8 @@ impl Simulation {
     /// `without`: what AWS could not be told.
     pub fn of(asked: &[Asked], replies: Replies, without: Vec<String>) -> Self {
         let Replies { evaluated, not_simulated, stopped } = replies;
-        if let Some(why) = stopped.filter(|_| evaluated.is_empty()) {
+        let why = stopped.or_else(|| not_simulated.first().map(|it| it.why.clone()));
+        if let Some(why) = why.filter(|_| evaluated.is_empty()) {
             return Self::not_asked(&why);
         }
         let compared = asked.iter().filter_map(|asked| {
@@ -246,7 +249,11 @@ impl Simulation {
                 format!("{title}: not asked: {why}. The answers above are by what is read here of its policies.");
             return vec![Block::Line(words)];
         }
-        let answered = self.answers.found().len();
+        let not_answered: usize = self.not_simulated.iter().map(|it| it.actions.len()).sum();
+        let answered = match (self.answers.found().len(), not_answered) {
+            (all, 0) => all.to_string(),
+            (some, not) => format!("{some} of {}", some + not),
+        };
         let differing: Vec<_> = self.differing().map(Compared::row).collect();
         let says = match (differing.len(), self.without.is_empty()) {
             (0, true) => "none says otherwise than what is read here".to_owned(),
@@ -414,6 +421,26 @@ mod tests {
         assert_eq!((found.answers.found().len(), found.not_simulated.len()), (1, 1));
         let report = report_of(with(found), Vec::new(), Vec::new(), &Kept::default());
         assert!(report.markdown().replace('\\', "").contains("Not simulated: iam:CreateUser: throttled"));
+    }
+
+    /// A policy that AWS can't evaluate fails every batch.
+    #[test]
+    fn a_simulation_that_answered_nothing_is_no_agreement() {
+        let not_simulated = vec![NotSimulated { actions: vec![CREATE.to_owned()], why: "PolicyEvaluation".to_owned() }];
+        let found =
+            Simulation::of(&[asked(CREATE, Answer::Yes)], Replies { not_simulated, ..Replies::default() }, Vec::new());
+        assert_eq!(found.answers.why_not(), Some("PolicyEvaluation"));
+    }
+
+    #[test]
+    fn what_aws_allows_whatever_keys_are_missing_is_more_than_a_no_here() {
+        let missing = BTreeSet::from(["aws:SourceIp".to_owned()]);
+        let aws = |is_allowed| Evaluated { missing: missing.clone(), ..evaluated(CREATE, is_allowed) };
+        let found = |is_allowed| simulation(&[asked(CREATE, Answer::No)], vec![aws(is_allowed)], &[]);
+        let report = report_of(with(found(true)), Vec::new(), Vec::new(), &Kept::default());
+        assert_eq!(report.risk.level, Level::High);
+        assert!(report.markdown().replace('\\', "").contains("iam:CreateUser (no here, depends"), "{}", report.summary[2]);
+        assert_eq!(found(false).differing().count(), 0);
     }
 
     /// Whoever is forbidden everything by an organisation gives two hundred rows.

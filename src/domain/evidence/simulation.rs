@@ -439,7 +439,11 @@ mod tests {
         let found = |is_allowed| simulation(&[asked(CREATE, Answer::No)], vec![aws(is_allowed)], &[]);
         let report = report_of(with(found(true)), Vec::new(), Vec::new(), &Kept::default());
         assert_eq!(report.risk.level, Level::High);
-        assert!(report.markdown().replace('\\', "").contains("iam:CreateUser (no here, depends"), "{}", report.summary[2]);
+        assert!(
+            report.markdown().replace('\\', "").contains("iam:CreateUser (no here, depends"),
+            "{}",
+            report.summary[2]
+        );
         assert_eq!(found(false).differing().count(), 0);
     }
 

@@ -13,6 +13,7 @@ from .harness.victims import User
 from .harness import shell
 from . import test_documented_commands as documented
 from .test_acknowledged import ROOT, SEQUENCE, click, stage
+from .test_approvals_many import decoys
 from .test_approvals_offer import actor
 from .test_front_thieves import change, thief
 
@@ -139,3 +140,67 @@ def test_a_command_that_is_written_otherwise_is_looked_at(tmp_path, monkeypatch,
     (tmp_path / "x.md").write_text(text)
     monkeypatch.setattr(shell, "ROOT", tmp_path)
     assert shell.commands("x.md")
+
+
+def test_a_thief_of_slacks_role_ends_the_repetition_of_a_list_only_with_a_word_to_people(world):
+    escalation, _, _, responder = stage(world, Mode="approve")
+    requests = [ask(world, responder, it) for it in decoys(world, 7)]
+    responder.invoke(DUE)
+    [listed] = [it for it in escalation.items() if len(it["of_requests"]["SS"]) == 2]
+    for it in requests[:5]:
+        command(responder, "decline", it)
+    while world.alerts():
+        pass
+    escalation.pass_time()
+    stolen = thief(world, "slack")
+    for it in requests[5:]:
+        change(world, stolen, f"request#{it}", "SET decision = :d, decided_by = :b, decided_at = :a", d={"S": "decline"}, b={"S": "x"}, a={"N": "1"})
+    responder.invoke(woken_for(world, listed["id"]["S"].removeprefix("ack#")))
+    for it in requests[5:]:
+        change(world, stolen, f"request#{it}", "REMOVE decision, decided_by, decided_at")
+    responder.invoke(DUE)
+    assert escalation.pages() or world.alerts()
+
+
+def test_what_somebody_silenced_after_a_failed_telling_holds_up_no_other_alert(world):
+    """The acknowledgement is taken away before people could be told of it: fifty of these stand first for a day."""
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1
+    stolen, alert = thief(world, "slack"), escalation.alert()
+    change(world, stolen, f"acked#{alert}", "SET acknowledged_by = :by, acknowledged_at = :at", by={"S": "x"}, at={"N": "1"})
+    world.fault("sns:Publish", "InternalError", status=500, text="Acknowledged")
+    responder.invoke(woken_for(world, alert))
+    change(world, stolen, f"acked#{alert}", "REMOVE acknowledged_by, acknowledged_at")
+    [kept] = escalation.items()
+    assert int(kept["due_at"]["N"]) > int(time.time() * 1000) + 3_600_000, "it is due within a minute, and stays on the list for a day"
+
+
+def test_who_acknowledged_is_told_once_to_the_escalation_topic_though_the_other_topic_refuses(world):
+    escalation, _, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1
+    [topic] = [it["TopicArn"] for it in world.client("sns", world.security).list_topics()["Topics"] if "lert" in it["TopicArn"]]
+    world.fault("sns:Publish", "AuthorizationError", status=403, text=topic.rsplit(":", 1)[1])
+    assert click(escalation, door) == 200
+    world.deliveries()
+    for _ in range(4):
+        escalation.pass_time()
+        responder.invoke(DUE)
+    told = [it["Subject"][:13] for it in escalation.pages()]
+    assert told == ["Acknowledged:"], told
+
+
+def test_a_thief_of_slacks_role_acknowledges_in_nobody_elses_name(world):
+    """The name is all by which people see that somebody silences alerts."""
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    world.alerts()
+    change(world, thief(world, "slack"), f"acked#{escalation.alert()}", "SET acknowledged_by = :by, acknowledged_at = :at", by={"S": "dana (Slack U0DANA)"}, at={"N": "1"})
+    responder.invoke(woken_for(world, escalation.alert()))
+    [told] = world.alerts()
+    assert "Acknowledged by dana (Slack U0DANA) at" not in told["Message"], told["Message"].splitlines()[0]

@@ -102,18 +102,17 @@ compare: .venv/ready bench/.venv/ready bench/custodian/.venv/ready ## 1 h: besid
 	@cargo build --release --locked
 	@$(PYTHON) -m bench --runs $(or $(RUNS),20)
 
-mutants: $(MUTANTS) ## nightly, 1 h: change what decides in small ways, and see nine in ten caught; FILE=src/domain/… alone
+mutants: $(MUTANTS) ## nightly, 2 h: change what decides in small ways, and see nine in ten caught; FILE=src/domain/… alone
 	@python3 -m tests.mutants $(MUTANTS) $(if $(FILE),--file '$(FILE)') $(if $(SHARD),--shard '$(SHARD)')
 
 $(MUTANTS):
 	@echo "Building cargo-mutants (some minutes) ..." >&2
 	@cargo install --quiet --locked --root target/tools --version $(MUTANTS_VERSION) cargo-mutants
 
-nightly: ## hours: the build for AWS, sam local in containers, mutants, every test with more inputs, the attacker experiment
+nightly: ## hours: the build for AWS, sam local in containers, every test with more inputs, the attacker experiment
 	$(MAKE) build
 	$(MAKE) test-sam
 	$(MAKE) browser
-	$(MAKE) mutants
 	$(MAKE) test PROPTEST_CASES=100000 EVERY_CELL=1 RERUNS=0
 	$(MAKE) bench RUNS=5
 

@@ -143,6 +143,24 @@ def test_an_action_that_aws_does_not_know_takes_no_other_with_it(world):
     assert len(asked(world)) < 40
 
 
+def test_what_aws_does_not_take_at_all_is_not_asked_action_by_action(world):
+    world.deploy()
+    User(world)
+    world.fault("iam:SimulatePrincipalPolicy", "InvalidInput")
+    _, found, simulation = simulated(world)
+    assert "AWS does not take it (InvalidInput" in simulation["answers"]["not_asked"]
+    assert [it["through"] for it in world.faults()] == [2] and found["could"]["administrator"]["answer"] == "yes"
+
+
+def test_a_call_that_is_made_again_leaves_out_the_same(world):
+    world.deploy()
+    user = User(world)
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    world.fault("iam:SimulatePrincipalPolicy", "Throttling", times=2)
+    _, _, simulation = simulated(world)
+    assert set(agree(simulation).values()) == {("yes", "yes")} and [it["times"] for it in world.faults()] == [0]
+
+
 @pytest.mark.seconds(8)
 def test_what_could_not_be_asked_because_aws_throttled_is_named(world):
     world.deploy()

@@ -40,7 +40,8 @@ pub fn reads(scope: &Scope) -> Vec<&'static str> {
 pub fn investigation_reads() -> Vec<&'static str> {
     let user = [observe::USER_PERMISSIONS, observe::USER_CONTENTS_PERMISSIONS].concat();
     let both = [observe::CONTENTS_PERMISSIONS, observe::STATEMENTS_PERMISSIONS, resolve::PERMISSIONS].concat();
-    let aside = [remains::PERMISSIONS, simulate::PERMISSIONS, holdings::PERMISSIONS, &[cloudtrail::PERMISSION]].concat();
+    let aside =
+        [remains::PERMISSIONS, simulate::PERMISSIONS, holdings::PERMISSIONS, &[cloudtrail::PERMISSION]].concat();
     let mut reads = [both, user, observe::ROLE_PERMISSIONS.to_vec(), aside].concat();
     reads.sort_unstable();
     reads

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_question_is_one_matter_whatever_it_is_told_of_with() {
-        let [one, other] = ["a", "b"].map(|it| RequestId::parse(it.repeat(26)).unwrap());
+        let [one, other] = ["a", "b"].map(|it| RequestId::parse(&it.repeat(26)).unwrap());
         assert!(id_of_question(&one).is_some() && id_of_question(&one) != id_of_question(&other));
         assert!(id_of_list(std::slice::from_ref(&one)) != id_of_list(&[one.clone(), other]));
         assert!(id_of_list(std::slice::from_ref(&one)) != id_of_question(&one));

@@ -45,6 +45,8 @@ impl Evidence {
             escalations: self.could.open_ways().map(|it| it.what.to_owned()).collect(),
             versions: self.could.versions_that_give_more().map(|it| text::line(&it.name(), 300)).collect(),
             is_a_version_unknown: self.could.is_a_version_unknown(),
+            is_allowed_more_by_aws: self.could.simulation.allows_more(),
+            is_simulated_in_part: self.could.simulation.is_in_part(),
             not_looked_at: self.not_looked_at.iter().map(|it| text::line(it, 200)).take(50).collect(),
         }
     }

@@ -81,6 +81,7 @@ impl Evidence {
         let (not_seen_again, more_not_seen_again) =
             room::first(recent.map(|it| it.lost(&events)).unwrap_or_default(), MOST_LOST, MOST_BYTES_OF_LOST);
         let containment = containment(&found.standing);
+        let is_allowed_more = recent.is_some_and(|it| it.is_allowed_more_by_aws);
         let risk = risk(&Known {
             could: &found.could,
             did: &did,
@@ -88,7 +89,7 @@ impl Evidence {
             sessions: &found.sessions,
             looked: &found.looked,
             unread: &found.unread,
-            has_lost: !not_seen_again.is_empty(),
+            has_lost: !not_seen_again.is_empty() || (is_allowed_more && found.could.simulation.is_in_part()),
             is_open: containment.is_open(),
             before: recent.and_then(|it| Level::of_word(&it.risk)),
         });

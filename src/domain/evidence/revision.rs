@@ -46,6 +46,10 @@ pub struct Gist {
     pub versions: Vec<String>,
     /// There may be more of them.
     pub is_a_version_unknown: bool,
+    /// AWS's own simulation allowed what nothing read of its policies does.
+    pub is_allowed_more_by_aws: bool,
+    /// Not everything was simulated.
+    pub is_simulated_in_part: bool,
     pub not_looked_at: Vec<String>,
 }
 
@@ -128,6 +132,7 @@ impl Gist {
             let lost: Vec<_> = before.versions.iter().filter(|it| !self.versions.contains(it)).cloned().collect();
             self.versions.extend(lost);
         }
+        self.is_allowed_more_by_aws |= self.is_simulated_in_part && before.is_some_and(|it| it.is_allowed_more_by_aws);
         self
     }
 

@@ -205,6 +205,11 @@ impl Simulation {
         self.answers.iter().any(Compared::allows_more)
     }
 
+    /// AWS did not answer everything, or not about all that it had.
+    pub(super) fn is_in_part(&self) -> bool {
+        self.answers.why_not().is_some() || !self.not_simulated.is_empty() || !self.without.is_empty()
+    }
+
     /// The same of what gives more rights.
     pub(super) fn allows_more_rights(&self) -> bool {
         self.answers.iter().any(|it| it.allows_more() && gives_rights(it.action))
@@ -285,10 +290,12 @@ const MOST_NAMED: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::super::could::Could;
-    use super::super::report::tests::{READER, could, report_of};
+    use super::super::report::tests::{READER, could, report_of, report_with};
     use super::super::risk::Level;
     use super::*;
+    use crate::fixtures::identity;
     use crate::history::Kept;
+    use crate::identity::IdentityKind;
 
     const CREATE: &str = "iam:CreateUser";
     const READ: &str = "s3:GetObject";
@@ -364,6 +371,17 @@ mod tests {
         );
         assert_eq!(report.risk.level, Level::High);
         assert!(report.risk.because.iter().any(|it| it.contains("simulation allows it to get more rights")));
+        // Whoever keeps a revision from asking makes it no calmer by that.
+        let next = |simulation: Simulation| {
+            report_with(&identity(IdentityKind::User), Vec::new(), &Kept::default(), |_, found| {
+                (found.before, found.could.simulation) = (Some(report.gist()), simulation.clone());
+            })
+        };
+        let refused = next(Simulation::not_asked("throttled"));
+        assert_eq!((refused.risk.level, refused.gist().is_simulated_in_part), (Level::High, true));
+        assert!(refused.gist().after(Some(&report.gist())).is_allowed_more_by_aws);
+        let answered = simulation(&[asked(CREATE, Answer::No)], vec![evaluated(CREATE, false)], &[]);
+        assert!(next(answered).risk.level < Level::High);
         // What is no way to more rights is less.
         let found = simulation(&[asked(READ, Answer::No)], vec![evaluated(READ, true)], &[]);
         let report = report_of(with(found), Vec::new(), Vec::new(), &Kept::default());

@@ -25,7 +25,7 @@ UNKNOWN = {}
 _ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):(user|group|role)/(?:.*/)?([^/]+)")
 _POLICY = re.compile(r"arn:[\w-]+:iam::(?:\d{12}|aws):policy/[^*]*\*?[^*]*")
 _loads = functools.lru_cache(1_024)(json.loads)
-_WRITTEN = re.compile(rb"PolicyExclusionList\.member\.(\d+)")
+_WRITTEN = re.compile(rb"PolicyExclusionList\.member\.(\d+)([^=]*)=")
 _VARIABLE = re.compile(r"\$\{([^},]+)")
 
 
@@ -41,9 +41,10 @@ def _invalid(message):
 def simulate_principal_policy(self):
     asked = self.sim_params
     exclusions = [_exclusion(it) for it in asked.get("PolicyExclusionList") or []]
-    # moto leaves out an entry in which it finds no member.
-    if len(exclusions) != len(set(_WRITTEN.findall(self.sim_body))):
-        raise _invalid("A policy identifier has exactly one member.")
+    # moto leaves out an entry in which it finds no member, and all but one of what is there twice.
+    written = _WRITTEN.findall(self.sim_body)
+    if len(exclusions) != len({number for number, _ in written}) or len(written) != len(set(written)):
+        raise _invalid("A policy identifier has exactly one member, once.")
     for action in asked["ActionNames"]:
         if action.lower() not in _known() or action in UNKNOWN.get(self.current_account, ()):
             raise _invalid(f"Invalid Action: {action} is not a valid action.")

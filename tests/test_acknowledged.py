@@ -1,14 +1,16 @@
 """A critical alert is repeated to others, unless somebody acknowledges it: once, whatever fails, and nobody is silenced
 without a word."""
 
+import concurrent.futures
 import json
+import time
 
 import pytest
 
 from .harness.escalation import Escalation
 from .harness.ledger import DUE, Table, renamed
 from .harness.people import DANA, EVE, SlackDoor
-from .harness.requests import EXFILTRATION, ask, command, iam_writes, report, wake_up
+from .harness.requests import EXFILTRATION, about, ask, command, iam_writes, report, wake_up
 from .harness.slack import Slack, buttons, shown
 from .harness.victims import User
 from .test_front import refused
@@ -31,6 +33,11 @@ def click(escalation, door, user=DANA, **changes):
     """A click on the alert's button: its own hash, unless told otherwise."""
     [item] = escalation.items()
     return door.click(escalation.alert(), "ack", user, **{"plan_hash": item["alert_hash"]["S"], **changes})
+
+
+def woken_for(world, alert):
+    """As whoever has the role of Slack's endpoint puts it on the bus."""
+    return {**wake_up(world, "x"), "detail": {"alert": alert}}
 
 
 def test_what_nobody_acknowledged_is_repeated_once(world):
@@ -326,3 +333,74 @@ def test_an_attack_that_nobody_is_contained_for_is_critical_too(world):
     escalation.pass_time()
     responder.invoke(DUE)
     assert len(escalation.pages()) == 1 and user.key_works()
+
+
+@pytest.mark.seconds(30)
+def test_that_an_approved_containment_did_not_hold_is_repeated_though_its_question_was_decided(world):
+    escalation, _, _, responder = stage(world, Mode="approve", StrikeWhileWaiting="true", SettleSeconds="1")
+    user = User(world)
+    for action in ("iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"):
+        world.fault(action, "AccessDenied", status=403)
+    responder.invoke(about(world, EXFILTRATION, user))
+    report = responder.last_report()
+    assert report["request"] and report["verdict"] == "NotContained", report
+    world.alerts()
+    command(responder, "approve", report["request"])
+    assert responder.last_report()["verdict"] == "NotContained" and len(world.alerts()) == 1
+    assert len(escalation.items()) == 2
+    escalation.pass_time()
+    responder.invoke(DUE)
+    # That it did not hold before the approval is another matter, which the decision did not answer either.
+    assert len(escalation.pages()) == 2
+
+
+def test_an_approver_who_was_renamed_back_before_the_alert_does_not_acknowledge_what_is_about_herself(world):
+    """The finding has the name of then, and no unique ID."""
+    identities = f"{DANA}=arn:aws:iam::{world.member}:user/alice,{EVE}=arn:aws:iam::{world.security}:user/eve"
+    escalation, _, door, responder = stage(world, identities=identities, FindingResponses="AttackSequence=alert")
+    user = User(world)
+    world.iam.update_user(UserName="alice", NewUserName="alice-then")
+    event = world.event(SEQUENCE, user)
+    named = actor(world, user)
+    named["user"].update(name="alice-then")
+    del named["user"]["uid"]
+    event["detail"]["service"]["detection"]["sequence"].update(actors=[named], resources=[])
+    world.iam.update_user(UserName="alice-then", NewUserName="alice")
+    responder.invoke(event)
+    assert click(escalation, door, DANA) == 403 and click(escalation, door, EVE) == 200
+
+
+def test_two_who_repeat_an_alert_at_once_leave_nothing_at_the_head_of_what_is_due(world):
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    other = world.responder()
+    for it in (other, responder):
+        it.invoke({"command": "requests"})
+    world.fault("dynamodb:UpdateItem", text="holder = :me", times=1, delay_ms=1_000)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(other.invoke, woken_for(world, escalation.alert()))
+        time.sleep(0.3)
+        responder.invoke(woken_for(world, escalation.alert()))
+        slow.result()
+    [kept] = escalation.items()
+    assert len(escalation.pages()) == 1 and "repeated_at" in kept
+    assert int(kept["due_at"]["N"]) > int(time.time() * 1000), "it is listed first for a day, and nothing is done about it"
+
+
+@pytest.mark.parametrize("can_be_corrected", [True, False])
+def test_fifty_that_there_is_nothing_to_do_about_hold_up_no_other(world, can_be_corrected):
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    [kept] = escalation.items()
+    table, now = Table(world), int(time.time() * 1000)
+    # Or another run has taken them, and was killed.
+    lease = {} if can_be_corrected else {"lease_until": {"N": str(now + 600_000)}}
+    for n in range(50):
+        left = {"id": {"S": f"ack#{n:026d}".translate(str.maketrans("0189", "abcd"))}, "repeated_at": {"N": str(now - 1)}, "due_at": {"N": "-1"}}
+        table.client.put_item(TableName=table.name, Item={**kept, **left, **lease})
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1
+    late = [it for it in escalation.items() if int(it["due_at"]["N"]) < now]
+    assert len(late) == (0 if can_be_corrected else 50)

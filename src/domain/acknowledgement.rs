@@ -109,6 +109,11 @@ impl Watched {
         }
     }
 
+    /// When it is looked at next, where nobody acknowledges it.
+    pub fn looked_at_again(&self) -> i64 {
+        if self.repeated_at.is_some() { self.repeats_at + LATER } else { self.repeats_at }
+    }
+
     pub fn watch(&self, id: &RequestId, is_shown: bool) -> Watch {
         Watch {
             id: id.clone(),
@@ -222,6 +227,7 @@ mod tests {
         let repeated = Watched { repeated_at: Some(NOW + WITHIN), ..open.clone() };
         assert_eq!(repeated.step(NOW + WITHIN + LATER - 1), Step::Nothing);
         assert_eq!(repeated.step(NOW + WITHIN + LATER), Step::End);
+        assert_eq!((open.looked_at_again(), repeated.looked_at_again()), (NOW + WITHIN, NOW + WITHIN + LATER));
         for it in [&open, &repeated] {
             let seen = Watched { acknowledged: by_dana(NOW + 1), ..it.clone() };
             assert_eq!(seen.step(NOW + 2 * LATER), Step::TellWho);

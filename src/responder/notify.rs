@@ -124,10 +124,15 @@ impl Scene<'_> {
             return;
         }
         let thread = domain::slack::thread(&finding.account, progress.identity.as_ref(), finding);
-        let question = progress.question.as_ref().map(|it| &it.request);
-        let id = match question.filter(|_| progress.verdict() == Verdict::Waiting) {
+        // A decision answers a question, and no failure.
+        let question = progress.question.as_ref().filter(|_| progress.verdict() == Verdict::Waiting);
+        let question = question.map(|it| &it.request);
+        let id = match question {
             Some(request) => acknowledge::id_of_question(request),
-            None => acknowledge::id_of(&thread, &progress.matter, progress.verdict().name(), now_millis()),
+            None => {
+                let approved = progress.approved.as_deref().unwrap_or_default();
+                acknowledge::id_of(&thread, &progress.matter, [progress.verdict().name(), approved], now_millis())
+            }
         };
         let Some(id) = id else { return };
         let Message { subject, text, attributes, .. } = self.render(progress);
@@ -186,7 +191,8 @@ impl Scene<'_> {
         let alert = slack::told(&message.subject, &message.text, self.request_id);
         let words = progress.news();
         let news = News { words: &words, can_be_old: progress.can_be_old() };
-        let has_button = |it: &&Watch| it.is_open() && !it.is_shown && question.is_none();
+        let is_asked = question.is_some() && progress.verdict() == Verdict::Waiting;
+        let has_button = |it: &&Watch| it.is_open() && !it.is_shown && !is_asked;
         match progress.watch.as_ref().filter(has_button) {
             Some(watch) => poster.post_watched(&thread, &watch.id, alert, news).await,
             None => poster.post(&thread, alert, news).await,

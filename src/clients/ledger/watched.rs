@@ -38,6 +38,8 @@ pub struct Kept {
     pub watched: Watched,
     /// Its message in Slack.
     pub card: Option<Card>,
+    /// When it is looked at next; absent once it is over.
+    pub due_at: Option<i64>,
     /// How often it could not be repeated, or told of.
     pub attempts: i64,
     /// Why it is not known whether somebody clicked.
@@ -86,7 +88,7 @@ impl Ledger {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let first = || Kept { watched: it.clone(), card: None, attempts: 0, unread: None };
+        let first = || Kept { watched: it.clone(), card: None, due_at: Some(it.repeats_at), attempts: 0, unread: None };
         match sent {
             Ok(_) => Ok(first()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
@@ -184,13 +186,26 @@ impl Ledger {
         }
     }
 
-    /// Those at which something is to be done, the oldest first.
-    pub async fn watched_due(&self, most: i32) -> Result<Vec<RequestId>, Failure> {
+    /// Those at which something is to be done, the oldest first; `after` which there are more.
+    pub async fn watched_due(&self, most: i32, after: Option<Item>) -> Result<(Vec<RequestId>, Option<Item>), Failure> {
         let request = self.query(BUCKET, most).key_condition_expression("due_bucket = :bucket AND due_at <= :now");
+        let request = request.set_exclusive_start_key(after);
         let found = request.expression_attribute_values(":now", number(millis_now())).send().await;
-        let items = found.map_err(|it| failure(&it))?.items.unwrap_or_default();
+        let found = found.map_err(|it| failure(&it))?;
         let id = |it: &Item| RequestId::parse(string(it, "id")?.strip_prefix(PREFIX)?).ok();
-        Ok(items.iter().filter_map(id).collect())
+        Ok((found.items.unwrap_or_default().iter().filter_map(id).collect(), found.last_evaluated_key))
+    }
+
+    /// It was listed before its time: it is looked at again at `at`, unless somebody took it since it was seen.
+    pub async fn correct_watched(&self, id: &RequestId, seen: &Kept, at: i64) -> Result<(), Failure> {
+        let request = self
+            .update(&watched_item(id))
+            .update_expression("SET due_at = :at")
+            .condition_expression("due_at = :seen AND (attribute_not_exists(lease_until) OR lease_until < :now)")
+            .expression_attribute_values(":at", number(at))
+            .expression_attribute_values(":seen", number(seen.due_at.unwrap_or_default()))
+            .expression_attribute_values(":now", number(millis_now()));
+        holds(request).await.map(|_| ())
     }
 
     /// Takes it until `until`, as it is then. `None`: another has it, or it is over.
@@ -225,7 +240,13 @@ impl Ledger {
         self.change_watched(request).await
     }
 
-    /// It is tried again at `at`.
+    /// There is nothing to do about it until `at`.
+    pub async fn leave_watched(&self, id: &RequestId, at: i64) -> Result<(), Failure> {
+        let request = self.update(&watched_item(id)).update_expression("SET due_at = :at REMOVE holder, lease_until");
+        self.change_watched(request.expression_attribute_values(":at", number(at))).await
+    }
+
+    /// It failed, and is tried again at `at`.
     pub async fn put_watched_off(&self, id: &RequestId, at: i64) -> Result<(), Failure> {
         let request = self
             .update(&watched_item(id))
@@ -321,5 +342,6 @@ fn kept(item: &Item) -> Option<Kept> {
         repeated_at: item.contains_key("repeated_at").then(|| int(item, "repeated_at")),
         is_over: is("is_over"),
     };
-    Some(Kept { watched, card: card(item), attempts: int(item, "attempts"), unread: None })
+    let due_at = item.contains_key("due_at").then(|| int(item, "due_at"));
+    Some(Kept { watched, card: card(item), due_at, attempts: int(item, "attempts"), unread: None })
 }

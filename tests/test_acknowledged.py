@@ -78,10 +78,10 @@ def test_a_click_acknowledges_it_and_everybody_is_told_who(world):
     assert click(escalation, door) == 200 and click(escalation, door, EVE) == 200
     world.deliveries()
     [told] = world.alerts()
-    assert told["Subject"].startswith("Acknowledged: ") and told["Message"].startswith("Acknowledged by dana (Slack U0DANA) at")
+    assert told["Subject"].startswith("Acknowledged: ") and told["Message"].startswith("Acknowledged by Slack's endpoint in the name of dana (Slack U0DANA) at")
     first, reply = slack.messages()
-    assert "Acknowledged by dana (Slack U0DANA) at" in shown(first) and buttons(first) == {}
-    assert reply["thread_ts"] == first["ts"] and "Acknowledged by dana" in shown(reply)
+    assert "Acknowledged by Slack's endpoint in the name of dana (Slack U0DANA) at" in shown(first) and buttons(first) == {}
+    assert reply["thread_ts"] == first["ts"] and "Acknowledged by Slack's endpoint in the name of dana" in shown(reply)
     [item] = escalation.items()
     assert "dana" in item["acknowledged_by"]["S"] and "due_bucket" not in item
     escalation.pass_time()
@@ -161,10 +161,10 @@ def test_whoever_it_is_about_and_a_thief_of_slacks_role_silence_nobody(world):
     escalation.pass_time()
     responder.invoke(DUE)
     [told] = world.alerts()
-    assert "by nobody you know" in told["Message"] and "If that was none of you" in told["Message"]
+    assert "by Slack's endpoint in the name of nobody you know at" in told["Message"] and "which can't be: that is before it was told" in told["Message"] and "If that was none of you" in told["Message"]
     # And what people were told is kept, whatever is written there later.
     change(world, stolen, clicked, "SET acknowledged_by = :by", by={"S": "somebody else"})
-    assert escalation.items()[0]["acknowledged_by"]["S"] == "nobody you know"
+    assert escalation.items()[0]["acknowledged_by"]["S"] == "Slack's endpoint in the name of nobody you know"
 
 
 def test_whoever_fills_what_slacks_role_can_write_holds_up_no_repetition(world):
@@ -287,6 +287,7 @@ def test_a_finding_that_joins_what_somebody_only_reported_is_repeated_once(world
     responder.invoke(DUE)
     [page] = escalation.pages()
     assert "WAITING FOR APPROVAL" in page["Subject"] and request in page["Message"]
+    assert page["Message"].startswith("Nobody has answered this question") and "which a finding joined at" in page["Message"]
 
 
 def test_a_decision_acknowledges_what_joined_it(world):
@@ -404,3 +405,34 @@ def test_fifty_that_there_is_nothing_to_do_about_hold_up_no_other(world, can_be_
     assert len(escalation.pages()) == 1
     late = [it for it in escalation.items() if int(it["due_at"]["N"]) < now]
     assert len(late) == (0 if can_be_corrected else 50)
+
+
+@pytest.mark.parametrize("end", ["mended", "given up"])
+def test_who_acknowledged_is_told_once_to_each_though_one_refuses_and_for_a_day(world, end):
+    escalation, slack, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    world.alerts()
+    assert len(escalation.pages()) == 1
+    [topic] = [it["TopicArn"] for it in world.client("sns", world.security).list_topics()["Topics"] if "lert" in it["TopicArn"]]
+    world.fault("sns:Publish", "AuthorizationError", status=403, text=topic.rsplit(":", 1)[1], times=3 if end == "mended" else -1)
+    assert click(escalation, door) == 200
+    world.deliveries()
+    for _ in range(4):
+        escalation.pass_time()
+        answer = responder.invoke(DUE)
+    assert [it["Subject"][:13] for it in escalation.pages()] == ["Acknowledged:"]
+    if end == "given up":
+        assert answer["errorType"] == "ResponseIncomplete"
+        [kept] = escalation.items()
+        telling = json.loads(kept["telling"]["S"])
+        telling["since"] -= 24 * 3_600_000
+        Table(world).change(kept, "SET telling = :told", told={"S": json.dumps(telling)})
+    escalation.pass_time()
+    answer = responder.invoke(DUE)
+    assert ("not all could be told for a day" in answer.get("errorMessage", "")) == (end == "given up"), answer
+    [kept] = escalation.items()
+    assert "due_at" not in kept and escalation.pages() == []
+    assert len(world.alerts()) == (end == "mended")
+    assert len([it for it in slack.messages() if "Acknowledged by" in shown(it)]) == 2

@@ -86,3 +86,17 @@ def test_an_acknowledgement_that_is_taken_back_after_a_failed_telling_holds_up_n
     [kept] = escalation.items()
     again = int(kept["repeats_at"]["N"]) + (24 * 3_600_000 if repeated else 0)
     assert int(kept["due_at"]["N"]) == again, "it is due within a minute, and stays on the list for a day"
+
+
+def test_a_thief_of_slacks_role_acknowledges_as_slacks_endpoint_alone(world):
+    """The name is all by which people see that somebody silences alerts."""
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    world.alerts()
+    stolen, later = thief(world, "slack"), str(int(time.time() * 1000) + 3_600_000)
+    for_eve = {"by": {"S": "Eve (as stated with the command)"}, "at": {"N": later}}
+    change(world, stolen, f"acked#{escalation.alert()}", "SET acknowledged_by = :by, acknowledged_at = :at", **for_eve)
+    responder.invoke(woken_for(world, escalation.alert()))
+    [told] = world.alerts()
+    assert told["Message"].startswith("Acknowledged by Slack's endpoint in the name of Eve (as stated with the command) at")
+    assert "which can't be: that is yet to come" in told["Message"].splitlines()[0]

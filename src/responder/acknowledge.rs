@@ -11,7 +11,7 @@ use clients::ledger::Ledger;
 use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::acknowledgement::{Step, Watch, Watched};
+use domain::acknowledgement::{Sink, Step, Watch, Watched};
 use domain::approval::decision::{Decided, Decider};
 use domain::approval::request::request_id;
 use domain::command::Acknowledge;
@@ -227,26 +227,45 @@ impl Desk<'_> {
     /// By the topic and in the thread.
     async fn tell_who(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
         let Some(acknowledged) = &it.acknowledged else { return Ok(()) };
-        let words = it.told_who(acknowledged);
+        let (now, mut telling) = (now_millis(), it.telling(acknowledged, now_millis()));
+        let words = it.told_who(acknowledged, now);
+        let is_new = |sink: Sink| !telling.is_told(sink);
         tracing::warn!(alert = id.as_str(), by = acknowledged.by, "acknowledged: {}", it.subject);
         let posted = async {
-            let poster = Poster::asking(self.home, self.settings, false)?;
+            let poster = Poster::asking(self.home, self.settings, false).filter(|_| is_new(Sink::Slack))?;
             let alert = slack::told(&words.subject, &words.text, &self.call.request_id);
-            // Told once, however often it is tried.
+            // Told once, however often it is tried, where nothing else was said since.
             let news = format!("{id} acknowledged");
             Some(poster.post(&it.thread, alert, News { words: &news, can_be_old: true }).await)
         };
-        let topic = self.settings.common.alert_topic_arn.as_deref();
+        let alerts = self.settings.common.alert_topic_arn.as_deref();
+        let topic = alerts.filter(|_| is_new(Sink::AlertTopic));
         // Who got the repetition need not come any more.
         let others = self.settings.notices.escalation_topic_arn.as_deref();
-        let others = others.filter(|_| it.repeated_at.is_some() && others != topic);
+        let others = others.filter(|_| it.repeated_at.is_some() && others != alerts && is_new(Sink::EscalationTopic));
         let (published, others, posted) =
             tokio::join!(self.publish(topic, &words), self.publish(others, &words), posted);
-        published.and(others)?;
-        if let Some(Outcome::Failed(failure)) = posted {
-            return Err(failure);
+        let posted = if let Some(Outcome::Failed(failure)) = posted { Err(failure) } else { Ok(()) };
+        let mut failed = None;
+        for (sink, told) in [(Sink::AlertTopic, published), (Sink::EscalationTopic, others), (Sink::Slack, posted)] {
+            match told {
+                Ok(()) => telling.note(sink),
+                Err(failure) => failed = failed.or(Some(failure)),
+            }
         }
-        self.ledger.end_watched(id, Some(acknowledged)).await
+        match failed {
+            None => self.ledger.end_watched(id, Some(acknowledged)).await,
+            Some(failure) if telling.is_in_vain(now) => {
+                self.ledger.end_watched(id, Some(acknowledged)).await?;
+                self.show(id, it).await;
+                let message = format!("not all could be told for a day who acknowledged it: {}", failure.message);
+                Err(Failure { message, ..failure })
+            }
+            Some(failure) => {
+                self.ledger.note_telling(id, &telling).await?;
+                Err(failure)
+            }
+        }
     }
 
     async fn publish(&self, topic: Option<&str>, it: &Alert) -> Result<(), Failure> {

@@ -67,7 +67,7 @@ pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progres
     let outcomes = futures_util::future::join_all(others.iter().map(|it| scene.send(progress, &message, it))).await;
     keep(progress, others, outcomes);
     if !alerts.is_empty() {
-        scene.watch(progress).await;
+        scene.watch(progress, true).await;
     }
     let message = scene.render(progress);
     let outcomes = futures_util::future::join_all(alerts.iter().map(|it| scene.send(progress, &message, it))).await;
@@ -91,7 +91,7 @@ pub(crate) async fn alert(scene: &Scene<'_>, mode: Mode, progress: &mut Progress
 /// answers it or acknowledges this.
 pub(crate) async fn watch_question(scene: &Scene<'_>, mode: Mode, progress: &mut Progress) {
     if mode != Mode::Observe && progress.verdict() == Verdict::Waiting && progress.question.is_some() {
-        scene.watch(progress).await;
+        scene.watch(progress, false).await;
     }
 }
 
@@ -117,8 +117,8 @@ impl Scene<'_> {
     }
 
     /// Has a critical alert repeated to others, unless somebody acknowledges it. Of a matter that ends alike again on the
-    /// same day it is the first one.
-    async fn watch(&self, progress: &mut Progress) {
+    /// same day it is the first one. `is_sent`: people are told of it now.
+    async fn watch(&self, progress: &mut Progress, is_sent: bool) {
         let (settings, finding) = (self.settings, self.finding);
         if settings.notices.escalation_topic_arn.is_none() || !escalation::is_critical(finding, progress) {
             return;
@@ -138,6 +138,7 @@ impl Scene<'_> {
         let Message { subject, text, attributes, .. } = self.render(progress);
         let (alert, about) = (told::Alert { subject, text, attributes }, (self.home, settings));
         let watched = Watched {
+            is_unsent: !is_sent,
             requests: question.cloned().into_iter().collect(),
             barred: own::of_alert(about, finding, progress.identity.as_ref(), self.member, self.is_hurried).await,
             ..Watched::new(&alert, &thread, now_millis())

@@ -13,12 +13,13 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::acknowledgement::{Acknowledged, LATER, Watched};
+use domain::acknowledgement::{Acknowledged, LATER, Telling, Watched};
 use domain::approval::card::Card;
 use domain::approval::decision::{Decided, Decider};
 use domain::ids::{Parse, RequestId};
 use domain::outcome::Failure;
 use domain::text as words;
+use serde_json::json;
 
 use super::cards::card;
 use super::due::GRACE_MILLIS;
@@ -58,7 +59,7 @@ impl Ledger {
 
     async fn keep_watched(&self, id: &RequestId, it: &Watched) -> Result<Kept, Failure> {
         let mut expression = "SET subject = :subject, words = :words, severity = :severity, account = :account, \
-                              thread = :thread, is_beside = :is_beside, alert_hash = :hash, told_at = :told_at, \
+                              thread = :thread, is_beside = :is_beside, is_unsent = :is_unsent, alert_hash = :hash, told_at = :told_at, \
                               repeats_at = :at, due_bucket = :bucket, due_at = :at, expires = :expires"
             .to_owned();
         let mut request = self.update(&watched_item(id));
@@ -80,6 +81,7 @@ impl Ledger {
             .expression_attribute_values(":account", text(&it.account))
             .expression_attribute_values(":thread", text(&it.thread))
             .expression_attribute_values(":is_beside", AttributeValue::Bool(it.is_beside))
+            .expression_attribute_values(":is_unsent", AttributeValue::Bool(it.is_unsent))
             .expression_attribute_values(":hash", text(it.hash()))
             .expression_attribute_values(":told_at", number(it.told_at))
             .expression_attribute_values(":at", number(it.repeats_at))
@@ -123,7 +125,7 @@ impl Ledger {
         match sent {
             Ok(_) => Ok(None),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(acknowledged(&seen(error.into_service_error())))
+                Ok(by_click(&seen(error.into_service_error())))
             }
             Err(error) => Err(failure(&error)),
         }
@@ -135,7 +137,7 @@ impl Ledger {
         let (item, clicked) = tokio::join!(self.item(&item), self.item(&clicked));
         let Some(mut kept) = kept(&item?) else { return Ok(None) };
         match clicked {
-            Ok(it) => kept.watched.acknowledged = kept.watched.acknowledged.or_else(|| acknowledged(&it)),
+            Ok(it) => kept.watched.acknowledged = kept.watched.acknowledged.or_else(|| by_click(&it)),
             Err(failure) => kept.unread = Some(failure),
         }
         Ok(Some(kept))
@@ -256,6 +258,12 @@ impl Ledger {
         self.change_watched(request).await
     }
 
+    /// Not all could be told who acknowledged it.
+    pub async fn note_telling(&self, id: &RequestId, it: &Telling) -> Result<(), Failure> {
+        let request = self.update(&watched_item(id)).update_expression("SET telling = :telling");
+        self.change_watched(request.expression_attribute_values(":telling", text(json!(it).to_string()))).await
+    }
+
     /// Nothing more is done about it. `by`: who acknowledged it, as people were told: what is written where clicks
     /// are changes nothing of that any more.
     pub async fn end_watched(&self, id: &RequestId, by: Option<&Acknowledged>) -> Result<(), Failure> {
@@ -268,7 +276,7 @@ impl Ledger {
                 .expression_attribute_values(":by", text(words::line(&it.by, LONGEST_NAME)))
                 .expression_attribute_values(":seen", number(it.at));
         }
-        let ended = " REMOVE due_bucket, due_at, holder, lease_until, attempts";
+        let ended = " REMOVE due_bucket, due_at, holder, lease_until, attempts, telling";
         self.change_watched(request.update_expression(expression + ended)).await
     }
 
@@ -323,6 +331,10 @@ fn acknowledged(item: &Item) -> Option<Acknowledged> {
     Some(Acknowledged { by: string(item, "acknowledged_by").unwrap_or_default(), at })
 }
 
+fn by_click(item: &Item) -> Option<Acknowledged> {
+    acknowledged(item).map(|it| Acknowledged::clicked(&it.by, it.at))
+}
+
 /// `None`: there is none.
 fn kept(item: &Item) -> Option<Kept> {
     let is = |name: &str| item.get(name) == Some(&AttributeValue::Bool(true));
@@ -334,12 +346,14 @@ fn kept(item: &Item) -> Option<Kept> {
         account: string(item, "account").unwrap_or_default(),
         thread: string(item, "thread").unwrap_or_default(),
         is_beside: is("is_beside"),
+        is_unsent: is("is_unsent"),
         requests: strings(item, "of_requests").iter().filter_map(|it| RequestId::parse(it).ok()).collect(),
         barred: strings(item, "barred").into_iter().collect(),
         told_at,
         repeats_at: int(item, "repeats_at"),
         acknowledged: acknowledged(item),
         repeated_at: item.contains_key("repeated_at").then(|| int(item, "repeated_at")),
+        telling: string(item, "telling").and_then(|it| serde_json::from_str(&it).ok()),
         is_over: is("is_over"),
     };
     let due_at = item.contains_key("due_at").then(|| int(item, "due_at"));

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use aws_smithy_types::DateTime;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -14,6 +15,9 @@ use crate::told::Alert;
 /// In milliseconds: how long somebody has before it is repeated, and how long after that it can be acknowledged still.
 pub const WITHIN: i64 = 15 * 60_000;
 pub const LATER: i64 = 24 * 3_600_000;
+
+/// By how much the clocks of two functions may differ.
+const SKEW: i64 = 60_000;
 
 /// What is kept of an alert's text: SNS takes 256 KB, an item of the ledger 400.
 const LONGEST_TEXT: usize = 20_000;
@@ -30,6 +34,8 @@ pub struct Watched {
     pub account: String,
     /// Of whom it is about, in Slack.
     pub thread: String,
+    /// It is a question that was sent to nobody with this finding: it joined one that waited.
+    pub is_unsent: bool,
     /// Slack has it in a message of its own, and another one only has the button.
     pub is_beside: bool,
     /// The requests that it tells of: whoever decides all of them has seen it.
@@ -40,6 +46,8 @@ pub struct Watched {
     pub repeats_at: i64,
     pub acknowledged: Option<Acknowledged>,
     pub repeated_at: Option<i64>,
+    /// Who was told that it was acknowledged, where not all could be.
+    pub telling: Option<Telling>,
     /// Nothing more is done about it.
     pub is_over: bool,
 }
@@ -49,6 +57,45 @@ pub struct Watched {
 pub struct Acknowledged {
     pub by: String,
     pub at: i64,
+}
+
+impl Acknowledged {
+    /// As whoever takes clicks wrote it: that it was this person, or then, nobody else can tell.
+    pub fn clicked(name: &str, at: i64) -> Self {
+        Self { by: format!("Slack's endpoint in the name of {}", text::line(name, 300)), at }
+    }
+}
+
+/// Of one acknowledgement, who was told of it and since when it is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telling {
+    /// Which one: of another one all are told.
+    of: String,
+    since: i64,
+    told: BTreeSet<Sink>,
+}
+
+/// Who is told of an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Sink {
+    AlertTopic,
+    EscalationTopic,
+    Slack,
+}
+
+impl Telling {
+    pub fn is_told(&self, sink: Sink) -> bool {
+        self.told.contains(&sink)
+    }
+
+    pub fn note(&mut self, sink: Sink) {
+        self.told.insert(sink);
+    }
+
+    /// It was tried for a day.
+    pub fn is_in_vain(&self, now: i64) -> bool {
+        now >= self.since + LATER
+    }
 }
 
 /// What is to be done about it.
@@ -83,6 +130,7 @@ impl Watched {
             severity: attribute("severity").unwrap_or_default(),
             account: attribute("account").unwrap_or_default(),
             thread: thread.to_owned(),
+            is_unsent: false,
             is_beside: false,
             requests: Vec::new(),
             barred: BTreeSet::new(),
@@ -90,6 +138,7 @@ impl Watched {
             repeats_at: now + WITHIN,
             acknowledged: None,
             repeated_at: None,
+            telling: None,
             is_over: false,
         }
     }
@@ -109,6 +158,11 @@ impl Watched {
         }
     }
 
+    /// When it is looked at next, where nobody acknowledges it.
+    pub fn looked_at_again(&self) -> i64 {
+        if self.repeated_at.is_some() { self.repeats_at + LATER } else { self.repeats_at }
+    }
+
     pub fn watch(&self, id: &RequestId, is_shown: bool) -> Watch {
         Watch {
             id: id.clone(),
@@ -121,12 +175,16 @@ impl Watched {
 
     /// What others get, since nobody had acknowledged it at `now`.
     pub fn repeated(&self, id: &RequestId, function: &str, now: i64) -> Alert {
-        let mut lines = vec![
+        let (since, until) = (time(self.told_at), time(now));
+        let nobody = if self.is_unsent {
             format!(
-                "Nobody has acknowledged this alert of {} until {}; what was done since then, `status` lists",
-                time(self.told_at),
-                time(now)
-            ),
+                "Nobody has answered this question until {until}, which a finding joined at {since} and was not told of"
+            )
+        } else {
+            format!("Nobody has acknowledged this alert of {since} until {until}")
+        };
+        let mut lines = vec![
+            format!("{nobody}; what was done since then, `status` lists"),
             String::new(),
             "To acknowledge it:".to_owned(),
             command(id, function),
@@ -142,17 +200,24 @@ impl Watched {
     }
 
     /// What everybody who got the alert gets once somebody says that it was seen.
-    pub fn told_who(&self, it: &Acknowledged) -> Alert {
+    ///
+    /// INVARIANT: what whoever takes clicks wrote is told as no more than that.
+    pub fn told_who(&self, it: &Acknowledged, now: i64) -> Alert {
         let by = text::line(&it.by, 500);
         let after = match self.repeated_at {
             Some(at) => format!("after it was repeated to the escalation topic at {}", time(at)),
             None => "it is not repeated to the escalation topic".to_owned(),
         };
+        let doubt = match it.at {
+            at if at < self.told_at - SKEW => " (which can't be: that is before it was told)",
+            at if at > now + SKEW => " (which can't be: that is yet to come)",
+            _ => "",
+        };
         let lines = [
-            format!("Acknowledged by {by} at {}; {after}", time(it.at)),
+            format!("Acknowledged by {by} at {}{doubt}; {after}", time(it.at)),
             String::new(),
             format!("Alert: {}", text::line(&self.subject, 300)),
-            format!("Told: {}", time(self.told_at)),
+            format!("{}: {}", if self.is_unsent { "Joined" } else { "Told" }, time(self.told_at)),
             "If that was none of you, somebody silences alerts: look at who may click in Slack and send commands"
                 .to_owned(),
         ];
@@ -161,6 +226,13 @@ impl Watched {
             text: lines.join("\n"),
             attributes: self.attributes("Acknowledged"),
         }
+    }
+
+    /// Of this acknowledgement, who was told.
+    pub fn telling(&self, it: &Acknowledged, now: i64) -> Telling {
+        let of = hex::encode(Sha256::digest(json!([it.by, it.at]).to_string()));
+        let kept = self.telling.clone().filter(|telling| telling.of == of);
+        kept.unwrap_or_else(|| Telling { of, since: now, told: BTreeSet::new() })
     }
 
     fn attributes(&self, verdict: &str) -> Vec<(&'static str, String)> {
@@ -222,6 +294,7 @@ mod tests {
         let repeated = Watched { repeated_at: Some(NOW + WITHIN), ..open.clone() };
         assert_eq!(repeated.step(NOW + WITHIN + LATER - 1), Step::Nothing);
         assert_eq!(repeated.step(NOW + WITHIN + LATER), Step::End);
+        assert_eq!((open.looked_at_again(), repeated.looked_at_again()), (NOW + WITHIN, NOW + WITHIN + LATER));
         for it in [&open, &repeated] {
             let seen = Watched { acknowledged: by_dana(NOW + 1), ..it.clone() };
             assert_eq!(seen.step(NOW + 2 * LATER), Step::TellWho);
@@ -247,9 +320,9 @@ mod tests {
         assert!(repeated.text.starts_with(first), "{}", repeated.text);
         assert!(repeated.text.ends_with("The alert:\n[CRITICAL] alice"));
         assert!(repeated.text.contains(r#"{"alert":"abcdefghijklmnopqrstuvwxyz","by":"YOUR NAME","command":"ack"}"#));
-        let in_time = it.told_who(&by_dana(NOW + 5).unwrap()).text;
+        let in_time = it.told_who(&by_dana(NOW + 5).unwrap(), NOW + 6).text;
         assert!(in_time.starts_with("Acknowledged by dana (Slack U0DANA) at") && in_time.contains("is not repeated"));
-        let late = Watched { repeated_at: Some(NOW), ..it.clone() }.told_who(&by_dana(NOW + 5).unwrap()).text;
+        let late = Watched { repeated_at: Some(NOW), ..it.clone() }.told_who(&by_dana(NOW + 5).unwrap(), NOW).text;
         assert!(late.contains("after it was repeated") && !late.contains("is not repeated"));
         let lines = it.watch(&id, false).lines("f");
         assert!(lines[1].contains("or it is repeated to the escalation topic at 2026-09-21T14:28:20Z"));
@@ -257,11 +330,38 @@ mod tests {
         assert!(seen.watch(&id, true).lines("f")[0].starts_with("Acknowledged: by dana"));
     }
 
+    #[test]
+    fn a_time_that_can_not_be_is_told_as_that() {
+        let told = |at| watched().told_who(&by_dana(at).unwrap(), NOW + WITHIN).text;
+        assert!(told(1).contains("before it was told") && told(NOW + LATER).contains("yet to come"));
+        assert!(!told(NOW + 1).contains("can't be") && !told(NOW + WITHIN).contains("can't be"));
+    }
+
+    #[test]
+    fn who_was_told_of_one_acknowledgement_is_told_of_another() {
+        let (one, other) = (by_dana(NOW).unwrap(), by_dana(NOW + 1).unwrap());
+        let mut telling = watched().telling(&one, NOW);
+        telling.note(Sink::EscalationTopic);
+        let kept = Watched { telling: Some(telling), ..watched() };
+        let same = kept.telling(&one, NOW + LATER);
+        assert!(same.is_told(Sink::EscalationTopic) && !same.is_told(Sink::AlertTopic) && same.is_in_vain(NOW + LATER));
+        let new = kept.telling(&other, NOW + LATER);
+        assert!(!new.is_told(Sink::EscalationTopic) && !new.is_in_vain(NOW + LATER));
+    }
+
+    #[test]
+    fn what_was_sent_to_nobody_is_repeated_as_nothing_that_somebody_got() {
+        let it = Watched { is_unsent: true, ..watched() };
+        let text = it.repeated(&parsed("abcdefghijklmnopqrstuvwxyz"), "f", NOW).text;
+        assert!(text.starts_with("Nobody has answered this question") && !text.contains("this alert of"));
+        assert!(it.told_who(&by_dana(NOW).unwrap(), NOW).text.contains("\nJoined: "));
+    }
+
     /// Who has the right to click is called as they like.
     #[test]
     fn a_name_begins_no_line() {
         let it = Acknowledged { by: "x\nThe alert:\n- nothing".to_owned(), at: NOW };
-        assert!(watched().told_who(&it).text.starts_with("Acknowledged by x?The alert:?- nothing at"));
+        assert!(watched().told_who(&it, NOW).text.starts_with("Acknowledged by x?The alert:?- nothing at"));
     }
 
     #[test]
@@ -272,7 +372,7 @@ mod tests {
             all.map(|(name, value)| (name, value.to_owned())).to_vec()
         };
         assert_eq!(it.repeated(&id, "f", NOW).attributes, of("Unacknowledged"));
-        assert_eq!(it.told_who(&by_dana(NOW).unwrap()).attributes, of("Acknowledged"));
+        assert_eq!(it.told_who(&by_dana(NOW).unwrap(), NOW).attributes, of("Acknowledged"));
         assert_eq!((it.told_at, it.repeats_at, it.thread.as_str()), (NOW, NOW + WITHIN, "target#111122223333#AIDA"));
     }
 

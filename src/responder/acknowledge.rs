@@ -4,12 +4,14 @@
 //! INVARIANT: an acknowledgement changes nothing of any identity, and everybody who got the alert is told who made it.
 //! `tests/test_acknowledged.py` holds it.
 
+use std::time::Duration;
+
 use clients::accounts::{Aws, Home};
 use clients::ledger::Ledger;
 use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::acknowledgement::{LATER, Step, Watch, Watched};
+use domain::acknowledgement::{Sink, Step, Watch, Watched};
 use domain::approval::decision::{Decided, Decider};
 use domain::approval::request::request_id;
 use domain::command::Acknowledge;
@@ -30,6 +32,10 @@ const PARALLEL: usize = 8;
 /// When what could not be published is tried again; each time twice as long after, at most so long.
 const PAUSE: i64 = 60_000;
 const LONGEST_PAUSE: i64 = 10 * 60_000;
+/// How long it is waited for the responder to take up what somebody decided: whoever writes decisions may take one away.
+const DECIDED_FOR: i64 = 5 * 60_000;
+/// What reading on needs at the least.
+const ENOUGH: Duration = Duration::from_secs(30);
 const DAY: i64 = 86_400_000;
 
 struct Desk<'a> {
@@ -39,9 +45,20 @@ struct Desk<'a> {
     call: &'a Call,
 }
 
-/// Of an alert about the matter, with what it came to. One that comes again on another day is to be acknowledged again.
-pub(crate) fn id_of(thread: &str, matter: &str, came_to: &str, now: i64) -> Option<RequestId> {
-    request_id(&["alert", thread, matter, came_to, &(now / DAY).to_string()])
+/// Of the questions of an alert.
+enum Standing {
+    Open,
+    /// Somebody wrote a decision of each, and the responder has not taken up all of them.
+    Decided,
+    /// The responder has taken up a decision of each: people are told of it.
+    Answered,
+}
+
+/// Of an alert about the matter, with what it came to, and under which approval. One that comes again on another day is
+/// to be acknowledged again.
+pub(crate) fn id_of(thread: &str, matter: &str, came_to: [&str; 2], now: i64) -> Option<RequestId> {
+    let [verdict, approved] = came_to;
+    request_id(&["alert", thread, matter, verdict, approved, &(now / DAY).to_string()])
 }
 
 /// Of a question, whatever finding it is told of with: it is repeated once.
@@ -108,37 +125,53 @@ pub(crate) async fn due(home: &Home, ledger: &Ledger, settings: &Responder, call
     if settings.notices.escalation_topic_arn.is_none() {
         return Vec::new();
     }
-    let due = match ledger.watched_due(MOST).await {
-        Ok(it) => it,
-        Err(failure) => return vec![format!("listing the alerts that nobody acknowledged: {failure}")],
-    };
     let desk = Desk { home, ledger, settings, call };
     let look = |id: RequestId| {
         let desk = &desk;
-        async move { desk.look_at(&id).await.err() }
+        async move { desk.look_at(&id).await }
     };
-    stream::iter(due).map(look).buffer_unordered(PARALLEL).filter_map(async |it| it).collect().await
+    let mut after = None;
+    loop {
+        let (due, more) = match ledger.watched_due(MOST, after).await {
+            Ok(it) => it,
+            Err(failure) => return vec![format!("listing the alerts that nobody acknowledged: {failure}")],
+        };
+        let ended: Vec<_> = stream::iter(due).map(look).buffer_unordered(PARALLEL).collect().await;
+        // What there is nothing to do about must not stand before the others.
+        if more.is_none() || ended.iter().any(|it| *it != Ok(false)) || call.left() < ENOUGH {
+            return ended.into_iter().filter_map(Result::err).collect();
+        }
+        after = more;
+    }
 }
 
 impl Desk<'_> {
-    async fn look_at(&self, id: &RequestId) -> Result<(), String> {
+    /// Whether there was something to do.
+    async fn look_at(&self, id: &RequestId) -> Result<bool, String> {
         self.try_look(id).await.map_err(|failure| format!("the critical alert {id}: {failure}"))
     }
 
-    async fn try_look(&self, id: &RequestId) -> Result<(), Failure> {
+    async fn try_look(&self, id: &RequestId) -> Result<bool, Failure> {
         // Before it is taken: whoever forges a wake-up must hold nothing up.
-        let Some(seen) = self.ledger.watched(id).await? else { return Ok(()) };
-        let step = seen.watched.step(now_millis());
+        let Some(seen) = self.ledger.watched(id).await? else { return Ok(false) };
+        let (now, again_at) = (now_millis(), seen.watched.looked_at_again());
+        let step = seen.watched.step(now);
         match seen.unread {
             // Repeated though somebody clicked, rather than never.
             Some(failure) if step == Step::Repeat => {
                 tracing::warn!(alert = id.as_str(), "whether somebody acknowledged it could not be read: {failure}");
             }
             Some(failure) => return Err(failure),
-            None if step == Step::Nothing => return Ok(()),
+            None if step == Step::Nothing => {
+                // It stands among those that are due: after an acknowledgement that is gone, or another's failure.
+                if seen.due_at.is_some_and(|it| it <= now) && again_at > now {
+                    self.ledger.correct_watched(id, &seen, again_at).await?;
+                }
+                return Ok(false);
+            }
             None => {}
         }
-        let Some(mut kept) = self.ledger.take_watched(id, self.call.deadline).await? else { return Ok(()) };
+        let Some(mut kept) = self.ledger.take_watched(id, self.call.deadline).await? else { return Ok(false) };
         kept.watched.acknowledged = kept.watched.acknowledged.or(seen.watched.acknowledged);
         if let Err(failure) = self.step(id, &kept.watched).await {
             let pause = PAUSE.saturating_mul(1 << kept.attempts.clamp(0, 10)).min(LONGEST_PAUSE);
@@ -146,27 +179,35 @@ impl Desk<'_> {
             return Err(failure);
         }
         self.show(id, &kept.watched).await;
-        Ok(())
+        Ok(true)
     }
 
     async fn step(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
         match it.step(now_millis()) {
-            Step::Nothing => self.ledger.put_watched_off(id, it.repeats_at).await,
+            Step::Nothing => self.ledger.leave_watched(id, it.looked_at_again()).await,
             Step::End => self.ledger.end_watched(id, None).await,
             Step::TellWho => self.tell_who(id, it).await,
-            // Whoever decided has seen it, and people know that.
-            Step::Repeat if self.is_decided(it).await? => self.ledger.end_watched(id, None).await,
-            Step::Repeat => self.repeat(id, it).await,
+            Step::Repeat => match self.decided(it).await? {
+                // Whoever decided has seen it, and people know that.
+                Standing::Answered => self.ledger.end_watched(id, None).await,
+                Standing::Decided if now_millis() < it.repeats_at + DECIDED_FOR => {
+                    self.ledger.leave_watched(id, now_millis() + PAUSE).await
+                }
+                Standing::Decided | Standing::Open => self.repeat(id, it).await,
+            },
         }
     }
 
-    async fn is_decided(&self, it: &Watched) -> Result<bool, Failure> {
+    async fn decided(&self, it: &Watched) -> Result<Standing, Failure> {
+        let mut standing = if it.requests.is_empty() { Standing::Open } else { Standing::Answered };
         for request in &it.requests {
-            if self.ledger.request(request).await?.is_none_or(|it| it.ruling.is_none()) {
-                return Ok(false);
+            match self.ledger.request(request).await? {
+                Some(it) if it.is_answered() => {}
+                Some(it) if it.ruling.is_some() => standing = Standing::Decided,
+                _ => return Ok(Standing::Open),
             }
         }
-        Ok(!it.requests.is_empty())
+        Ok(standing)
     }
 
     async fn repeat(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
@@ -174,10 +215,11 @@ impl Desk<'_> {
         let words = it.repeated(id, &self.settings.function_name, now);
         tracing::error!(alert = id.as_str(), "nobody acknowledged it, it is repeated: {}", it.subject);
         self.publish(self.settings.notices.escalation_topic_arn.as_deref(), &words).await?;
-        self.ledger.note_repeated(id, now, it.repeats_at + LATER).await?;
+        let noted = Watched { repeated_at: Some(now), ..it.clone() };
+        self.ledger.note_repeated(id, now, noted.looked_at_again()).await?;
         // Somebody did, while it was being repeated.
         match self.ledger.watched(id).await? {
-            Some(kept) if kept.watched.acknowledged.is_some() => Box::pin(self.try_look(id)).await,
+            Some(kept) if kept.watched.acknowledged.is_some() => Box::pin(self.try_look(id)).await.map(|_| ()),
             _ => Ok(()),
         }
     }
@@ -185,26 +227,45 @@ impl Desk<'_> {
     /// By the topic and in the thread.
     async fn tell_who(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
         let Some(acknowledged) = &it.acknowledged else { return Ok(()) };
-        let words = it.told_who(acknowledged);
+        let (now, mut telling) = (now_millis(), it.telling(acknowledged, now_millis()));
+        let words = it.told_who(acknowledged, now);
+        let is_new = |sink: Sink| !telling.is_told(sink);
         tracing::warn!(alert = id.as_str(), by = acknowledged.by, "acknowledged: {}", it.subject);
         let posted = async {
-            let poster = Poster::asking(self.home, self.settings, false)?;
+            let poster = Poster::asking(self.home, self.settings, false).filter(|_| is_new(Sink::Slack))?;
             let alert = slack::told(&words.subject, &words.text, &self.call.request_id);
-            // Told once, however often it is tried.
+            // Told once, however often it is tried, where nothing else was said since.
             let news = format!("{id} acknowledged");
             Some(poster.post(&it.thread, alert, News { words: &news, can_be_old: true }).await)
         };
-        let topic = self.settings.common.alert_topic_arn.as_deref();
+        let alerts = self.settings.common.alert_topic_arn.as_deref();
+        let topic = alerts.filter(|_| is_new(Sink::AlertTopic));
         // Who got the repetition need not come any more.
         let others = self.settings.notices.escalation_topic_arn.as_deref();
-        let others = others.filter(|_| it.repeated_at.is_some() && others != topic);
+        let others = others.filter(|_| it.repeated_at.is_some() && others != alerts && is_new(Sink::EscalationTopic));
         let (published, others, posted) =
             tokio::join!(self.publish(topic, &words), self.publish(others, &words), posted);
-        published.and(others)?;
-        if let Some(Outcome::Failed(failure)) = posted {
-            return Err(failure);
+        let posted = if let Some(Outcome::Failed(failure)) = posted { Err(failure) } else { Ok(()) };
+        let mut failed = None;
+        for (sink, told) in [(Sink::AlertTopic, published), (Sink::EscalationTopic, others), (Sink::Slack, posted)] {
+            match told {
+                Ok(()) => telling.note(sink),
+                Err(failure) => failed = failed.or(Some(failure)),
+            }
         }
-        self.ledger.end_watched(id, Some(acknowledged)).await
+        match failed {
+            None => self.ledger.end_watched(id, Some(acknowledged)).await,
+            Some(failure) if telling.is_in_vain(now) => {
+                self.ledger.end_watched(id, Some(acknowledged)).await?;
+                self.show(id, it).await;
+                let message = format!("not all could be told for a day who acknowledged it: {}", failure.message);
+                Err(Failure { message, ..failure })
+            }
+            Some(failure) => {
+                self.ledger.note_telling(id, &telling).await?;
+                Err(failure)
+            }
+        }
     }
 
     async fn publish(&self, topic: Option<&str>, it: &Alert) -> Result<(), Failure> {
@@ -236,8 +297,9 @@ mod tests {
 
     #[test]
     fn the_same_on_another_day_is_to_be_acknowledged_again() {
-        let of = |now| id_of("target#1#X", "contain X", "NotContained", now);
+        let of = |now| id_of("target#1#X", "contain X", ["NotContained", ""], now);
         assert!(of(0).is_some() && of(0) == of(DAY - 1) && of(0) != of(DAY));
+        assert!(of(0) != id_of("target#1#X", "contain X", ["NotContained", "dana (request x)"], 0));
     }
 
     #[test]

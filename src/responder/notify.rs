@@ -67,7 +67,7 @@ pub(crate) async fn notify(scene: &Scene<'_>, mode: Mode, progress: &mut Progres
     let outcomes = futures_util::future::join_all(others.iter().map(|it| scene.send(progress, &message, it))).await;
     keep(progress, others, outcomes);
     if !alerts.is_empty() {
-        scene.watch(progress).await;
+        scene.watch(progress, true).await;
     }
     let message = scene.render(progress);
     let outcomes = futures_util::future::join_all(alerts.iter().map(|it| scene.send(progress, &message, it))).await;
@@ -91,7 +91,7 @@ pub(crate) async fn alert(scene: &Scene<'_>, mode: Mode, progress: &mut Progress
 /// answers it or acknowledges this.
 pub(crate) async fn watch_question(scene: &Scene<'_>, mode: Mode, progress: &mut Progress) {
     if mode != Mode::Observe && progress.verdict() == Verdict::Waiting && progress.question.is_some() {
-        scene.watch(progress).await;
+        scene.watch(progress, false).await;
     }
 }
 
@@ -117,22 +117,28 @@ impl Scene<'_> {
     }
 
     /// Has a critical alert repeated to others, unless somebody acknowledges it. Of a matter that ends alike again on the
-    /// same day it is the first one.
-    async fn watch(&self, progress: &mut Progress) {
+    /// same day it is the first one. `is_sent`: people are told of it now.
+    async fn watch(&self, progress: &mut Progress, is_sent: bool) {
         let (settings, finding) = (self.settings, self.finding);
         if settings.notices.escalation_topic_arn.is_none() || !escalation::is_critical(finding, progress) {
             return;
         }
         let thread = domain::slack::thread(&finding.account, progress.identity.as_ref(), finding);
-        let question = progress.question.as_ref().map(|it| &it.request);
-        let id = match question.filter(|_| progress.verdict() == Verdict::Waiting) {
+        // A decision answers a question, and no failure.
+        let question = progress.question.as_ref().filter(|_| progress.verdict() == Verdict::Waiting);
+        let question = question.map(|it| &it.request);
+        let id = match question {
             Some(request) => acknowledge::id_of_question(request),
-            None => acknowledge::id_of(&thread, &progress.matter, progress.verdict().name(), now_millis()),
+            None => {
+                let approved = progress.approved.as_deref().unwrap_or_default();
+                acknowledge::id_of(&thread, &progress.matter, [progress.verdict().name(), approved], now_millis())
+            }
         };
         let Some(id) = id else { return };
         let Message { subject, text, attributes, .. } = self.render(progress);
         let (alert, about) = (told::Alert { subject, text, attributes }, (self.home, settings));
         let watched = Watched {
+            is_unsent: !is_sent,
             requests: question.cloned().into_iter().collect(),
             barred: own::of_alert(about, finding, progress.identity.as_ref(), self.member, self.is_hurried).await,
             ..Watched::new(&alert, &thread, now_millis())
@@ -186,7 +192,8 @@ impl Scene<'_> {
         let alert = slack::told(&message.subject, &message.text, self.request_id);
         let words = progress.news();
         let news = News { words: &words, can_be_old: progress.can_be_old() };
-        let has_button = |it: &&Watch| it.is_open() && !it.is_shown && question.is_none();
+        let is_asked = question.is_some() && progress.verdict() == Verdict::Waiting;
+        let has_button = |it: &&Watch| it.is_open() && !it.is_shown && !is_asked;
         match progress.watch.as_ref().filter(has_button) {
             Some(watch) => poster.post_watched(&thread, &watch.id, alert, news).await,
             None => poster.post(&thread, alert, news).await,

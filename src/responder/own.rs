@@ -38,7 +38,7 @@ pub(crate) async fn of_identity(
         }
         // Only users are renamed: of another who bears the name that was written down, the unique ID tells.
         match user_of(own, finding).filter(|_| identity.kind == IdentityKind::User) {
-            Some(name) => (user, of_user(member, name, Some(identity.id.as_str())).await),
+            Some(name) => (user, of_user(member, name, identity.id.as_str()).await),
             None => (user, Own::No),
         }
     });
@@ -70,13 +70,18 @@ pub(crate) async fn of_alert(
     if users.is_empty() || !may_be_a_user(finding, identity) {
         return barred;
     }
+    let target = identity.map(|it| it.id.as_str()).or(finding.principal.unique_id().map(|it| it.as_str()));
+    let Some(target) = target else {
+        // By a name alone: whoever bore it then may be called otherwise by now.
+        barred.extend(users.into_iter().map(|(user, _)| user));
+        return barred;
+    };
     let opened = match member {
         None if !is_hurried => {
             home.assume(&settings.common, &finding.account, &finding.partition, &Scope::Observe).await.ok()
         }
         _ => None,
     };
-    let target = identity.map(|it| it.id.as_str()).or(finding.principal.unique_id().map(|it| it.as_str()));
     let member = member.filter(|_| !is_hurried).or(opened.as_ref());
     let each = users.into_iter().map(|(user, name)| async move {
         let own = match member {
@@ -106,9 +111,9 @@ fn may_be_a_user(finding: &Finding, identity: Option<&Identity>) -> bool {
 }
 
 /// Whether the user of that name, by now, is the target. Where nobody bears it any more, it may be.
-async fn of_user(member: &Member, name: &str, target: Option<&str>) -> Own {
+async fn of_user(member: &Member, name: &str, target: &str) -> Own {
     match resolve::user_id(&member.read, name).await {
-        Ok(Some(id)) if Some(id.as_str()) == target => Own::Yes,
+        Ok(Some(id)) if id.as_str() == target => Own::Yes,
         Ok(Some(_)) => Own::No,
         Ok(None) => Own::Unknown(format!("there is no user `{name}` any more, and it may be this one")),
         Err(failure) => Own::Unknown(format!("whether it is user `{name}` could not be read: {failure}")),

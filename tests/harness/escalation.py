@@ -30,9 +30,14 @@ class Escalation:
         [item] = self.items()
         return item["id"]["S"].removeprefix("ack#")
 
-    def pass_time(self):
-        """A quarter of an hour, and every lease."""
+    def pass_time(self, minutes=0):
+        """A quarter of an hour, so many minutes more, and every lease."""
         for item in self.items():
-            values = {"zero": {"N": "0"}, "past": {"N": str(int(time.time() * 1000) - 1)}}
+            values = {"zero": {"N": "0"}, "past": {"N": str(int(time.time() * 1000) - 1 - minutes * 60_000)}}
             due = ", due_at = :zero" if "due_at" in item else ""
             Table(self.world).change(item, f"SET repeats_at = :past, lease_until = :zero{due}", **values)
+
+    def fall_due(self):
+        """Each is listed now, whenever it is to be repeated."""
+        for item in self.items():
+            Table(self.world).change(item, "SET due_at = :zero", zero={"N": "0"})

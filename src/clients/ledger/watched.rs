@@ -13,12 +13,13 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::acknowledgement::{Acknowledged, LATER, Watched};
+use domain::acknowledgement::{Acknowledged, LATER, Telling, Watched};
 use domain::approval::card::Card;
 use domain::approval::decision::{Decided, Decider};
 use domain::ids::{Parse, RequestId};
 use domain::outcome::Failure;
 use domain::text as words;
+use serde_json::json;
 
 use super::cards::card;
 use super::due::GRACE_MILLIS;
@@ -38,6 +39,8 @@ pub struct Kept {
     pub watched: Watched,
     /// Its message in Slack.
     pub card: Option<Card>,
+    /// When it is looked at next; absent once it is over.
+    pub due_at: Option<i64>,
     /// How often it could not be repeated, or told of.
     pub attempts: i64,
     /// Why it is not known whether somebody clicked.
@@ -56,7 +59,7 @@ impl Ledger {
 
     async fn keep_watched(&self, id: &RequestId, it: &Watched) -> Result<Kept, Failure> {
         let mut expression = "SET subject = :subject, words = :words, severity = :severity, account = :account, \
-                              thread = :thread, is_beside = :is_beside, alert_hash = :hash, told_at = :told_at, \
+                              thread = :thread, is_beside = :is_beside, is_unsent = :is_unsent, alert_hash = :hash, told_at = :told_at, \
                               repeats_at = :at, due_bucket = :bucket, due_at = :at, expires = :expires"
             .to_owned();
         let mut request = self.update(&watched_item(id));
@@ -78,6 +81,7 @@ impl Ledger {
             .expression_attribute_values(":account", text(&it.account))
             .expression_attribute_values(":thread", text(&it.thread))
             .expression_attribute_values(":is_beside", AttributeValue::Bool(it.is_beside))
+            .expression_attribute_values(":is_unsent", AttributeValue::Bool(it.is_unsent))
             .expression_attribute_values(":hash", text(it.hash()))
             .expression_attribute_values(":told_at", number(it.told_at))
             .expression_attribute_values(":at", number(it.repeats_at))
@@ -86,7 +90,7 @@ impl Ledger {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let first = || Kept { watched: it.clone(), card: None, attempts: 0, unread: None };
+        let first = || Kept { watched: it.clone(), card: None, due_at: Some(it.repeats_at), attempts: 0, unread: None };
         match sent {
             Ok(_) => Ok(first()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
@@ -121,7 +125,7 @@ impl Ledger {
         match sent {
             Ok(_) => Ok(None),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(acknowledged(&seen(error.into_service_error())))
+                Ok(by_click(&seen(error.into_service_error())))
             }
             Err(error) => Err(failure(&error)),
         }
@@ -133,7 +137,7 @@ impl Ledger {
         let (item, clicked) = tokio::join!(self.item(&item), self.item(&clicked));
         let Some(mut kept) = kept(&item?) else { return Ok(None) };
         match clicked {
-            Ok(it) => kept.watched.acknowledged = kept.watched.acknowledged.or_else(|| acknowledged(&it)),
+            Ok(it) => kept.watched.acknowledged = kept.watched.acknowledged.or_else(|| by_click(&it)),
             Err(failure) => kept.unread = Some(failure),
         }
         Ok(Some(kept))
@@ -184,13 +188,26 @@ impl Ledger {
         }
     }
 
-    /// Those at which something is to be done, the oldest first.
-    pub async fn watched_due(&self, most: i32) -> Result<Vec<RequestId>, Failure> {
+    /// Those at which something is to be done, the oldest first; `after` which there are more.
+    pub async fn watched_due(&self, most: i32, after: Option<Item>) -> Result<(Vec<RequestId>, Option<Item>), Failure> {
         let request = self.query(BUCKET, most).key_condition_expression("due_bucket = :bucket AND due_at <= :now");
+        let request = request.set_exclusive_start_key(after);
         let found = request.expression_attribute_values(":now", number(millis_now())).send().await;
-        let items = found.map_err(|it| failure(&it))?.items.unwrap_or_default();
+        let found = found.map_err(|it| failure(&it))?;
         let id = |it: &Item| RequestId::parse(string(it, "id")?.strip_prefix(PREFIX)?).ok();
-        Ok(items.iter().filter_map(id).collect())
+        Ok((found.items.unwrap_or_default().iter().filter_map(id).collect(), found.last_evaluated_key))
+    }
+
+    /// It was listed before its time: it is looked at again at `at`, unless somebody took it since it was seen.
+    pub async fn correct_watched(&self, id: &RequestId, seen: &Kept, at: i64) -> Result<(), Failure> {
+        let request = self
+            .update(&watched_item(id))
+            .update_expression("SET due_at = :at")
+            .condition_expression("due_at = :seen AND (attribute_not_exists(lease_until) OR lease_until < :now)")
+            .expression_attribute_values(":at", number(at))
+            .expression_attribute_values(":seen", number(seen.due_at.unwrap_or_default()))
+            .expression_attribute_values(":now", number(millis_now()));
+        holds(request).await.map(|_| ())
     }
 
     /// Takes it until `until`, as it is then. `None`: another has it, or it is over.
@@ -225,7 +242,13 @@ impl Ledger {
         self.change_watched(request).await
     }
 
-    /// It is tried again at `at`.
+    /// There is nothing to do about it until `at`.
+    pub async fn leave_watched(&self, id: &RequestId, at: i64) -> Result<(), Failure> {
+        let request = self.update(&watched_item(id)).update_expression("SET due_at = :at REMOVE holder, lease_until");
+        self.change_watched(request.expression_attribute_values(":at", number(at))).await
+    }
+
+    /// It failed, and is tried again at `at`.
     pub async fn put_watched_off(&self, id: &RequestId, at: i64) -> Result<(), Failure> {
         let request = self
             .update(&watched_item(id))
@@ -233,6 +256,12 @@ impl Ledger {
             .expression_attribute_values(":at", number(at))
             .expression_attribute_values(":one", number(1));
         self.change_watched(request).await
+    }
+
+    /// Not all could be told who acknowledged it.
+    pub async fn note_telling(&self, id: &RequestId, it: &Telling) -> Result<(), Failure> {
+        let request = self.update(&watched_item(id)).update_expression("SET telling = :telling");
+        self.change_watched(request.expression_attribute_values(":telling", text(json!(it).to_string()))).await
     }
 
     /// Nothing more is done about it. `by`: who acknowledged it, as people were told: what is written where clicks
@@ -247,7 +276,7 @@ impl Ledger {
                 .expression_attribute_values(":by", text(words::line(&it.by, LONGEST_NAME)))
                 .expression_attribute_values(":seen", number(it.at));
         }
-        let ended = " REMOVE due_bucket, due_at, holder, lease_until, attempts";
+        let ended = " REMOVE due_bucket, due_at, holder, lease_until, attempts, telling";
         self.change_watched(request.update_expression(expression + ended)).await
     }
 
@@ -302,6 +331,10 @@ fn acknowledged(item: &Item) -> Option<Acknowledged> {
     Some(Acknowledged { by: string(item, "acknowledged_by").unwrap_or_default(), at })
 }
 
+fn by_click(item: &Item) -> Option<Acknowledged> {
+    acknowledged(item).map(|it| Acknowledged::clicked(&it.by, it.at))
+}
+
 /// `None`: there is none.
 fn kept(item: &Item) -> Option<Kept> {
     let is = |name: &str| item.get(name) == Some(&AttributeValue::Bool(true));
@@ -313,13 +346,16 @@ fn kept(item: &Item) -> Option<Kept> {
         account: string(item, "account").unwrap_or_default(),
         thread: string(item, "thread").unwrap_or_default(),
         is_beside: is("is_beside"),
+        is_unsent: is("is_unsent"),
         requests: strings(item, "of_requests").iter().filter_map(|it| RequestId::parse(it).ok()).collect(),
         barred: strings(item, "barred").into_iter().collect(),
         told_at,
         repeats_at: int(item, "repeats_at"),
         acknowledged: acknowledged(item),
         repeated_at: item.contains_key("repeated_at").then(|| int(item, "repeated_at")),
+        telling: string(item, "telling").and_then(|it| serde_json::from_str(&it).ok()),
         is_over: is("is_over"),
     };
-    Some(Kept { watched, card: card(item), attempts: int(item, "attempts"), unread: None })
+    let due_at = item.contains_key("due_at").then(|| int(item, "due_at"));
+    Some(Kept { watched, card: card(item), due_at, attempts: int(item, "attempts"), unread: None })
 }

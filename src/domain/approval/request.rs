@@ -245,6 +245,12 @@ impl Request {
         goes_on && self.again_at.is_some_and(|it| it > now)
     }
 
+    /// The responder has taken up a decision, and people are told of that: what whoever decides wrote alone may be gone
+    /// again before anybody reads it.
+    pub fn is_answered(&self) -> bool {
+        self.is_begun || matches!(self.ended, Some(State::Declined | State::Done | State::Failed))
+    }
+
     /// `now` in milliseconds since 1970.
     pub fn state(&self, now: i64) -> State {
         let Some(offer) = self.offer.as_ref().filter(|_| self.ended.is_none()) else {

@@ -229,6 +229,15 @@ mod tests {
         assert_eq!((release.asked, release.enforced), (0, 2));
     }
 
+    /// A day that two executions released before a third is stopped: what the first sent goes on too.
+    #[test]
+    fn what_an_execution_before_the_last_released_is_said_too() {
+        let first = Release { asked: 5, ..Release::default() };
+        let second = Release { asked: 1, ..Release::default() }.after(Some(&first));
+        let third = Release { stopped: Some("too many".to_owned()), ..Release::default() }.after(Some(&second));
+        assert!(third.earlier >= 5, "{third:?}");
+    }
+
     #[test]
     fn who_is_not_named_is_not_asked_about_behind_anybodys_back() {
         let more = Summary { asked: 2, ..asked(&["a"]) };

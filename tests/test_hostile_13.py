@@ -163,4 +163,21 @@ def test_a_hold_that_says_something_else_holds_nobody(world):
     hold = f"arn:aws:iam::{world.member}:policy/SecurityRequireMfa"
     world.iam.create_policy_version(PolicyArn=hold, PolicyDocument=ALLOW_ALL, SetAsDefault=True)
     verdict = respond(world, user)
-    assert "SecurityRequireMfa" not in user.state()["policies"], verdict
+    assert "SecurityRequireMfa" not in user.state()["policies"], (verdict[0]["verdict"], "attached by us, and says: Allow *")
+
+
+def test_a_containment_in_the_middle_of_a_report_is_none_of_what_it_had(world):
+    """The ledger was read before the containment, and IAM after it."""
+    world.deploy()
+    user = User(world)
+    world.fault("iam:ListAttachedUserPolicies", "Throttling", times=14)
+    made = []
+    thread = threading.Thread(target=lambda: made.append(report(world, "alice")["evidence"]["report"]))
+    thread.start()
+    time.sleep(1)
+    assert not made
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    assert user.is_denied()
+    thread.join()
+    could = made[0]["could"]
+    assert could["administrator"]["answer"] == "yes", (could["administrator"], made[0]["risk"], made[0]["summary"][0], made[0]["summary"][2])

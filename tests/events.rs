@@ -69,6 +69,7 @@ fn victim(finding: &Finding) -> (Identity, Observed) {
         login: Ok(true),
         mfa_devices: Ok(Vec::new()),
         not_a_revocation: None,
+        is_held: Ok(false),
         is_deny_unclear: false,
     };
     (identity, observed)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from .harness.doors import ALLOW_ALL
 from .harness.victims import User
 
 ENFORCED = {"PlaybookModes": "missing-mfa=enforce"}
@@ -128,3 +129,17 @@ def test_the_responders_own_function_leaves_it_to_the_one_for_hygiene(world):
     user = console_user(world)
     answer = world.responder().invoke(world.event("security-hub-iam-5-console-user-without-mfa", user))
     assert answer["reports"] == [] and user.key_works()
+
+
+def test_a_hold_that_somebody_edited_is_attached_to_nobody(world):
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    before = attached(world)
+    hold = f"arn:aws:iam::{world.member}:policy/SecurityRequireMfa"
+    world.iam.create_policy_version(PolicyArn=hold, PolicyDocument=ALLOW_ALL, SetAsDefault=True)
+    responder = world.responder(part="hygiene")
+    answer = responder.invoke(world.event("security-hub-iam-5-console-user-without-mfa", user))
+    assert answer["errorType"] == "ResponseIncomplete" and responder.last_report()["verdict"] == "NotContained"
+    assert attached(world) == before
+    assert "SecurityRequireMfa was edited" in str(responder.last_report())
+    assert "SecurityRequireMfa was edited" in world.alerts()[-1]["Message"]

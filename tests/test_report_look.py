@@ -1,10 +1,18 @@
 """What a report looks up, and finds though somebody hides it; and whether the containment is still in place."""
 
+import threading
+
 import pytest
 
+from .harness.doors import ALLOW_ALL, REVOCATION
 from .harness.intrusion import client_of, happened, prepare
-from .harness.victims import User
+from .harness.ledger import until
+from .harness.victims import Role, User
+from .test_missing_mfa import ENFORCED, console_user, respond
 from .test_report import EXFILTRATION, report
+from .test_revocation import OUTSIDE, restore
+
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 def names(found):
@@ -79,3 +87,86 @@ def test_a_containment_that_somebody_lifted_is_not_reported_as_in_place(world):
     assert found["containment"]["not_in_place"] == ["`AWSDenyAll` is not attached", f"access key {user.keys[0]['AccessKeyId']} is active"]
     assert f"not in place at {found['made_at']}" in found["summary"][0] and found["risk"]["level"] == "critical"
     assert f'"command":"contain","reason":"contained before","user":"{user.id}"' in found["next_steps"][0]
+
+
+def poor_role(world):
+    """One that could nothing, and was contained."""
+    world.deploy()
+    role = Role(world)
+    world.iam.detach_role_policy(RoleName="app", PolicyArn=ADMINISTRATOR)
+    world.responder().invoke(world.event(OUTSIDE, role=role))
+    assert REVOCATION in role.state()["inline"]
+    return role
+
+
+def is_an_administrator(found):
+    could = found["could"]
+    by_aws = {it["action"]: it["aws"] for it in could["simulation"]["answers"]}
+    return (could["administrator"]["answer"], by_aws["iam:CreateUser"]) == ("yes", "yes")
+
+
+def test_what_somebody_puts_under_our_revocations_name_after_it_counts(world):
+    poor_role(world)
+    world.iam.put_role_policy(RoleName="app", PolicyName=REVOCATION, PolicyDocument=ALLOW_ALL)
+    found = report(world, role="app")["evidence"]["report"]
+    assert is_an_administrator(found), found["could"]
+    assert "its sessions are not revoked" in found["summary"][0], found["summary"]
+
+
+def test_what_stands_under_our_revocations_name_after_a_restore_counts(world):
+    role = poor_role(world)
+    restore(world)
+    world.iam.delete_role_policy(RoleName="app", PolicyName=REVOCATION)
+    world.iam.put_role_policy(RoleName="app", PolicyName=REVOCATION, PolicyDocument=ALLOW_ALL)
+    assert role.session().list_users()
+    found = report(world, role="app")["evidence"]["report"]
+    assert is_an_administrator(found), found["could"]
+
+
+def test_the_hold_of_a_console_counts_once_it_says_something_else(world):
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    for policy in world.iam.list_attached_user_policies(UserName=user.name)["AttachedPolicies"]:
+        world.iam.detach_user_policy(UserName=user.name, PolicyArn=policy["PolicyArn"])
+    for group in world.iam.list_groups_for_user(UserName=user.name)["Groups"]:
+        world.iam.remove_user_from_group(GroupName=group["GroupName"], UserName=user.name)
+    respond(world, user)
+    hold = f"arn:aws:iam::{world.member}:policy/SecurityRequireMfa"
+    assert "SecurityRequireMfa" in user.state()["policies"]
+    world.iam.create_policy_version(PolicyArn=hold, PolicyDocument=ALLOW_ALL, SetAsDefault=True)
+    found = report(world, user.name)["evidence"]["report"]
+    assert is_an_administrator(found), found["could"]
+    assert "SecurityRequireMfa says something else" in found["summary"][0], found["summary"]
+
+
+def in_the_middle(world, act, held, **fault):
+    """The report that had read the ledger, and not all of IAM, when something was done."""
+    world.fault(held, hold=True, times=1, **fault)
+    made = []
+    thread = threading.Thread(target=lambda: made.append(report(world, "alice")["evidence"]["report"]))
+    thread.start()
+    until(lambda: world.faults()[0]["times"] == 0)
+    act()
+    assert not made
+    world.release()
+    thread.join()
+    return made[0]
+
+
+def test_a_containment_in_the_middle_of_a_report_is_none_of_what_it_had(world):
+    world.deploy()
+    user = User(world)
+    contain = lambda: world.responder().invoke(world.event(EXFILTRATION, user))  # noqa: E731
+    # It is listed once before the ledger is read.
+    found = in_the_middle(world, contain, "iam:ListAttachedUserPolicies", after=1)
+    assert user.is_denied() and is_an_administrator(found), found["could"]
+
+
+def test_a_restore_in_the_middle_of_a_report_makes_our_deny_nobody_elses(world):
+    world.deploy()
+    user = User(world)
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a false alarm", "by": "Dana"}
+    restore = lambda: world.responder(part="restorer").invoke(command)  # noqa: E731
+    found = in_the_middle(world, restore, "iam:ListGroupsForUser")
+    assert not user.is_denied() and found["could"]["administrator"]["answer"] == "not-known", found["could"]

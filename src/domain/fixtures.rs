@@ -61,6 +61,7 @@ pub(crate) fn observed() -> Observed {
         login: Ok(false),
         mfa_devices: Ok(Vec::new()),
         not_a_revocation: None,
+        is_held: Ok(false),
         is_deny_unclear: false,
     }
 }

@@ -136,6 +136,8 @@ pub struct Restored {
 pub struct Kept {
     /// Those that were not taken back, the oldest first.
     pub responses: Vec<Response>,
+    /// A response struck whose snapshot is not kept: what it put there is known only in part.
+    pub is_begun: bool,
     /// What restores gave back while other responses stayed in force, as `Change::words_of_record`.
     pub given_back: BTreeSet<String>,
     /// The name it had when it was contained.

@@ -179,6 +179,8 @@ pub struct Observed {
     pub revoked_before: Read<Option<DateTime>>,
     /// What stands under the name of that revocation and revokes nothing: its text (roles only).
     pub not_a_revocation: Option<String>,
+    /// The policy that holds the console back is attached, and denies and does nothing else; read only for a report.
+    pub is_held: Read<bool>,
     /// The deny was found beside the strike, which attaches it too: whether it was there before is not known.
     pub is_deny_unclear: bool,
 }
@@ -215,6 +217,7 @@ impl Observed {
             contents: Err(unread("policy documents")),
             revoked_before: Err(unread("session revocation")),
             not_a_revocation: None,
+            is_held: Err(unread("the hold of the console")),
             is_deny_unclear: false,
         }
     }

@@ -81,6 +81,13 @@ pub fn has_deny(document: &str) -> bool {
     }
 }
 
+/// Whether it denies and does nothing else. What can't be read as a policy is taken not to.
+pub fn only_denies(document: &str) -> bool {
+    let Ok(policy) = serde_json::from_str::<Value>(&decoded(document)) else { return false };
+    let statements = statements(&policy);
+    !statements.is_empty() && statements.iter().all(|it| it.get("Effect") == Some(&Value::from("Deny")))
+}
+
 /// What tells a document from another: the hash of its statements, however they are spaced.
 pub fn fingerprint(document: &str) -> String {
     hex::encode(Sha256::digest(readable(document)))
@@ -115,6 +122,16 @@ pub(crate) fn texts(field: Option<&Value>) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_allows_anything_does_more_than_deny() {
+        let policy = |statements: &str| format!(r#"{{"Version":"2012-10-17","Statement":{statements}}}"#);
+        let (deny, allow) = (r#"{"Effect":"Deny"}"#, r#"{"Effect":"Allow"}"#);
+        assert!(only_denies(&policy(deny)) && only_denies(&policy(&format!("[{deny},{deny}]"))));
+        for other in [policy(allow), policy(&format!("[{deny},{allow}]")), policy("[]"), "no policy".to_owned()] {
+            assert!(!only_denies(&other), "{other}");
+        }
+    }
 
     #[test]
     fn only_a_real_revocation_counts() {

@@ -94,6 +94,7 @@ pub(crate) async fn investigate(
     let from = now.secs().saturating_sub(i64::try_from(settings.lookback.as_secs()).unwrap_or(i64::MAX));
     let span = Span { from: DateTime::from_secs(from), to: now, until, share: until };
     let seen = observed(iam.as_ref(), &whom).await;
+    whom.look_again(&ledger).await;
     let (could, looked, begun) = tokio::join!(
         could::could(iam.as_ref(), &whom, &seen, (account, &subject.partition), until),
         look::look(&mut accounts, &whom, &seen, command, span),
@@ -204,7 +205,10 @@ fn nobody() -> Failure {
 async fn observed(iam: Option<&IamRead>, whom: &Whom) -> Observed {
     match iam {
         _ if whom.is_gone => Observed::gone(),
-        Some(iam) => observe::observe(iam, &whom.identity, false).await,
+        Some(iam) => {
+            let seen = observe::observe(iam, &whom.identity, false).await;
+            observe::with_hold(iam, &whom.identity, seen).await
+        }
         None => Observed::nothing_read(),
     }
 }

@@ -3,7 +3,7 @@
 
 use domain::administrator::grants_administrator;
 use domain::identity::{Contents, Identity, IdentityKind, PolicyNames, Read, is_aws_own};
-use domain::policy_document::{fingerprint, has_deny};
+use domain::policy_document::{self, fingerprint, has_deny};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::IamRead;
@@ -112,6 +112,11 @@ pub(super) async fn default_document(iam: &IamRead, arn: &str) -> Read<String> {
     let sent = iam.get_policy().policy_arn(arn).send().await.map_err(unreadable(WHAT))?;
     let version = sent.policy().and_then(|it| it.default_version_id()).unwrap_or("v1").to_owned();
     version_document(iam, arn, &version).await
+}
+
+/// Whether a managed policy, as it counts now, denies and does nothing else.
+pub(super) async fn only_denies(iam: &IamRead, arn: &str) -> Read<bool> {
+    iam.patiently(|| default_document(iam, arn)).await.map(|it| policy_document::only_denies(&it))
 }
 
 pub(super) async fn version_document(iam: &IamRead, arn: &str, version: &str) -> Read<String> {

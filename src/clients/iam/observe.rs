@@ -1,11 +1,12 @@
 //! The reads: the state that an identity is in. Changes nothing.
 
 use aws_sdk_iam::types::StatusType;
-use domain::change::REVOCATION_POLICY;
+use domain::change::{REVOCATION_POLICY, console_hold};
 use domain::identity::{
     AccessKey, Contents, Identity, IdentityKind, Observed, PolicyNames, Profile, Read, Unreadable, Why,
 };
 use domain::ids::{AccessKeyId, Parse, PrincipalName};
+use domain::outcome::Failure;
 use domain::policy_document;
 
 use super::contents::{self, Depth};
@@ -135,6 +136,28 @@ async fn read_statements(iam: &IamRead, identity: &Identity, observed: &Observed
         found.denying.retain(|it| it != boundary);
     }
     Ok(found)
+}
+
+/// Whether the policy that holds the console back may be attached: as it was edited, it may give anything.
+pub async fn check_hold(iam: &IamRead, policy: &str) -> Result<(), Failure> {
+    let refused = |message, retryable| Err(Failure { code: "HoldNotOurs".to_owned(), message, retryable });
+    match contents::only_denies(iam, policy).await.map_err(|it| it.why) {
+        Ok(true) => Ok(()),
+        Ok(false) => refused(format!("{policy} was edited, and does more than deny: nobody gets it"), false),
+        Err(Why::Gone(failure) | Why::Throttled(failure) | Why::Failed(failure)) => Err(failure),
+        Err(why) => refused(format!("{policy}: {why}"), true),
+    }
+}
+
+/// Whether what is attached under the name of the hold of the console is that: whoever administers the account may edit it.
+pub async fn with_hold(iam: &IamRead, identity: &Identity, observed: Observed) -> Observed {
+    let hold = console_hold(&identity.arn).unwrap_or_default();
+    let is_held = match &observed.attached {
+        Ok(attached) if attached.contains(&hold) => contents::only_denies(iam, &hold).await,
+        Ok(_) => Ok(false),
+        Err(error) => Err(error.clone()),
+    };
+    Observed { is_held, ..observed }
 }
 
 /// What tells the content of policies and groups from another. Reads nothing of AWS's own policies.

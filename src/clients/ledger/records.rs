@@ -111,6 +111,7 @@ pub(super) fn kept(item: &Item) -> Kept {
     let applied = item.get("applied").and_then(|it| it.as_l().ok()).into_iter().flatten();
     Kept {
         responses: snapshots::open(item),
+        is_begun: !snapshots::intents(item).is_empty(),
         given_back: given_back.into_iter().flatten().cloned().collect(),
         principal: string(item, "principal"),
         arn: string(item, "arn"),

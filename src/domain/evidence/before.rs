@@ -42,6 +42,8 @@ pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
     let meant = |change: &str| kept.responses.iter().any(|it| it.planned.iter().any(|it| it.starts_with(change)));
     if let Some(hold) = kept.arn.as_deref().and_then(console_hold).filter(|_| meant("HoldConsole "))
         && !was_there("attached_policies", &hold)
+        // Once somebody wrote something else into it, it is no hold.
+        && now.is_held == Ok(true)
     {
         before.names.policies.retain(|it| *it != hold);
     }
@@ -50,7 +52,15 @@ pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
         before.notes.push("the former permissions boundary is not known: `AWSDenyAll` stands there now".to_owned());
     }
     if meant("RevokeSessions ") {
-        before.names.inline.retain(|it| it != REVOCATION_POLICY);
+        match &now.revoked_before {
+            // Somebody wrote something else under its name since.
+            Ok(_) if now.not_a_revocation.is_some() => {}
+            Ok(_) => before.names.inline.retain(|it| it != REVOCATION_POLICY),
+            Err(error) => {
+                before.names.inline.retain(|it| it != REVOCATION_POLICY);
+                before.unread.push(format!("inline policy {REVOCATION_POLICY} ({})", error.why));
+            }
+        }
         before.former = first.get(FORMER_REVOCATION).and_then(Value::as_str).map(str::to_owned);
     }
     before.notes.push(
@@ -155,6 +165,11 @@ mod tests {
         // Somebody else's.
         assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
         kept.responses[0].planned.insert("HoldConsole alice".to_owned());
+        // It says something else by now, or nobody knows what.
+        assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
+        now.is_held = Err(Unreadable::not_read("hold"));
+        assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
+        now.is_held = Ok(true);
         assert!(!before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
         kept.responses[0].before = snapshot(&now);
         assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
@@ -169,6 +184,11 @@ mod tests {
         assert!(before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
         kept.responses[0].planned.insert("RevokeSessions app 2026-01-01T00:00:00Z".to_owned());
         assert!(!before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
+        // What somebody wrote over it is no revocation.
+        now.not_a_revocation = Some("{}".to_owned());
+        assert!(before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
+        (now.revoked_before, now.not_a_revocation) = (Err(Unreadable::not_read("revocation")), None);
+        assert_eq!(before(&kept, &now, DENY_ALL).unread.len(), 1);
     }
 
     #[test]

@@ -80,7 +80,10 @@ impl Plan {
             match &policy.origin.group {
                 Some(group) => groups.contains(group) && !is_left_out,
                 None if is_managed => attached.contains(name) && !is_left_out,
-                None => inline.contains(name) && !our_inline.contains(name),
+                // What stood under the name of our revocation is nowhere, whatever stands there now.
+                None => {
+                    inline.contains(name) && !our_inline.contains(name) && before.former != Some(policy.text.clone())
+                }
             }
         };
         let mut plan = Self {
@@ -261,6 +264,7 @@ mod tests {
         let mut had = observed();
         (had.inline, had.not_a_revocation) = (Ok(vec![REVOCATION_POLICY.to_owned()]), Some(text("Allow", "iam:*")));
         let mut kept = kept(snapshot(&had));
+        had.not_a_revocation = None;
         kept.responses[0].planned.insert("RevokeSessions app 2026-01-01T00:00:00Z".to_owned());
         let mut holdings = Holdings::default();
         holdings.policies.push(Policy::new("inline policy", REVOCATION_POLICY, None, &text("Allow", "iam:*")));

@@ -36,8 +36,9 @@ pub fn lacking(kept: &Kept, identity: &Identity, now: &Observed, deny_all: &str)
                 "AttachDenyAll" | "SetDenyAllBoundary" | "AttachDenyAllToRole" => found.deny(now, deny_all),
                 "HoldConsole" => {
                     let hold = console_hold(&identity.arn).unwrap_or_default();
-                    let is_there = now.attached.as_ref().map(|it| it.contains(&hold));
-                    found.add(is_there, || format!("policy {hold} is not attached"));
+                    let is_there = now.attached.as_ref().is_ok_and(|it| it.contains(&hold));
+                    let words = if is_there { "says something else" } else { "is not attached" };
+                    found.add(now.is_held.as_ref().copied(), || format!("policy {hold} {words}"));
                 }
                 "DeactivateAccessKey" => {
                     let is_off = now.keys.as_ref().map(|it| !it.iter().any(|it| it.active && it.id.as_str() == target));
@@ -158,6 +159,21 @@ mod tests {
         let mut bounded = observed();
         bounded.profile.as_mut().unwrap().boundary = Some(DENY_ALL.to_owned());
         assert_eq!(missing(&[deny], &bounded), 0);
+    }
+
+    #[test]
+    fn a_hold_that_says_something_else_holds_nothing() {
+        let hold = console_hold(&identity(IdentityKind::User).arn).unwrap();
+        let said =
+            |now: &Observed| lacking(&kept(&["HoldConsole alice"]), &identity(IdentityKind::User), now, DENY_ALL);
+        assert!(said(&observed()).0[0].ends_with("is not attached"));
+        let mut now = observed();
+        now.attached = Ok(vec![hold]);
+        assert!(said(&now).0[0].ends_with("says something else"));
+        now.is_held = Ok(true);
+        assert_eq!(said(&now), (Vec::new(), Vec::new()));
+        now.is_held = Err(Unreadable::not_read("hold"));
+        assert_eq!((said(&now).0.len(), said(&now).1.len()), (0, 1));
     }
 
     #[test]

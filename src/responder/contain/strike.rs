@@ -338,6 +338,11 @@ impl Engine<'_> {
     }
 
     async fn try_on(&self, change: &Change) -> Outcome {
+        if let Change::HoldConsole { policy, .. } = change
+            && let Err(failure) = observe::check_hold(&self.member.read, policy).await
+        {
+            return Outcome::Failed(failure);
+        }
         let once = || async {
             match apply(&self.member.write, change).await {
                 Outcome::Failed(failure) => Err(failure),

@@ -30,6 +30,9 @@ pub(super) async fn could(
     let Ok(kept) = &whom.kept else {
         return Could::not_known("the ledger could not be read, and with it what containment took and put there");
     };
+    if whom.is_amid {
+        return Could::not_known("a response to it began or was taken back while it was read: the next report tells");
+    }
     let mut before = before(kept, now, &partition.deny_all_policy());
     if whom.is_gone {
         // Those of whoever bears the name now are somebody else's.

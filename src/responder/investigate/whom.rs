@@ -15,8 +15,27 @@ pub(super) struct Whom {
     pub(super) kept: Read<Kept>,
     /// IAM does not know it any more.
     pub(super) is_gone: bool,
+    /// A response is under way, or was taken back, of which what IAM showed may be only half.
+    pub(super) is_amid: bool,
     /// What could not be read, in words.
     pub(super) unread: Vec<String>,
+}
+
+impl Whom {
+    /// Once IAM was read, so that every response is known of which it showed anything: ours is never taken for its own.
+    pub(super) async fn look_again(&mut self, ledger: &Ledger) {
+        if self.is_gone {
+            return;
+        }
+        let now = ledger.kept(&self.identity).await.map_err(|failure| Unreadable::failed("the ledger", failure));
+        self.is_amid = now.as_ref().is_ok_and(|now| {
+            let is_over = |id: &str| now.responses.iter().all(|it| it.id != id);
+            now.is_begun || self.kept.iter().flat_map(|it| &it.responses).any(|it| is_over(&it.id))
+        });
+        let words = |it: &Unreadable| format!("the ledger, and with it what was contained ({})", it.why);
+        self.unread.extend(now.as_ref().err().map(words));
+        self.kept = now;
+    }
 }
 
 /// `iam`: of the identity's account, or why it can't be entered.
@@ -34,7 +53,7 @@ pub(super) async fn whom(iam: Result<&IamRead, Failure>, ledger: &Ledger, subjec
     let Some((identity, kept)) = remembered(ledger, subject).await? else { return Err(failure) };
     let is_gone = failure.code == "NotFound";
     let unread = if is_gone { Vec::new() } else { vec![format!("IAM in account {} ({failure})", subject.account)] };
-    Ok(Whom { identity, kept: Ok(kept), is_gone, unread })
+    Ok(Whom { identity, kept: Ok(kept), is_gone, is_amid: false, unread })
 }
 
 /// INVARIANT: whoever bears the name now is not taken for the one that is meant. `tests/test_report.py` holds it.
@@ -50,8 +69,7 @@ async fn found(iam: &IamRead, subject: &Subject) -> Result<Identity, Unresolved>
 
 async fn there(ledger: &Ledger, identity: Identity) -> Whom {
     let kept = ledger.kept(&identity).await.map_err(|failure| Unreadable::failed("the ledger", failure));
-    let unread = kept.as_ref().err().map(|it| format!("the ledger, and with it what was contained ({})", it.why));
-    Whom { identity, kept, is_gone: false, unread: unread.into_iter().collect() }
+    Whom { identity, kept, is_gone: false, is_amid: false, unread: Vec::new() }
 }
 
 /// Whom the record of a response is about.

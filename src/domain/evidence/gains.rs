@@ -251,4 +251,53 @@ mod tests {
         assert_eq!(listed(&of(&["b"]), &of(&["a"]), (1, 4), "assume"), [Gain::new("assume 3 more roles", Answer::Yes)]);
         assert_eq!(listed(&of(&["b"]), &of(&["a", "b"]), (0, 0), "assume"), [Gain::new("a", Answer::Yes)]);
     }
+
+    /// It may pass a harmless role to a function now; by the other version an administrator's.
+    #[test]
+    fn a_role_that_it_could_pass_by_another_version_is_a_gain() {
+        let trusting =
+            json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}});
+        let trusts = ["demo", "admin"].map(|it| (format!("arn:aws:iam::111122223333:role/{it}"), document(&trusting)));
+        let named = |holdings: &Holdings| {
+            let mut found = could(holdings);
+            found.name_roles_to_pass(holdings, &trusts);
+            found
+        };
+        let set = allow("iam:SetDefaultPolicyVersion", "arn:aws:iam::*:policy/team");
+        let with = |role: &str| json!([set, allow("lambda:*", "*"), allow("iam:PassRole", role)]);
+        let policies = vec![Policy::new("policy", TEAM, None, &document(&with("arn:aws:iam::*:role/demo")))];
+        let has = Holdings { policies, ..Holdings::default() };
+        let other = has.with_version(TEAM, &document(&with("*"))).unwrap();
+        let roles = |it: &Could| it.escalations.iter().find_map(|it| it.roles.clone());
+        assert_ne!(roles(&named(&has)), roles(&named(&other)));
+        let gained = named(&has).gains(&named(&other));
+        assert!(!gained.is_empty(), "{:?} {:?}", roles(&named(&has)), roles(&named(&other)));
+    }
+
+    /// What was not asked of the other version is no answer.
+    #[test]
+    fn a_version_of_which_not_every_role_was_asked_is_no_version_without_gains() {
+        let crown = "arn:aws:iam::111122223333:role/zz-crown";
+        let has = holdings();
+        let mut resources: Vec<_> = (0..300).map(|it| format!("arn:aws:s3:::{it:03}")).collect();
+        resources.push(crown.to_owned());
+        let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resources});
+        let other = has.with_version(TEAM, &document(&statement)).unwrap();
+        let account =
+            document(&json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}));
+        let asked = |holdings: &Holdings| {
+            let (id, partition) = (parsed("111122223333"), parsed("aws"));
+            let mut could = Asker { holdings, account: &id, partition: &partition, arn: ALICE }.ask();
+            let mut assuming = Assuming::new(holdings, ALICE);
+            for n in 0..700 {
+                assuming.ask(&format!("arn:aws:iam::111122223333:role/r{n}"), &account);
+            }
+            assuming.ask(crown, &account);
+            could.add_roles(assuming.end());
+            could
+        };
+        let (now, then) = (asked(&has), asked(&other));
+        assert!(now.not_asked.is_empty() && !then.not_asked.is_empty());
+        assert!(!now.gains(&then).is_empty(), "{:?}", then.not_asked);
+    }
 }

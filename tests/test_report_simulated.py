@@ -328,3 +328,15 @@ def test_a_role_may_be_asked_about_whatever_its_path(world):
     assert role.arn.endswith("role/team/x/deep")
     found = report(world, role="deep")["evidence"]["report"]["could"]["simulation"]
     assert agree(found)["iam:CreateUser"] == ("yes", "yes")
+
+
+def test_what_a_policy_names_makes_nothing_of_a_report_but_text(world):
+    world.deploy()
+    poor(world)
+    hostile = "arn:aws:s3:::x|y<b>[z](http://e.example)<@U1>/*"
+    world.iam.put_user_policy(UserName="alice", PolicyName="x", PolicyDocument=document(allow("s3:*", hostile, Sid="x")))
+    world.control("control-policies", {"account": world.member, "documents": [document(deny("s3:*"))]})
+    answer, _, simulation = simulated(world)
+    assert [it for it in simulation["answers"] if it.get("differs")], simulation
+    assert "<b>" not in answer["html"] + answer["markdown"] and "](http" not in answer["markdown"]
+    assert "http://e.example" not in answer["markdown"]

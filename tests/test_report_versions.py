@@ -1,9 +1,11 @@
 """Other versions of the policies that an identity has: whoever may make one count has what it allows."""
 
+import concurrent.futures
 import json
 
 import pytest
 
+from .harness.ledger import until
 from .harness.victims import User
 from .test_report import EXFILTRATION, report
 
@@ -168,3 +170,36 @@ def test_policies_beyond_those_that_are_read_are_counted(world, plain):
     assert could["versions_read"] == len(could["versions"]) == 10
     assert could["not_asked"] == ["other versions of 2 of its policies: there are too many"]
     assert len([it for it in reads(world) if it[0] == "iam:ListPolicyVersions"]) == 10
+
+
+def test_a_version_that_gives_more_of_what_it_has_some_of_gives_more(world, plain):
+    """One worthless secret and one user's keys; by v1 all of them, an administrator's keys among them."""
+    some = [
+        {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": f"arn:aws:secretsmanager:*:{world.member}:secret:demo-*"},
+        {"Effect": "Allow", "Action": "iam:CreateAccessKey", "Resource": f"arn:aws:iam::{world.member}:user/demo"},
+    ]
+    everything = [{"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "iam:CreateAccessKey"], "Resource": "*"}]
+    team = versions(world, "team", everything, some, [*some, SETS])
+    attach(world, team)
+    answer = report(world, "alice")["evidence"]
+    could = answer["report"]["could"]
+    # v2 gives less than what counts.
+    assert list(told(could)) == [(team, "v1")] and could["versions_read"] == 2
+    more = {"use secretsmanager:GetSecretValue on more resources", "use iam:CreateAccessKey on more resources"}
+    assert {it["what"] for it in could["versions"][0]["gains"]} == more
+    assert answer["report"]["risk"]["level"] == "high" and "CreateAccessKey on more resources: yes" in answer["markdown"]
+
+
+def test_a_version_that_comes_to_count_while_the_report_is_made_is_read(world, plain):
+    """What counts is read as v2; before the versions are listed, v1 counts."""
+    team = versions(world, "team", [ALL], [READS, SETS])
+    attach(world, team)
+    world.fault("iam:ListPolicyVersions", hold=True, times=1)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        made = pool.submit(found, world)
+        until(lambda: not world.faults()[-1]["times"])
+        world.iam.set_default_policy_version(PolicyArn=team, VersionId="v1")
+        world.release()
+        could = made.result()["could"]
+    assert could["administrator"]["answer"] == "no" and list(told(could)) == [(team, "v1")]
+    assert could["versions"][0]["gains"][0]["what"] == "be an administrator"

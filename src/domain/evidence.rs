@@ -46,3 +46,4 @@ mod strangers;
 pub mod trail;
 pub mod versions;
 mod weights;
+pub mod wider;

@@ -107,16 +107,17 @@ pub(super) async fn group_document(iam: &IamRead, group: &str, policy: &str) -> 
     Ok(sent.map_err(unreadable(WHAT))?.policy_document)
 }
 
-/// What the version of a managed policy says that counts.
-pub(super) async fn default_document(iam: &IamRead, arn: &str) -> Read<String> {
+/// The version of a managed policy that counts, and what it says.
+pub(super) async fn default_document(iam: &IamRead, arn: &str) -> Read<(String, String)> {
     let sent = iam.get_policy().policy_arn(arn).send().await.map_err(unreadable(WHAT))?;
     let version = sent.policy().and_then(|it| it.default_version_id()).unwrap_or("v1").to_owned();
-    version_document(iam, arn, &version).await
+    let document = version_document(iam, arn, &version).await?;
+    Ok((version, document))
 }
 
 /// Whether a managed policy, as it counts now, denies and does nothing else.
 pub(super) async fn only_denies(iam: &IamRead, arn: &str) -> Read<bool> {
-    iam.patiently(|| default_document(iam, arn)).await.map(|it| policy_document::only_denies(&it))
+    iam.patiently(|| default_document(iam, arn)).await.map(|(_, it)| policy_document::only_denies(&it))
 }
 
 pub(super) async fn version_document(iam: &IamRead, arn: &str, version: &str) -> Read<String> {
@@ -125,14 +126,14 @@ pub(super) async fn version_document(iam: &IamRead, arn: &str, version: &str) ->
     Ok(version.and_then(|it| it.document).unwrap_or_default())
 }
 
-/// The IDs of the versions that do not count: four at the most.
+/// The IDs of all versions, whichever counts: five at the most.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-pub(super) async fn other_versions(iam: &IamRead, arn: &str) -> Read<Vec<String>> {
+pub(super) async fn all_versions(iam: &IamRead, arn: &str) -> Read<Vec<String>> {
     let mut found = Vec::new();
     let mut pages = iam.list_policy_versions().policy_arn(arn).into_paginator().send();
     while let Some(page) = pages.next().await {
         let versions = page.map_err(unreadable(WHAT))?.versions.unwrap_or_default();
-        found.extend(versions.into_iter().filter(|it| !it.is_default_version).filter_map(|it| it.version_id));
+        found.extend(versions.into_iter().filter_map(|it| it.version_id));
     }
     Ok(found)
 }

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::IamRead;
 use super::contents::{
-    attached_to_group, default_document, group_document, inline_document, inline_of_group, other_versions,
+    all_versions, attached_to_group, default_document, group_document, inline_document, inline_of_group,
     version_document,
 };
 use crate::errors::unreadable;
@@ -36,12 +36,12 @@ pub async fn documents(iam: &IamRead, identity: &Identity, before: &Before) -> D
     });
     let attached = stream::iter(&names.policies).map(async |arn| {
         let read = iam.patiently(|| default_document(iam, arn)).await;
-        vec![policy("policy", arn, None, read)]
+        vec![managed("policy", arn, None, read)]
     });
     let groups = stream::iter(&names.groups).map(async |name| group(iam, name).await);
     let boundary = async {
         let arn = before.boundary.as_ref()?;
-        Some(policy("boundary", arn, None, iam.patiently(|| default_document(iam, arn)).await))
+        Some(managed("boundary", arn, None, iam.patiently(|| default_document(iam, arn)).await))
     };
     let (inline, attached, groups, boundary) = tokio::join!(
         inline.buffered(PARALLEL_READS).collect::<Vec<_>>(),
@@ -73,6 +73,14 @@ fn policy(kind: &'static str, name: &str, group: Option<&str>, read: Read<String
         .map_err(|it| format!("{kind} {name}{of} ({})", it.why))
 }
 
+fn managed(kind: &'static str, arn: &str, group: Option<&str>, read: Read<(String, String)>) -> Result<Policy, String> {
+    let (version, read) = match read {
+        Ok((version, document)) => (Some(version), Ok(document)),
+        Err(error) => (None, Err(error)),
+    };
+    Ok(Policy { version, ..policy(kind, arn, group, read)? })
+}
+
 async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
     let listed = async || tokio::try_join!(inline_of_group(iam, group), attached_to_group(iam, group));
     let (inline, attached) = match iam.patiently(listed).await {
@@ -86,15 +94,17 @@ async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
     }
     for arn in attached {
         let read = iam.patiently(|| default_document(iam, &arn)).await;
-        found.push(policy("policy", &arn, Some(group), read));
+        found.push(managed("policy", &arn, Some(group), read));
     }
     found
 }
 
-/// The versions of a policy that do not count now, each with what it says. One that can't be read takes no other with it.
-pub async fn versions(iam: &IamRead, arn: &str) -> Read<Vec<(String, Read<String>)>> {
-    let listed = iam.patiently(|| other_versions(iam, arn)).await?;
-    let read = stream::iter(listed).map(async |version| {
+/// The versions of a policy but for the one that was read as what counts, each with what it says: another one may count
+/// since then. One that can't be read takes no other with it.
+pub async fn versions(iam: &IamRead, arn: &str, counted: Option<&str>) -> Read<Vec<(String, Read<String>)>> {
+    let listed = iam.patiently(|| all_versions(iam, arn)).await?;
+    let others = listed.into_iter().filter(|it| Some(it.as_str()) != counted);
+    let read = stream::iter(others).map(async |version| {
         let document = iam.patiently(|| version_document(iam, arn, &version)).await;
         (version, document)
     });

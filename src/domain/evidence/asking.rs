@@ -7,7 +7,7 @@ use super::answer::{Answer, Decision, Holdings};
 use super::asked::{GIVES_RIGHTS, GUARDED};
 use super::assume::{ASSUME, Attempt};
 use super::catalogue::{Kind, PASS, Path, paths};
-use super::could::{Could, Found};
+use super::could::{Could, Found, Uncut};
 use super::part::Part;
 use super::resources::{is_of_others, resources};
 use super::rules::{Placed, Rules};
@@ -61,7 +61,7 @@ impl Asker<'_> {
         }
     }
 
-    fn template(&self, action: &str) -> String {
+    pub(super) fn template(&self, action: &str) -> String {
         let rest = resources(action).unwrap_or("*").replace("{a}", self.account.as_str());
         format!("arn:{}:{rest}", self.partition)
     }
@@ -81,7 +81,7 @@ impl Asking<'_> {
 
     pub fn end(self) -> Could {
         let (administrator, administrator_but) = self.administrator();
-        let mut elsewhere = self.roles_elsewhere();
+        let (mut elsewhere, roles_elsewhere) = self.roles_elsewhere();
         let more_roles_elsewhere = elsewhere.len().saturating_sub(MOST_ROLES_ELSEWHERE);
         elsewhere.truncate(MOST_ROLES_ELSEWHERE);
         let of = |kind: Kind| -> Vec<Found> {
@@ -110,6 +110,7 @@ impl Asking<'_> {
             not_asked: Vec::new(),
             notes: Vec::new(),
             simulation: Simulation::not_asked("nobody asked"),
+            uncut: Uncut { roles_elsewhere, ..Uncut::default() },
         }
     }
 
@@ -184,14 +185,15 @@ impl Asking<'_> {
         decision
     }
 
-    fn roles_elsewhere(&self) -> Vec<Attempt> {
+    /// Those that a report may list, and all.
+    fn roles_elsewhere(&self) -> (Vec<Attempt>, BTreeMap<String, Answer>) {
         let (account, partition) = (self.asker.account, self.asker.partition);
         let anywhere = format!("arn:{partition}:iam::*:role/*");
         let found = self.rules.about(ASSUME).patterns_to_some(&anywhere, &format!("arn:{partition}:iam::{account}:*"));
-        found
-            .into_iter()
-            .map(|(roles, it)| Attempt { roles: cut(&roles, LONGEST_ROLES), decision: it.in_short() })
-            .collect()
+        let all = found.iter().map(|(roles, it)| (roles.clone(), it.answer)).collect();
+        let attempt =
+            |(roles, it): (String, Decision)| Attempt { roles: cut(&roles, LONGEST_ROLES), decision: it.in_short() };
+        (found.into_iter().map(attempt).collect(), all)
     }
 }
 

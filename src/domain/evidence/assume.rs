@@ -1,7 +1,7 @@
 //! Which roles an identity may assume: its own policies, and whom each role trusts.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html>
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -117,6 +117,7 @@ impl<'a> Assuming<'a> {
     }
 
     pub fn end(mut self) -> Assumed {
+        let all = self.found.iter().map(|it| (it.role.clone(), it.answer)).collect();
         let more = self.found.len().saturating_sub(MOST_ROLES);
         self.found.truncate(MOST_ROLES);
         let not_asked = (self.not_asked > 0).then(|| {
@@ -126,7 +127,7 @@ impl<'a> Assuming<'a> {
                 self.not_asked
             )
         });
-        Assumed { roles: self.found, more, not_asked }
+        Assumed { roles: self.found, more, all, not_asked }
     }
 }
 
@@ -134,6 +135,8 @@ impl<'a> Assuming<'a> {
 pub struct Assumed {
     pub roles: Vec<Assumable>,
     pub more: usize,
+    /// Each with its answer.
+    pub all: BTreeMap<String, Answer>,
     pub not_asked: Option<String>,
 }
 

@@ -73,6 +73,17 @@ impl Found {
     }
 }
 
+/// What a report has no room for, and what is compared all the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Uncut {
+    /// By the service that they are passed to; `None`: not all were asked about.
+    pub(super) passable: BTreeMap<&'static str, Option<BTreeMap<String, Answer>>>,
+    /// Of its own account.
+    pub(super) roles: BTreeMap<String, Answer>,
+    /// Of others, as its policies name them.
+    pub(super) roles_elsewhere: BTreeMap<String, Answer>,
+}
+
 /// The answers about one identity.
 #[derive(Debug, Clone, Serialize)]
 pub struct Could {
@@ -108,6 +119,8 @@ pub struct Could {
     pub notes: Vec<String>,
     /// AWS's own answers, beside those.
     pub simulation: Simulation,
+    #[serde(skip)]
+    pub(super) uncut: Uncut,
 }
 
 impl Could {
@@ -131,12 +144,14 @@ impl Could {
             not_asked: Vec::new(),
             notes: Vec::new(),
             simulation: Simulation::not_asked(why),
+            uncut: Uncut::default(),
         }
     }
 
     pub fn add_roles(&mut self, assumed: Assumed) {
         self.roles = Part::Asked(assumed.roles);
         self.more_roles = assumed.more;
+        self.uncut.roles = assumed.all;
         self.not_asked.extend(assumed.not_asked);
     }
 

@@ -24,6 +24,8 @@ pub struct Origin {
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub origin: Origin,
+    /// Which of a managed policy's versions was read.
+    pub version: Option<String>,
     /// As it is written.
     pub text: String,
     /// What is wrong with a document that is none.
@@ -33,7 +35,7 @@ pub struct Policy {
 impl Policy {
     pub fn new(kind: &'static str, name: &str, group: Option<&str>, document: &str) -> Self {
         let origin = Origin { kind, name: name.to_owned(), group: group.map(str::to_owned) };
-        Self { origin, text: decoded(document).into_owned(), document: Document::parse(document) }
+        Self { origin, version: None, text: decoded(document).into_owned(), document: Document::parse(document) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an identity would gain by another version of a policy: the same questions, answered of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Answer, Holdings};
 use super::could::{Could, Found};
@@ -15,27 +15,60 @@ impl Could {
         if other.administrator.answer > self.administrator.answer {
             gains.push(Gain::new(ADMINISTRATOR, other.administrator.answer));
         }
-        for (before, after) in [
-            (&self.escalations, &other.escalations),
-            (&self.secrets, &other.secrets),
-            (&self.data, &other.data),
-            (&self.logging, &other.logging),
-        ] {
+        for (before, after) in self.parts().into_iter().zip(other.parts()) {
             gains.extend(more(&ways(before), &ways(after)).map(|(what, answer)| Gain::new(what, answer)));
         }
-        if self.roles.why_not().is_none() {
-            let of = |could: &Self| -> BTreeMap<String, Answer> {
-                could.roles.iter().map(|it| (format!("assume role {}", it.role), it.answer)).collect()
-            };
-            gains.extend(listed(&of(self), &of(other), (self.more_roles, other.more_roles), "assume"));
+        for (service, roles) in &other.uncut.passable {
+            let (Some(before), Some(after)) = (self.passable(service), roles) else { continue };
+            let is_open = |could: &Self| could.open_ways().any(|it| it.passes_to == Some(service));
+            // Where none is passed now, the way is new.
+            if is_open(self) && is_open(other) {
+                let words = |it: &str| format!("pass role {it} to {service}");
+                gains.extend(more(before, after).map(|(what, answer)| Gain::new(&words(what), answer)));
+            }
         }
-        let elsewhere = |could: &Self| -> BTreeMap<String, Answer> {
-            let all = could.roles_elsewhere.iter();
-            all.map(|it| (format!("try roles of other accounts, {}", it.roles), it.decision.answer)).collect()
-        };
-        let not_listed = (self.more_roles_elsewhere, other.more_roles_elsewhere);
-        gains.extend(listed(&elsewhere(self), &elsewhere(other), not_listed, "try in other accounts"));
+        for (verb, before, after) in [
+            ("assume role", &self.uncut.roles, &other.uncut.roles),
+            ("try roles of other accounts,", &self.uncut.roles_elsewhere, &other.uncut.roles_elsewhere),
+        ] {
+            gains.extend(more(before, after).map(|(what, answer)| Gain::new(&format!("{verb} {what}"), answer)));
+        }
         gains
+    }
+
+    /// What was asked of this one and could not be asked of the other, in words.
+    pub fn not_compared(&self, other: &Self) -> Option<String> {
+        let all = other.not_asked.iter().filter(|it| !self.not_asked.contains(it));
+        let unread = other.unread.iter().filter(|it| !self.unread.contains(it));
+        let mut all: Vec<_> = all.chain(unread).cloned().collect();
+        let services: BTreeSet<_> = other.open_ways().filter_map(|it| it.passes_to).collect();
+        let is_compared = |it: &&&str| self.passable(it).is_some() && other.passable(it).is_some();
+        let passed = services.iter().filter(|it| !is_compared(it));
+        all.extend(passed.map(|it| format!("which roles it could pass to {it} was not compared")));
+        if self.roles.why_not().or(other.roles.why_not()).is_some() {
+            all.push("which roles it could assume was not compared".to_owned());
+        }
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Each way that is open to both, and is no surer to the other: as it is to the one, and to the other.
+    pub(super) fn ways_of_both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Found, &'a Found)> {
+        let parts = self.parts().into_iter().zip(other.parts());
+        let both = parts.flat_map(|(before, after)| {
+            after.iter().filter_map(move |then| {
+                Some((before.iter().find(|it| (it.id, it.what) == (then.id, then.what))?, then))
+            })
+        });
+        both.filter(|(now, then)| now.is_open() && then.is_open() && then.decision.answer <= now.decision.answer)
+    }
+
+    fn parts(&self) -> [&Part<Found>; 4] {
+        [&self.escalations, &self.secrets, &self.data, &self.logging]
+    }
+
+    /// All that it may pass to that service, where all of them were asked about.
+    fn passable(&self, service: &str) -> Option<&BTreeMap<String, Answer>> {
+        self.uncut.passable.get(service)?.as_ref()
     }
 
     /// `found`: the versions that were judged, and those that could not be; `holdings`: by what it may make them count.
@@ -88,21 +121,6 @@ fn more<'a>(
 ) -> impl Iterator<Item = (&'a str, Answer)> {
     let had = move |what: &String| before.get(what).copied().unwrap_or(Answer::No);
     after.iter().filter(move |(what, answer)| **answer > had(what)).map(|(what, answer)| (what.as_str(), *answer))
-}
-
-/// Where one of the two has no room for all, which of them are new nobody can say: how many more there are.
-fn listed(
-    before: &BTreeMap<String, Answer>,
-    after: &BTreeMap<String, Answer>,
-    not_listed: (usize, usize),
-    verb: &str,
-) -> Vec<Gain> {
-    if not_listed == (0, 0) {
-        return more(before, after).map(|(what, answer)| Gain::new(what, answer)).collect();
-    }
-    let count = (after.len() + not_listed.1).saturating_sub(before.len() + not_listed.0);
-    let best = after.values().copied().max().unwrap_or(Answer::NotKnown);
-    (count > 0).then(|| Gain::new(&format!("{verb} {count} more roles"), best)).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -212,8 +230,8 @@ mod tests {
         let [of] = has.settable().try_into().unwrap();
         let mut could = could(&has);
         let gained = could.gains(&self::could(&all));
-        let other = Other::judged(&of, "v1", gained);
-        could.add_versions(&has, vec![other, Other::judged(&of, "v2", Vec::new())]);
+        let other = Other::judged(&of, "v1", gained, None);
+        could.add_versions(&has, vec![other, Other::judged(&of, "v2", Vec::new(), None)]);
         assert_eq!((could.versions.found().len(), could.versions_read), (1, 2));
         let way = could.escalations.iter().find(|it| it.id == "iam-002").unwrap();
         assert_eq!(way.versions, [format!("version v1 of {TEAM}")]);
@@ -244,12 +262,34 @@ mod tests {
         assert!(report.gist().is_a_version_unknown);
     }
 
+    /// A report lists fifty.
     #[test]
-    fn roles_beyond_what_is_listed_are_counted_and_not_taken_for_new() {
-        let of = |names: &[&str]| names.iter().map(|it| ((*it).to_owned(), Answer::Yes)).collect();
-        assert!(listed(&of(&["b"]), &of(&["a"]), (1, 1), "assume").is_empty());
-        assert_eq!(listed(&of(&["b"]), &of(&["a"]), (1, 4), "assume"), [Gain::new("assume 3 more roles", Answer::Yes)]);
-        assert_eq!(listed(&of(&["b"]), &of(&["a", "b"]), (0, 0), "assume"), [Gain::new("a", Answer::Yes)]);
+    fn roles_beyond_those_listed_are_compared_by_name_too() {
+        let all = |names: std::ops::Range<usize>, account: &str| -> Vec<String> {
+            names.map(|it| format!("arn:aws:iam::{account}:role/r{it:03}")).collect()
+        };
+        for (account, words) in [("111122223333", "assume role"), ("444455556666", "try roles of other accounts,")] {
+            let assume =
+                |roles: &[String]| json!([{"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": roles}]);
+            let set = allow("iam:SetDefaultPolicyVersion", TEAM);
+            let policies = vec![
+                Policy::new("policy", TEAM, None, &document(&assume(&all(0..60, account)))),
+                Policy::new("inline policy", "own", None, &document(&set)),
+            ];
+            let has = Holdings { policies, ..Holdings::default() };
+            let other = has.with_version(TEAM, &document(&assume(&all(1..61, account)))).unwrap();
+            let asked = |holdings: &Holdings| {
+                let mut could = could(holdings);
+                let mut assuming = Assuming::new(holdings, ALICE);
+                let trust =
+                    json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}});
+                all(0..70, "111122223333").iter().for_each(|it| assuming.ask(it, &document(&trust)));
+                could.add_roles(assuming.end());
+                could
+            };
+            let gained: Vec<_> = asked(&has).gains(&asked(&other)).into_iter().map(|it| it.what).collect();
+            assert_eq!(gained, [format!("{words} arn:aws:iam::{account}:role/r060")]);
+        }
     }
 
     /// It may pass a harmless role to a function now; by the other version an administrator's.
@@ -271,7 +311,11 @@ mod tests {
         let roles = |it: &Could| it.escalations.iter().find_map(|it| it.roles.clone());
         assert_ne!(roles(&named(&has)), roles(&named(&other)));
         let gained = named(&has).gains(&named(&other));
-        assert!(!gained.is_empty(), "{:?} {:?}", roles(&named(&has)), roles(&named(&other)));
+        let gained: Vec<_> = gained.into_iter().map(|it| it.what).collect();
+        assert_eq!(gained, ["pass role arn:aws:iam::111122223333:role/admin to lambda.amazonaws.com"]);
+        // Where the roles were not read, what it could pass is not said to be the same.
+        assert_eq!(named(&has).not_compared(&named(&other)), None);
+        assert!(could(&has).not_compared(&could(&other)).unwrap().contains("pass to lambda.amazonaws.com"));
     }
 
     /// What was not asked of the other version is no answer.
@@ -298,6 +342,9 @@ mod tests {
         };
         let (now, then) = (asked(&has), asked(&other));
         assert!(now.not_asked.is_empty() && !then.not_asked.is_empty());
-        assert!(!now.gains(&then).is_empty(), "{:?}", then.not_asked);
+        assert_eq!(now.not_compared(&now), None);
+        let [of] = has.settable().try_into().unwrap();
+        let judged = Other::judged(&of, "v1", now.gains(&then), now.not_compared(&then).as_deref());
+        assert!(judged.is_worth_telling() && judged.not_known.unwrap().contains("whether it may assume them"));
     }
 }

@@ -23,24 +23,30 @@ impl Could {
         let passing: Vec<_> = holdings.placed().into_iter().filter(|it| it.statement.is_about(PASS)).collect();
         let mut looks = 0;
         let mut passable: BTreeMap<&str, Option<Vec<String>>> = BTreeMap::new();
+        let uncut = &mut self.uncut.passable;
         for path in self.escalations.found_mut() {
             let Some(service) = path.passes_to else { continue };
             let roles = passable.entry(service).or_insert_with(|| {
                 let rules = holdings.rules(&passing, &holdings.passing_to(service));
                 let question = rules.all();
-                let (mut roles, mut not_asked) = (Vec::new(), 0);
+                let (mut all, mut not_asked) = (BTreeMap::new(), 0);
                 for role in by_service.get(service).into_iter().flatten() {
-                    if roles.len() >= MOST_ROLES {
-                        break;
-                    }
                     looks += question.looks();
                     if looks > MOST_LOOKS {
                         not_asked += 1;
-                    } else if question.may(role).answer != Answer::No {
-                        roles.push((*role).to_owned());
+                        continue;
+                    }
+                    let answer = question.may(role).answer;
+                    if answer != Answer::No {
+                        all.insert((*role).to_owned(), answer);
                     }
                 }
-                if not_asked > 0 {
+                // As the account lists them.
+                let named = by_service.get(service).into_iter().flatten().filter(|it| all.contains_key(**it));
+                let roles: Vec<_> = named.take(MOST_ROLES).map(|it| (*it).to_owned()).collect();
+                uncut.insert(service, (not_asked == 0).then_some(all));
+                // Those that are named are enough for a person.
+                if not_asked > 0 && roles.len() < MOST_ROLES {
                     self.not_asked.push(format!(
                         "of {not_asked} roles that trust {service}: whether it may pass them, since there are too many \
                          roles and statements"

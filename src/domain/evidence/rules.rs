@@ -15,6 +15,12 @@ pub(super) struct Placed<'a> {
     pub(super) statement: &'a Statement,
 }
 
+impl Placed<'_> {
+    pub(super) fn layer(&self) -> usize {
+        self.layer
+    }
+}
+
 /// One that may apply.
 #[derive(Clone)]
 pub(super) struct Rule<'a> {
@@ -22,15 +28,16 @@ pub(super) struct Rule<'a> {
     /// Whether its conditions hold: yes, or it depends.
     pub(super) holds: Truth,
     pub(super) resources: Resources,
+    is_allow: bool,
 }
 
 impl Rule<'_> {
     pub(super) fn layer(&self) -> usize {
-        self.placed.layer
+        self.placed.layer()
     }
 
     pub(super) fn is_allow(&self) -> bool {
-        self.placed.statement.is_allow
+        self.is_allow
     }
 }
 
@@ -57,7 +64,12 @@ impl Holdings {
         let rule = |placed: &Placed<'a>| {
             let holds = placed.statement.holds(context);
             let resources = || placed.statement.resources(context);
-            (holds != Truth::No).then(|| Rule { placed: *placed, holds, resources: resources() })
+            (holds != Truth::No).then(|| Rule {
+                placed: *placed,
+                holds,
+                resources: resources(),
+                is_allow: placed.statement.is_allow,
+            })
         };
         Rules {
             rules: placed.iter().filter_map(rule).collect(),
@@ -83,8 +95,55 @@ impl<'a> Rules<'a> {
         self.question(self.rules.iter().collect())
     }
 
+    /// Whether none depends on what nobody knows.
+    pub(super) fn are_sure(&self) -> bool {
+        self.rules.iter().all(|it| it.holds == Truth::Yes && it.resources.unknown.is_empty())
+    }
+
     fn question<'r>(&self, rules: Vec<&'r Rule<'a>>) -> Question<'r, 'a> {
         Question { rules, layers: self.layers, is_all_read: self.is_all_read }
+    }
+}
+
+/// By what another one of two sets of rules may allow more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum More {
+    /// It allows more in this layer.
+    Allowed(usize),
+    /// It denies less.
+    NotDenied,
+}
+
+impl<'a> Rules<'a> {
+    /// Asks about what these allow and `base` does not: both of one action. `surely`: what is allowed here whatever the
+    /// request, and there perhaps at the most. Otherwise what is allowed here perhaps, and there in no case.
+    /// `is_denied_there`: of the numbers of its statements.
+    ///
+    /// What a key that nobody knows puts into a resource's name is the same key's on both sides.
+    pub(super) fn beyond(&self, base: &Self, by: More, surely: bool, is_denied_there: &dyn Fn(usize) -> bool) -> Self {
+        let is_meant = |it: &&Rule<'a>| match by {
+            More::Allowed(layer) => it.is_allow && it.layer() == layer && (!surely || it.holds == Truth::Yes),
+            More::NotDenied => !it.is_allow && is_denied_there(it.placed.number) && (surely || it.holds == Truth::Yes),
+        };
+        let meant: Vec<_> = base.rules.iter().filter(is_meant).collect();
+        let unknown: BTreeSet<_> = meant.iter().flat_map(|it| it.resources.unknown.iter()).map(|(it, _)| it).collect();
+        let mut rules = self.rules.clone();
+        for rule in rules.iter_mut().filter(|it| it.is_allow && !it.resources.all_but) {
+            rule.resources.unknown.retain(|(it, _)| !unknown.contains(it));
+        }
+        rules.extend(meant.into_iter().map(|it| {
+            let mut rule = it.clone();
+            rule.holds = Truth::Yes;
+            rule.resources.unknown.clear();
+            match by {
+                More::Allowed(_) => rule.is_allow = false,
+                // What it names has to be allowed by a layer of its own, and is by nothing else.
+                More::NotDenied => (rule.is_allow, rule.placed.layer) = (true, self.layers),
+            }
+            rule
+        }));
+        let layers = self.layers + usize::from(by == More::NotDenied);
+        Self { rules, layers, is_all_read: true }
     }
 }
 

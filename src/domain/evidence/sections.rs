@@ -148,7 +148,7 @@ impl Evidence {
         let none = match could.versions_read {
             0 if could.is_a_version_unknown() => "none that is known.".to_owned(),
             0 => "none that it may make count.".to_owned(),
-            read => format!("none of the {read} that it may make count gives it more."),
+            read => format!("none of the {read} that it may make count gives it more, by the actions asked about."),
         };
         sections.push(head("Other versions of its policies", &could.versions, &none));
         let versions = could.versions.iter().map(|it| {

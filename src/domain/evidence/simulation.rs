@@ -461,9 +461,6 @@ mod tests {
     /// Whoever throttles IAM keeps AWS from being asked again.
     #[test]
     fn the_level_does_not_sink_while_aws_is_not_asked_again() {
-        use super::super::report::tests::report_with;
-        use crate::fixtures::identity;
-        use crate::identity::IdentityKind;
         let kept = super::super::report::tests::contained(120);
         let alice = identity(IdentityKind::User);
         let more = with(simulation(&[asked(CREATE, Answer::No)], vec![evaluated(CREATE, true)], &[]));
@@ -475,20 +472,5 @@ mod tests {
             found.before = Some(first.gist());
         });
         assert_eq!(next.risk.level, first.risk.level, "{:?} {:?}", next.risk, next.changes);
-    }
-
-    /// AWS allows it, and names beside that a key of which another statement speaks.
-    #[test]
-    fn what_aws_allows_whatever_keys_are_missing_is_more_than_a_no_here() {
-        let aws = Evaluated { missing: BTreeSet::from(["aws:SourceIp".to_owned()]), ..evaluated(CREATE, true) };
-        let found = simulation(&[asked(CREATE, Answer::No)], vec![aws], &[]);
-        let report = report_of(with(found.clone()), Vec::new(), Vec::new(), &Kept::default());
-        let page = report.markdown().replace('\\', "");
-        assert!(
-            page.contains("iam:CreateUser (no here") || report.risk.level > Level::Low,
-            "{:?} {}",
-            found.answers,
-            report.summary[2]
-        );
     }
 }

@@ -24,6 +24,8 @@ pub struct Settable {
     /// Its ARN.
     pub policy: String,
     pub decision: Decision,
+    /// The version that was read as the one that counts; `None`: not the same one wherever the identity has it from.
+    pub counted: Option<String>,
 }
 
 /// A version that does not count now: what it would give, or why nobody knows.
@@ -41,7 +43,7 @@ pub struct Other {
     pub gains: Vec<Gain>,
     #[serde(skip_serializing_if = "is_zero")]
     pub more_gains: usize,
-    /// Why it could not be judged.
+    /// Why it could not be judged, or not in full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_known: Option<String>,
 }
@@ -65,11 +67,12 @@ pub(super) const ADMINISTRATOR: &str = "be an administrator";
 const MOST_GAINS: usize = 10;
 
 impl Other {
-    /// Of a version that was judged.
-    pub fn judged(of: &Settable, version: &str, mut gains: Vec<Gain>) -> Self {
+    /// Of a version that was judged. `not_known`: what could not be asked of it.
+    pub fn judged(of: &Settable, version: &str, mut gains: Vec<Gain>, not_known: Option<&str>) -> Self {
         let more_gains = gains.len().saturating_sub(MOST_GAINS);
         gains.truncate(MOST_GAINS);
-        Self { gains, more_gains, not_known: None, ..Self::not_known(of, Some(version), "") }
+        let not_known = not_known.map(|it| cut(it, LONGEST_CELL));
+        Self { gains, more_gains, not_known, ..Self::not_known(of, Some(version), "") }
     }
 
     pub fn not_known(of: &Settable, version: Option<&str>, why: &str) -> Self {
@@ -101,7 +104,8 @@ impl Other {
     pub(super) fn item(&self, answer: &str) -> Item {
         let gains = self.gains.iter().map(|it| format!("it could {}: {}", it.what, it.answer.word()));
         let more = (self.more_gains > 0).then(|| format!("and {} more", self.more_gains));
-        let not_known = self.not_known.iter().map(|why| format!("what it would give is not known: {why}"));
+        let what = if self.gains.is_empty() { "what it would give" } else { "what more it would give" };
+        let not_known = self.not_known.iter().map(|why| format!("{what} is not known: {why}"));
         Item {
             text: format!("make {} count: {answer}", self.name()),
             under: gains.chain(more).chain(not_known).collect(),
@@ -118,10 +122,22 @@ impl Holdings {
         let names: BTreeSet<_> = all.filter(|it| is_customers(it)).map(|it| it.origin.name.as_str()).collect();
         let asked = names.into_iter().map(|it| (it, question.may(it)));
         let may = asked.filter(|(_, decision)| decision.answer != Answer::No);
-        let mut found: Vec<_> =
-            may.map(|(it, decision)| Settable { policy: it.to_owned(), decision: decision.in_short() }).collect();
+        let mut found: Vec<_> = may
+            .map(|(it, decision)| Settable {
+                policy: it.to_owned(),
+                decision: decision.in_short(),
+                counted: self.counted(it),
+            })
+            .collect();
         found.sort_by_key(|it| Reverse(it.decision.answer));
         found
+    }
+
+    fn counted(&self, policy: &str) -> Option<String> {
+        let all = self.policies.iter().chain(self.limits.iter().flatten());
+        let mut read = all.filter(|it| is_customers(it) && it.origin.name == policy).map(|it| &it.version);
+        let first = read.next()?;
+        read.all(|it| it == first).then(|| first.clone())?
     }
 
     /// As it would be if this document of the policy counted: wherever the identity has it from. Or why it is none.
@@ -136,7 +152,7 @@ impl Holdings {
     }
 }
 
-fn is_customers(policy: &Policy) -> bool {
+pub(super) fn is_customers(policy: &Policy) -> bool {
     ["policy", "boundary"].contains(&policy.origin.kind) && !is_aws_own(&policy.origin.name)
 }
 
@@ -213,11 +229,11 @@ mod tests {
 
     #[test]
     fn gains_beyond_what_anybody_reads_are_counted() {
-        let of = Settable { policy: TEAM.to_owned(), decision: Decision::of(Answer::Yes) };
+        let of = Settable { policy: TEAM.to_owned(), decision: Decision::of(Answer::Yes), counted: None };
         let gains: Vec<_> = (0..12).map(|it| Gain::new(&it.to_string(), Answer::Yes)).collect();
-        let other = Other::judged(&of, "v1", gains);
+        let other = Other::judged(&of, "v1", gains, None);
         assert_eq!((other.gains.len(), other.more_gains, other.is_worth_telling()), (10, 2, true));
-        assert!(!Other::judged(&of, "v1", Vec::new()).is_worth_telling());
+        assert!(!Other::judged(&of, "v1", Vec::new(), None).is_worth_telling());
         let item = other.item("yes");
         assert_eq!((item.text, item.under.len()), (format!("make version v1 of {TEAM} count: yes"), 11));
     }

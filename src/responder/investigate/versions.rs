@@ -10,6 +10,8 @@ use domain::evidence::asking::Asker;
 use domain::evidence::could::Could;
 use domain::evidence::gains::newly_settable;
 use domain::evidence::versions::{MOST_POLICIES, Other, Settable};
+use domain::evidence::wider::Widening;
+use domain::identity::Unreadable;
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
@@ -36,17 +38,19 @@ pub(super) async fn add(iam: &IamRead, asker: &Asker<'_>, trusts: &Trusts, until
     }
     // The surest come first.
     let asked = stream::iter(all.iter().take(sure.min(MOST_POLICIES)));
-    let read = asked.map(async |it| (it, tokio::time::timeout_at(until, holdings::versions(iam, &it.policy)).await));
+    let read = asked.map(async |it| {
+        (it, tokio::time::timeout_at(until, holdings::versions(iam, &it.policy, it.counted.as_deref())).await)
+    });
     let read: Vec<_> = read.buffered(PARALLEL).collect().await;
     let mut found = Vec::new();
     for (of, versions) in read {
         match versions {
             Err(_) => found.push(Other::not_known(of, None, OUT_OF_TIME)),
-            Ok(Err(error)) => found.push(Other::not_known(of, None, &error.why.to_string())),
+            Ok(Err(error)) => found.push(Other::not_known(of, None, &why(&error, until))),
             Ok(Ok(versions)) => {
                 for (version, document) in versions {
                     let with = |it: String| asker.holdings.with_version(&of.policy, &it);
-                    found.push(match document.map_err(|it| it.why.to_string()).and_then(with) {
+                    found.push(match document.map_err(|it| why(&it, until)).and_then(with) {
                         Ok(with) => judged(asker, (of, &version, &with), &all, trusts, until, could).await,
                         Err(why) => Other::not_known(of, Some(&version), &why),
                     });
@@ -73,12 +77,32 @@ async fn judged(
     could: &Could,
 ) -> Other {
     let other = Asker { holdings: with, ..*asker };
-    match tokio::time::timeout_at(until, answers(&other, trusts)).await {
-        Ok(answers) => {
-            let mut gains = could.gains(&answers);
-            gains.extend(newly_settable(settable, &with.settable()));
-            Other::judged(of, version, gains)
-        }
-        Err(_) => Other::not_known(of, Some(version), OUT_OF_TIME),
+    let Ok(answers) = tokio::time::timeout_at(until, answers(&other, trusts)).await else {
+        return Other::not_known(of, Some(version), OUT_OF_TIME);
+    };
+    let mut gains = could.gains(&answers);
+    gains.extend(newly_settable(settable, &with.settable()));
+    let mut not_known: Vec<_> = could.not_compared(&answers).into_iter().collect();
+    let mut widening = Widening::new((asker, could), (&other, &answers), &of.policy);
+    let mut is_late = false;
+    while !is_late && widening.step() {
+        // The look-ups in CloudTrail go on meanwhile.
+        tokio::task::yield_now().await;
+        is_late = Instant::now() >= until;
     }
+    let (wider, not_asked) = widening.end();
+    gains.extend(wider);
+    if is_late {
+        not_known.push(format!("on which resources: {OUT_OF_TIME}"));
+    }
+    if !not_asked.is_empty() {
+        not_known.push(format!("whether it could use these on more resources: {}", not_asked.join(", ")));
+    }
+    let not_known = (!not_known.is_empty()).then(|| not_known.join("; "));
+    Other::judged(of, version, gains, not_known.as_deref())
+}
+
+/// Where our own time ran out, AWS may have answered: nobody looked.
+fn why(error: &Unreadable, until: Instant) -> String {
+    if Instant::now() >= until { OUT_OF_TIME.to_owned() } else { error.why.to_string() }
 }

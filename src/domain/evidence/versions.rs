@@ -227,6 +227,15 @@ mod tests {
         assert_eq!(holdings.with_version(TEAM, "{}").unwrap_err(), "it has no statements");
     }
 
+    /// Read for a group and for itself, with a change in between: neither is left out.
+    #[test]
+    fn a_version_is_left_out_only_where_every_look_read_that_one() {
+        let read = |version: &str| Policy { version: Some(version.to_owned()), ..policy("policy", TEAM, &json!([])) };
+        let counted = |policies| Holdings { policies, ..Holdings::default() }.counted(TEAM);
+        assert_eq!(counted(vec![read("v2"), read("v2")]).as_deref(), Some("v2"));
+        assert_eq!(counted(vec![read("v2"), read("v1")]), None);
+    }
+
     #[test]
     fn gains_beyond_what_anybody_reads_are_counted() {
         let of = Settable { policy: TEAM.to_owned(), decision: Decision::of(Answer::Yes), counted: None };

@@ -41,12 +41,17 @@ def inject(world, user, name, target, answer, at, key=None, identity=None):
     return event["eventID"]
 
 
-def pipelines(world, user, name, at, key=None):
+def ago(world, seconds):
+    """All that was done so far was done earlier."""
+    world.control("history", {"account": world.member, "older_by": seconds})
+
+
+def pipelines(world, user, name, key=None):
     """An innocent user whom the key made then."""
     made = world.iam.create_user(UserName=name)["User"]
     its = world.iam.create_access_key(UserName=name)["AccessKey"]
     world.iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    inject(world, user, "CreateUser", name, {"user": {"userName": name, "userId": made["UserId"]}}, at, key)
+    inject(world, user, "CreateUser", name, {"user": {"userName": name, "userId": made["UserId"]}}, 0, key)
     return its
 
 
@@ -113,7 +118,8 @@ def test_a_contain_command_before_the_finding_takes_nothing_from_it(world):
 
 def test_an_earlier_beginning_that_is_told_later_counts(world):
     responder, user = begin(world)
-    bad = pipelines(world, user, "mallory", -1800)
+    bad = pipelines(world, user, "mallory")
+    ago(world, 1800)
     contain(world, responder, seen(world.event(EXFILTRATION, user), -60, 0))
     assert look(responder) == {}
     again = seen(world.event(EXFILTRATION, user), -7200, 0, id="2")
@@ -124,11 +130,12 @@ def test_an_earlier_beginning_that_is_told_later_counts(world):
     assert list(answers) == ["mallory"] and not works(world, bad)
 
 
-def test_two_flagged_sessions_of_a_role_do_not_hide_each_others_children(world):
+@pytest.mark.parametrize("flagged", [1, 2])
+def test_two_flagged_sessions_of_a_role_do_not_hide_each_others_children(world, flagged):
     responder, user = begin(world)
     role = Role(world)
     sessions = [user.session("sts").assume_role(RoleArn=role.arn, RoleSessionName=it)["Credentials"] for it in ("one", "two")]
-    for number, session in enumerate(sessions):
+    for number, session in enumerate(sessions[:flagged]):
         event = seen(world.event(BY_SESSION, role=role), -3600, 0, session["AccessKeyId"], str(number))
         [it] = responder.invoke(event)["reports"]
         print(it["verdict"], it["reason"])
@@ -168,9 +175,33 @@ def test_what_the_real_owner_makes_after_a_restore_is_left_alone(world):
     assert answers == {} and works(world, innocent), {n: a["verdict"] for n, a in answers.items()}
 
 
+def test_what_was_made_by_somebody_whose_containment_was_declined_is_left_alone(world):
+    responder, user = begin(world, PlaybookModes="compromised-credential=approve", StrikeWhileWaiting="true")
+    _, innocent = backdoor(user.session(), "new-hire")
+    [asked] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    world.deliveries()
+    print(asked["verdict"], [x["id"]["S"] for x in Table(world).items("children#")])
+    responder.invoke({"command": "decline", "request": asked["request"], "by": "Dana", "reason": "it is our pipeline"})
+    answers = {**look(responder), **next_report(world, responder)}
+    assert answers == {} and works(world, innocent), {n: a["verdict"] for n, a in answers.items()}
+
+
+def test_nobody_is_contained_as_a_child_while_people_are_still_asked_about_its_maker(world):
+    responder, user = begin(world, PlaybookModes="compromised-credential=approve", StrikeWhileWaiting="true")
+    _, innocent = backdoor(user.session(), "new-hire")
+    [asked] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert asked["verdict"] == "Waiting", asked
+    world.deliveries()
+    answers = look(responder)
+    assert answers == {} and works(world, innocent), {n: (a["mode"], a["verdict"]) for n, a in answers.items()}
+
+
 def test_months_of_a_pipelines_users_are_not_contained_and_do_not_take_the_thiefs_place(world):
-    responder, user = begin(world, MaxChildren="2")
-    innocents = [pipelines(world, user, f"service-{n}", (n - 70) * 86_400) for n in range(3)]
+    responder, user = begin(world, MaxChildren="2", LookbackHours="2160")
+    innocents = []
+    for n in range(3):
+        innocents.append(pipelines(world, user, f"service-{n}"))
+        ago(world, 20 * 86_400)
     _, bad = backdoor(user.session())
     contain(world, responder, seen(world.event(EXFILTRATION, user), -75 * 86_400, 0))
     answers = {**look(responder), **look(responder)}
@@ -179,16 +210,18 @@ def test_months_of_a_pipelines_users_are_not_contained_and_do_not_take_the_thief
 
 
 def test_a_custom_action_on_a_state_says_no_beginning_of_a_behaviour(world):
-    world.deploy(Evidence="true", ContainChildren="true")
+    world.deploy(Evidence="true", ContainChildren="true", LookbackHours="2160")
     world.connected(part="investigator")
     responder, user = world.responder(), User(world)
-    innocent = pipelines(world, user, "service", -60 * 86_400)
+    innocent = pipelines(world, user, "service")
+    ago(world, 60 * 86_400)
     event = world.event("security-hub-custom-action-contain-identity", user)
     finding = event["detail"]["findings"][0]
     finding["FirstObservedAt"] = stamp(-80 * 86_400)
     finding["LastObservedAt"] = finding["UpdatedAt"] = stamp(0)
     finding["Resources"] = [{"Type": "AwsIamAccessKey", "Id": f"AWS::IAM::AccessKey:{user.keys[0]['AccessKeyId']}", "Partition": "aws", "Region": "us-east-1",
         "Details": {"AwsIamAccessKey": {"AccessKeyId": user.keys[0]["AccessKeyId"], "PrincipalType": "IAMUser", "PrincipalName": "alice", "PrincipalId": user.id, "UserName": "alice"}}}]
+    world.finding(event)
     [it] = responder.invoke(event)["reports"]
     assert it["verdict"] in CONTAINED, it
     world.deliveries()
@@ -197,11 +230,12 @@ def test_a_custom_action_on_a_state_says_no_beginning_of_a_behaviour(world):
 
 
 def test_a_restore_of_another_response_frees_no_children(world):
-    responder, user = begin(world)
+    responder, user = begin(world, TrustedProducts="product/*/default,product/aws/*")
     _, bad = backdoor(user.session())
     contain(world, responder, world.event(EXFILTRATION, user))
     look(responder)
-    hub = world.event("security-hub-prowler-iam-user-administrator-access", user)
+    hub = world.event("security-hub-simulation-administrator-access", user)
+    world.finding(hub)
     [it] = responder.invoke(hub)["reports"]
     print(it["playbook"], it["verdict"], it["reason"])
     restored = world.responder(part="restorer").invoke(world.restore_command(children=True))["restore"]
@@ -256,24 +290,27 @@ def test_calls_that_nobody_could_read_for_hours_are_told(world):
     assert said, f"given up, mallory works: {works(world, bad)}, and nobody was told (alerts before: {before})"
 
 
-def test_a_persons_report_does_not_use_up_what_is_looked_at(world):
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_persons_report_does_not_use_up_what_is_looked_at(world, asks):
     responder, user = begin(world)
     for n in range(62):
-        inject(world, user, "CreateUser", f"service-{n}", {"user": {"userName": f"service-{n}", "userId": f"AIDASERVICE{n:010}"}}, -40 * 86_400 + n, user.keys[1]["AccessKeyId"])
+        inject(world, user, "CreateUser", f"service-{n}", {"user": {"userName": f"service-{n}", "userId": f"AIDASERVICE{n:010}"}}, 0, user.keys[1]["AccessKeyId"])
+    ago(world, 7200)
     contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
     assert look(responder) == {}
-    report(world, "alice")
+    if asks:
+        report(world, "alice")
     assert look(responder) == {}
     # Late, as CloudTrail is.
-    bad = pipelines(world, user, "mallory", -30)
+    bad = pipelines(world, user, "mallory")
     answers = next_report(world, responder)
-    print(len(Table(world).item("children#").get("looked", {}).get("SS", [])))
+    print([len(it.get("looked", {}).get("SS", [])) for it in Table(world).items("children#")])
     assert list(answers) == ["mallory"] and not works(world, bad)
 
 
 def test_a_later_theft_of_the_same_key_is_looked_at(world):
     responder, user = begin(world, MaxChildren="1")
-    first = pipelines(world, user, "first", -30)
+    first = pipelines(world, user, "first")
     contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
     assert list(look(responder)) == ["first"]
     restorer = world.responder(part="restorer")
@@ -321,3 +358,58 @@ def test_a_report_says_answered_only_of_who_was(world):
     made = report(world, "alice")["evidence"]
     line = [it for it in made["markdown"].splitlines() if "Made by it" in it]
     assert not line, line
+
+
+def test_a_child_that_stays_contained_for_more_than_that_is_named_by_a_restore_of_its_maker(world):
+    responder, user = begin(world)
+    backdoor(user.session())
+    responder.invoke({"command": "contain", "account": world.member, "user": "mallory", "reason": "on call saw it"})
+    contain(world, responder, world.event(EXFILTRATION, user))
+    print({n: (a["playbook"], a["verdict"]) for n, a in look(responder).items()}, [x["playbook"] for x in status(world, responder, "mallory")["responses"]])
+    assert status(world, responder, "alice")["children"]
+    restored = world.responder(part="restorer").invoke(world.restore_command(children=True))["restore"]
+    print(restored["verdict"], restored.get("children_left"), [(it["principal"], it["verdict"]) for it in restored.get("children", [])])
+    assert not denied(world, "mallory") or restored.get("children_left") or restored.get("children")
+
+
+def test_what_somebody_made_who_was_restored_as_a_child_is_left_alone(world):
+    responder, user = begin(world)
+    _, key = backdoor(user.session(), "new-hire")
+    contain(world, responder, world.event(EXFILTRATION, user))
+    assert list(look(responder)) == ["new-hire"]
+    world.deliveries()
+    restored = world.responder(part="restorer").invoke(world.restore_command(user="new-hire"))["restore"]
+    assert restored["verdict"] == "Restored", restored
+    world.iam.update_access_key(UserName="new-hire", AccessKeyId=key["AccessKeyId"], Status="Active")
+    _, innocent = backdoor(client_of(world, "iam", key), "colleague")
+    answers = next_report(world, responder)
+    assert answers == {} and works(world, innocent), {n: a["verdict"] for n, a in answers.items()}
+
+
+@pytest.mark.parametrize("gone", [5, 60])
+def test_users_who_were_made_and_deleted_before_do_not_hide_one_who_is_told_of_later(world, gone):
+    responder, user = begin(world)
+    for n in range(gone):
+        inject(world, user, "CreateUser", f"chaff-{n}", {"user": {"userName": f"chaff-{n}", "userId": f"AIDACHAFF{n:012}"}}, 0)
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
+    for _ in range(12):
+        responder.invoke(DUE)
+        if len(Table(world).item("children#").get("looked", {}).get("SS", [])) == gone:
+            break
+    bad = pipelines(world, user, "mallory")
+    next_report(world, responder)
+    assert not works(world, bad), len(Table(world).item("children#")["looked"]["SS"])
+
+
+def test_force_for_somebody_is_not_force_for_its_children(world):
+    responder, user = begin(world)
+    backdoor(user.session())
+    contain(world, responder, world.event(EXFILTRATION, user))
+    look(responder)
+    for name in ("alice", "mallory"):
+        world.iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    restorer = world.responder(part="restorer")
+    assert restorer.invoke(world.restore_command(children=True))["restore"]["verdict"] == "Drifted"
+    restored = restorer.invoke(world.restore_command(children=True, force=True))["restore"]
+    print(restored["verdict"], [it["verdict"] for it in restored.get("children", [])])
+    assert denied(world, "mallory"), "nobody saw what changed of mallory"

@@ -59,7 +59,7 @@ def pytest_unconfigure(config):
 
 
 # So many may have had to wait for a busy machine; more are a change that fails every now and then.
-MOST_RERUN = 12
+MOST_RERUN = 30
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -79,12 +79,14 @@ def pytest_sessionfinish(session, exitstatus):
     """Over the whole suite, the roles did everything that the templates let them, and nothing else:
     what nothing needs should not be allowed, and an untested permission is an untested call."""
     config = session.config
+    if hasattr(config, "workerinput"):
+        return
     rerun = config.pluginmanager.get_plugin("terminalreporter").stats.get("rerun", [])
-    if not hasattr(config, "workerinput") and len(rerun) > MOST_RERUN:
+    if len(rerun) > MOST_RERUN:
         print(f"\n{len(rerun)} tests passed only when they were run again, alone: more than {MOST_RERUN}.")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     is_part = config.args != ["tests"] or config.option.keyword or config.option.deselect
-    if hasattr(config, "workerinput") or exitstatus or is_part:
+    if exitstatus or is_part:
         return
     done = collections.defaultdict(set)
     for url in config.simulated_aws:

@@ -162,15 +162,14 @@ def test_an_unseen_key_of_a_protected_or_exempt_user_is_named(world):
 
 def test_an_owner_is_told_what_comes_where_nobody_is_asked(world):
     slack = Slack(world)
-    owner = "U0000000001"
-    slack.control("team", token=slack.token, channels=[slack.channel, owner])
+    owner = slack.person()
     organisation = Organisation(world, OwnerTag="SecurityOwner", PlaybookModes="missing-mfa=enforce", **slack.parameters)
     organisation.account.user("alice")
     organisation.account.iam.tag_user(UserName="alice", Tags=[{"Key": "securityowner", "Value": owner}])
     organisation.day(0)
     slack.due(Table(world))
     organisation.responder.invoke(DUE)
-    [message] = slack.messages("D0000000001")
+    [message] = slack.told(owner)
     assert "a person is asked" not in json.dumps(message)
 
 

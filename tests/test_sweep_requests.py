@@ -316,8 +316,7 @@ def test_no_secret_and_no_key_is_in_the_rows(world):
 def test_the_digest_and_the_owners_are_told_in_slack_too(world):
     """Whoever may tag chooses the address: what is sent there has no button and no secret."""
     slack = Slack(world)
-    owner, nobody = "U0000000001", "U0000000002"
-    slack.control("team", token=slack.token, channels=[slack.channel, owner])
+    owner, nobody = slack.person(), "U0000000002"
     organisation = Organisation(world, OwnerTag="SecurityOwner", **slack.parameters)
     account = organisation.account
     for name, address in (("alice", owner), ("bob", nobody), ("carol", "carol@example.com")):
@@ -330,7 +329,7 @@ def test_the_digest_and_the_owners_are_told_in_slack_too(world):
     organisation.responder.invoke(DUE)
     [digest] = [it for it in slack.messages() if "iam-responder sweep" in it["text"]]
     assert "3 warned" in digest["text"] and not buttons(digest)
-    [message] = slack.messages("D0000000001")
+    [message] = slack.told(owner)
     assert "Your IAM user alice can sign in to the console without MFA" in message["text"] and "7 days" in shown(message)
     assert not buttons(message) and "AKIA" not in json.dumps(message)
     # Whom nobody finds is nobody's alarm, and waits no more.
@@ -338,4 +337,4 @@ def test_the_digest_and_the_owners_are_told_in_slack_too(world):
     organisation.day(1)
     slack.due(table)
     organisation.responder.invoke(DUE)
-    assert len(slack.messages("D0000000001")) == 1
+    assert len(slack.told(owner)) == 1

@@ -26,6 +26,12 @@ class Slack:
         ssm = self.world.client("ssm", self.world.security)
         ssm.put_parameter(Name=PARAMETER, Value=self.token, Type="SecureString", Overwrite=True)
 
+    def person(self):
+        """The ID of somebody whom the app can write to: one that no other test's messages stand with."""
+        user = f"U{random.SystemRandom().randrange(10**9, 10**10)}"
+        self.control("team", token=self.token, channels=[self.channel, user])
+        return user
+
     def control(self, path, **body):
         return self.world.control(f"slack/{path}", {"token": self.token, **body})
 
@@ -40,6 +46,10 @@ class Slack:
 
     def messages(self, channel=None):
         return self.world.control(f"slack/channel?channel={channel or self.channel}")
+
+    def told(self, person):
+        """The messages that stand between the app and a person."""
+        return self.messages("D" + person[1:])
 
     def cards(self, channel=None):
         """The messages about requests."""

@@ -162,6 +162,18 @@ def test_no_documented_command_is_sent_twice_because_the_cli_does_not_wait():
     assert "$DRILLER" in seen and "$FUNCTION" in seen
 
 
+def test_no_command_that_people_are_told_is_sent_twice_because_the_cli_does_not_wait():
+    """Whichever function it is for."""
+    resources = templates.translated()["Resources"].values()
+    longest = max(it["Properties"]["Timeout"] for it in resources if it["Type"] == "AWS::Lambda::Function")
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    told = re.findall(r'aws lambda invoke [^"]*--function-name', sources)
+    assert told
+    for command in told:
+        seconds = re.search(r"--cli-read-timeout (\d+)", command)
+        assert seconds and int(seconds[1]) > longest, command
+
+
 def test_the_template_has_what_the_application_repository_asks_for():
     """https://docs.aws.amazon.com/serverlessrepo/latest/devguide/serverlessrepo-publishing-applications-metadata-properties.html"""
     metadata = yaml_parse((ROOT / "template.yaml").read_text())["Metadata"]["AWS::ServerlessRepo::Application"]

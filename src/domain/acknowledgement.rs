@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::command::typed;
 use crate::ids::RequestId;
 use crate::text;
 use crate::told::Alert;
@@ -262,8 +263,7 @@ impl Watch {
 
 fn command(id: &RequestId, function: &str) -> String {
     let payload = json!({"command": "ack", "alert": id, "by": "YOUR NAME"});
-    // In both of AWS's CLIs: a payload on the command line is Base64 in the second and text in the first.
-    format!("echo '{payload}' | aws lambda invoke --function-name {function} --payload fileb:///dev/stdin answer.json")
+    typed(&payload, function)
 }
 
 fn time(millis: i64) -> String {

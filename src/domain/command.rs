@@ -73,6 +73,15 @@ impl DrillKind {
     }
 }
 
+/// How a person sends it, in both of AWS's CLIs: a payload on the command line is Base64 in the second and text in the
+/// first. Either waits for 60 s by default and then sends it again; no function runs for as long as it waits here.
+pub(crate) fn typed(payload: &Value, function: &str) -> String {
+    format!(
+        "echo '{payload}' | aws lambda invoke --cli-read-timeout 320 --function-name {function} \
+         --payload fileb:///dev/stdin answer.json"
+    )
+}
+
 /// A person has seen an alert. Who that is, is only stated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Acknowledge {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use aws_smithy_types::DateTime;
 use serde_json::json;
 
+use crate::command::typed;
 use crate::ids::RequestId;
 
 /// What holds an identity back while people are asked, and is lifted when somebody declines.
@@ -82,8 +83,7 @@ pub fn commands(request: &RequestId, function: &str) -> Vec<String> {
     ["approve", "decline"].map(|word| command(word, request, function)).to_vec()
 }
 
-/// In both of AWS's CLIs: a payload on the command line is Base64 in the second and text in the first.
 pub fn command(word: &str, request: &RequestId, function: &str) -> String {
     let payload = json!({"command": word, "request": request, "by": "YOUR NAME", "reason": "WHY"});
-    format!("echo '{payload}' | aws lambda invoke --function-name {function} --payload fileb:///dev/stdin answer.json")
+    typed(&payload, function)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::json;
 
+use crate::command::typed;
 use crate::finding::{Finding, Principal};
 use crate::ids::PrincipalName;
 use crate::text;
@@ -339,10 +340,7 @@ fn to_contain(finding: &Finding, function: &str) -> Vec<String> {
                 fields.insert("region".to_owned(), json!(finding.region));
             }
         }
-        // In both of AWS's CLIs: a payload on the command line is Base64 in the second and text in the first.
-        format!(
-            "echo '{payload}' | aws lambda invoke --function-name {function} --payload fileb:///dev/stdin answer.json"
-        )
+        typed(&payload, function)
     };
     let commands: Vec<String> = match (named.is_empty(), key) {
         (true, None) => return Vec::new(),

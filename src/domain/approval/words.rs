@@ -4,6 +4,7 @@
 use aws_smithy_types::DateTime;
 
 use super::request::{Asked, Request, Ruling, Struck};
+use crate::command::typed;
 use crate::finding::Severity;
 use crate::ids::RequestId;
 use crate::question::{Barrier, command};
@@ -121,7 +122,7 @@ fn contain(asked: &Asked, function: &str) -> String {
         asked.target.kind.word(): asked.target.id,
         "reason": "WHY",
     });
-    format!("echo '{payload}' | aws lambda invoke --function-name {function} --payload fileb:///dev/stdin answer.json")
+    typed(&payload, function)
 }
 
 /// It was approved, and could not be carried out as it was approved.

@@ -1,19 +1,17 @@
 """Every command of the documents is one that there is, and it is said of each how that is known: run by a test or by CI,
 parsed by the program that it is for, or run by hand. What its payloads are decoded to holds `tests/template/documents.rs`."""
 
-import contextlib
-import importlib
-import io
 import json
 import os
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
-from awscli.clidriver import create_clidriver
+from samtranslator.yaml_helper import yaml_parse
 
-from .harness import shell, templates
+from .harness import programs, shell, templates
 from .harness.processes import ROOT
 from .test_documents import is_there, python_tests, rust_tests
 
@@ -71,7 +69,7 @@ TABLE = {
     r"make mutants( .*)?": lambda: by_night("mutants"),
     r"make test PROPTEST_CASES=\d+": lambda: by_night("test"),
     r"make nightly": lambda: by_night("make nightly"),
-    r"make compare": lambda: by("test_compare.py", "the_responder_and_the_same_in_python_are_measured_on_one_event"),
+    r"make compare( RUNS=\d+)?|\.venv/bin/python -m bench .*": lambda: by("test_compare.py", "the_responder_and_the_same_in_python_are_measured_on_one_event"),
     r"cargo build": lambda: by_ci("cargo build"),
     r"cargo test --locked -p domain --test fight .*": lambda: by_ci("cargo test"),
     r"\.venv/bin/python -m pytest .*": lambda: by_ci("-m pytest"),
@@ -122,7 +120,7 @@ def first_row(command):
 def test_what_is_typed_into_a_shell_is_marked_as_that():
     """Otherwise nobody would look at it here."""
     for document in shell.DOCUMENTS:
-        fences = re.findall(r"(?m)^ *```(.*)\n *(.*)", (ROOT / document).read_text())
+        fences = re.findall(rf"(?m)^ *(?:{shell.FENCE})(.*)\n *(.*)", (ROOT / document).read_text())
         assert len(fences) % 2 == 0, document
         for kind, first in fences[::2]:
             is_query = kind == "" and first.startswith("filter ")
@@ -142,162 +140,13 @@ def test_every_name_that_a_command_uses_is_set_by_one_or_said_to_be_filled_in():
                 assert name in everything | outputs, f"{document}: ${name}"
 
 
-# What each program says of its arguments.
-
-
-def given(words):
-    return dict(it.split("=", 1) for it in words if "=" in it)
-
-
-def check_make(command):
-    verbs, variables = [it for it in command.words[1:] if "=" not in it], given(command.words[1:])
-    for verb in verbs:
-        assert re.search(rf"(?m)^{re.escape(verb)}:", MAKEFILE), f"no verb {verb}"
-    for name, value in {**variables, **command.sets}.items():
-        assert re.search(rf"\$\({name}\)|\b{name} \?=|\(or \$\({name}\)", MAKEFILE), f"no variable {name}"
-        if name == "EVENT" and value.startswith("events/"):
-            assert (ROOT / value).exists(), value
-
-
-class Called(Exception):
-    """What the CLI was about to send."""
-
-
-def sent(words):
-    """The call that the AWS CLI makes of its arguments: it has parsed and validated them by AWS's own models then."""
-    calls = []
-
-    def instead(model, params, **_):
-        calls.append(model.name)
-        raise Called
-
-    driver = create_clidriver()
-    driver.session.register("before-call.*.*", instead)
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        try:
-            driver.main(words)
-        except SystemExit:
-            pass
-    return calls, said.getvalue()
-
-
-VALUES = {"SHA256": "0" * 64, "MILLISECONDS": "1790000000000", "SECURITY": "999988887777", "ACCOUNT": "111122223333"}
-def filled_in(word):
-    return re.sub(r"\$\{?(\w+)\}?", lambda it: VALUES.get(it[1], f"arn:aws:x:{it[1]}"), word)
-
-
-def check_aws(command, fresh, directory):
-    words = command.words[1:]
-    # As it is named in a sentence: the operation is all that there is.
-    if command.is_partial or not any(it.startswith("--") for it in words):
-        service, operation = words[:2]
-        _, said = sent([service, operation, "--no-such-option"])
-        assert "Invalid choice" not in said, said
-        return
-    (directory / "scp.json").write_text("{}")
-    (directory / "entries.json").write_text((ROOT / "events/put-events/compromised-user.json").read_text())
-    (directory / "stdin").write_text(piped(command))
-    for name in ("member-role.yaml", "guardrail-role.yaml", "events"):
-        (directory / name).exists() or (directory / name).symlink_to(ROOT / name)
-    words = [fresh if it == "$(…)" else filled_in(it).replace("/dev/stdin", str(directory / "stdin")) for it in words]
-    with contextlib.chdir(directory):
-        calls, said = sent(words)
-    assert calls, said
-
-
-def piped(command):
-    feeds = command.feeds
-    if feeds is not None and feeds.program == "echo":
-        return feeds.words[1]
-    return json.dumps({"Name": "/iam-responder/x", "Type": "SecureString", "Overwrite": True, "Value": "x"})
-
-
-SAM = {
-    ("build",): "build.command", ("delete",): "delete.command", ("deploy",): "deploy.command", ("package",): "package.command",
-    ("publish",): "publish.command", ("local", "invoke"): "local.invoke.cli", ("local", "start-lambda"): "local.start_lambda.cli",
-}  # fmt: skip
-
-
-def check_sam(command):
-    words = command.words[1:]
-    verb = tuple(words[: 2 if words[0] == "local" else 1])
-    assert verb in SAM, verb
-    found = importlib.import_module(f"samcli.commands.{SAM[verb]}").cli
-    rest = words[len(verb) :]
-    parameters = split_off(rest, "--parameter-overrides")
-    known = set(templates.translated()["Parameters"])
-    assert set(given(parameters)) <= known, set(given(parameters)) - known
-    for option, value in zip(rest, rest[1:], strict=False):
-        if option == "--config-env":
-            assert f"[{value}.deploy.parameters]" in (ROOT / "samconfig.toml").read_text()
-        if option == "-e":
-            assert (ROOT / value).exists(), value
-        if option == "--profile":
-            assert f"`{value}`" in (ROOT / "docs/three-ways-in.md").read_text()
-    if verb == ("local", "invoke"):
-        assert rest[0] in templates.translated()["Resources"]
-    taken = {it for parameter in found.params for it in (*parameter.opts, *parameter.secondary_opts)}
-    unknown = {it for it in rest if it.startswith("-")} - taken
-    assert not unknown, unknown
-
-
-def split_off(words, option):
-    """What stands behind an option, up to the next one."""
-    if option not in words:
-        return []
-    behind = words[words.index(option) + 1 :]
-    return behind[: next((n for n, it in enumerate(behind) if it.startswith("--")), len(behind))]
-
-
-def check_cargo(command):
-    words = command.words
-    for option, value in zip(words, words[1:], strict=False):
-        if option == "-p":
-            assert (ROOT / "src" / value / "Cargo.toml").exists(), value
-        if option == "--manifest-path":
-            assert (ROOT / value).exists(), value
-        if option == "--test":
-            named = "".join(it.read_text() for it in ROOT.glob("**/Cargo.toml") if "target" not in it.parts)
-            assert (ROOT / f"tests/{value}.rs").exists() or f'name = "{value}"' in named, value
-
-
-def check_python(command):
-    module = command.words[command.words.index("-m") + 1]
-    if module != "pytest":
-        source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
-        assert all(f'add_argument("{it}"' in source for it in command.words if it.startswith("--")), command
-        return
-    for it in command.words:
-        file, _, test = it.partition("::")
-        if file.startswith("tests"):
-            assert (ROOT / file).exists(), file
-            assert not test or is_there(test, python_tests()[file.split("/")[-1]]), test
-
-
-CHECKS = {"make": check_make, "sam": check_sam, "cargo": check_cargo, ".venv/bin/python": check_python}
-
-
-@pytest.mark.parametrize("document", sorted({document for document, _ in TYPED}))
-def test_every_command_is_one_that_its_program_takes(document, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def cli(monkeypatch, tmp_path):
+    """What the AWS CLI wants before it looks at a command."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", profiles(tmp_path))
-    fresh, wrong = None, []
-    for command in (it for where, it in TYPED if where == document):
-        if command.program == "events/fresh":
-            fresh = (ROOT / command.words[1]).read_text()
-        try:
-            if command.program == "aws":
-                check_aws(command, fresh, tmp_path)
-            elif check := CHECKS.get(command.program):
-                check(command)
-            elif "/" in command.program and not command.program.startswith("."):
-                assert os.access(ROOT / command.program, os.X_OK), command.program
-        except AssertionError as problem:
-            wrong.append(f"{command}\n    {str(problem)[-400:]}")
-    assert not wrong, "\n".join(wrong)
 
 
 def profiles(directory):
@@ -307,21 +156,121 @@ def profiles(directory):
     return str(directory / "config")
 
 
-def test_what_is_wrong_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    [misspelt] = shell.parse("aws guardduty enable-organization-admin-account --account-id 1")
+@pytest.mark.parametrize("document", sorted({document for document, _ in TYPED}))
+def test_every_command_is_one_that_its_program_takes(document, tmp_path):
+    fresh, wrong = None, []
+    for command in (it for where, it in TYPED if where == document):
+        if command.program == "events/fresh":
+            fresh = (ROOT / command.words[1]).read_text()
+        try:
+            programs.check(command, tmp_path, fresh)
+        except AssertionError as problem:
+            wrong.append(f"{command}\n    {str(problem)[-400:]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_a_deployment_is_configured_with_are_values_that_the_template_takes():
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    for name, environment in tomllib.loads((ROOT / "samconfig.toml").read_text()).items():
+        if name != "version":
+            overrides = environment.get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
+            programs.check_values(template, programs.given(overrides.split()))
+
+
+WRONG = [
+    "aws guardduty enable-organization-admin-account --account-id 1",
+    "aws organizations attach-policy",
+    "aws organizations attach-policy --policy-id p-1",
+    "aws sns no-such-operation",
+    "aws cloudformation create-stack-set --no-such-option …",
+    "aws cloudformation deploy --stack-name x --template-file guardrail-role.yaml --parameter-overrides OrganizationId=o-1234567890",
+    "aws cloudformation update-stack-set --stack-set-name x --template-body file://member-role.yaml --parameters ParameterKey=RotationDocument,ParameterValue=No",
+    "aws stepfunctions start-execution --state-machine-arn $SWEEP --input '{\"relase\":{\"by\":\"Dana\"}}'",
+    "aws stepfunctions start-execution --state-machine-arn $SWEEP --input '{\"scheduled\":\"2026-11-29\",\"relase\":{}}'",
+    "sam deploy --config-env none",
+    "sam deploy --no-such-option x",
+    "sam deploy --parameter-overrides Modus=observe",
+    "sam deploy --parameter-overrides Mode=aprove",
+    "sam deploy --parameter-overrides Mode=approve ApprovalMinutes=0",
+    "cargo test -p domains",
+    "cargo test --manifest-path tests/blockkit/Cargo.toml --no-such-option",
+    "cargo test -p domain -- --no-such-option",
+    "jq -r .reprots[0].verdict answer.json",
+    "jq -r '.reports[' answer.json",
+    "make demos",
+    "make demo ATTACKERS=1",
+    "make demo EVENT=event/no-such.json",
+    "make demo EVENT=events/drill.json RUNS=5",
+    "make mutants FILE=src/no/such.rs",
+    "FINDINGS=1 docs/rehearse.sh",
+    "docs/no-such.sh",
+    "tools/no-such --fix",
+    ".venv/bin/python -m pytest tests/test_no.py",
+    ".venv/bin/python -m pytest tests -k no_such_test",
+    ".venv/bin/python -m pytest --no-such-option tests/test_demo.py",
+    "python3 -c 'no such thing'",
+    "python3 -m tests.no_such --all",
+    "python3 -m bench --no-such-option",
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_command_is_seen(tmp_path, wrong):
+    [command] = shell.parse(wrong)
     with pytest.raises(AssertionError):
-        check_aws(misspelt, None, tmp_path)
-    for wrong in ("aws organizations attach-policy --policy-id p-1", "aws sns no-such-operation"):
-        with pytest.raises(AssertionError):
-            check_aws(shell.parse(wrong)[0], None, tmp_path)
-    for check, wrong in (
-        (check_make, "make demos"), (check_make, "make demo ATTACKERS=1"), (check_sam, "sam deploy --config-env none"),
-        (check_sam, "sam deploy --parameter-overrides Modus=observe"), (check_sam, "sam deploy --no-such-option x"),
-        (check_cargo, "cargo test -p domains"), (check_python, ".venv/bin/python -m pytest tests/test_no.py"),
-    ):  # fmt: skip
-        with pytest.raises(AssertionError):
-            check(shell.parse(wrong)[0])
+        programs.check(command, tmp_path)
+
+
+RIGHT = [
+    "make demo EVENT=mine.json",
+    "make test PROPTEST_CASES=1000",
+    "sam deploy --parameter-overrides Mode=approve ApprovalMinutes=$MINUTES",
+    "aws organizations detach-policy …",
+    "aws cloudformation create-stack-set --stack-set-name x …",
+    "python3 -m venv .venv",
+    "jq '.reports[0].verdict' answer.json",
+]
+
+
+@pytest.mark.parametrize("right", RIGHT)
+def test_a_right_command_is_taken(tmp_path, right):
+    [command] = shell.parse(right)
+    programs.check(command, tmp_path)
+
+
+def test_an_operation_of_aws_may_be_all_that_a_sentence_names(tmp_path, monkeypatch):
+    (tmp_path / "x.md").write_text("By `aws organizations attach-policy`.\n\n```sh\naws organizations attach-policy\n```\n")
+    monkeypatch.setattr(shell, "ROOT", tmp_path)
+    typed, named = shell.commands("x.md")
+    programs.check(named, tmp_path)
+    with pytest.raises(AssertionError):
+        programs.check(typed, tmp_path)
+
+
+WRITTEN = {
+    "```sh\nmake no-such-verb\n```\n": "make no-such-verb",
+    "~~~sh\nmake no-such-verb\n~~~\n": "make no-such-verb",
+    "    make no-such-verb\n": "make no-such-verb",
+    "1. One:\n\n       FINDING=x docs/no-such.sh\n": "docs/no-such.sh",
+    "Run `make no-such-verb`.\n": "make no-such-verb",
+    "Run `python3 -m tests.no_such --all`.\n": "python3 -m tests.no_such --all",
+    "Run `tools/no-such --fix`.\n": "tools/no-such --fix",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_command_is_seen_however_it_is_written(tmp_path, monkeypatch, text):
+    (tmp_path / "x.md").write_text(text)
+    monkeypatch.setattr(shell, "ROOT", tmp_path)
+    [command] = shell.commands("x.md")
+    assert str(command) == WRITTEN[text]
+    with pytest.raises(AssertionError):
+        programs.check(command, tmp_path)
+
+
+def test_every_document_is_among_those_whose_commands_are_looked_at():
+    there = {str(it.relative_to(ROOT)) for folder in (".", "bench", "docs", "events", "tests", "tools") for it in (ROOT / folder).glob("*.md")}
+    assert there == set(shell.DOCUMENTS)
 
 
 def test_a_command_is_taken_apart_as_a_shell_does():

@@ -239,6 +239,23 @@ def test_a_sweep_that_does_not_run_at_all_is_an_alarm():
     assert (alarm["Period"], alarm["EvaluationPeriods"]) == (86_400, 2)
 
 
+def test_what_fails_in_a_child_of_a_map_is_told_though_no_alarm_counts_it():
+    """Their metrics have the state machine's ARN with the map's label behind it.
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-examine-map-run.html
+    """
+    definition = templates.translated()["Resources"]["Sweep"]["Properties"]["Definition"]
+    maps = [it for it in definition["States"].values() if it["Type"] == "Map"]
+    assert [it["Label"] for it in maps] == ["accounts", "shares"]
+    for it in maps:
+        states = it["ItemProcessor"]["States"].values()
+        failing = [state for state in states if state["Type"] in ("Task", "Map")]
+        assert failing and all(state["Catch"][-1]["ErrorEquals"] == ["States.ALL"] for state in failing)
+    accounts, shares = maps
+    # The digest names an account without a row of the day; a share that ended otherwise is one that was not sent.
+    assert accounts["ToleratedFailurePercentage"] == 100 and "ToleratedFailurePercentage" not in shares
+    assert shares["Catch"][0] == {"ErrorEquals": ["States.ALL"], "ResultPath": "$.failed", "Next": "NotEverybody"}
+
+
 def alarms_on(metric):
     resources = templates.translated()["Resources"].values()
     found = [it["Properties"] for it in resources if it["Type"] == "AWS::CloudWatch::Alarm" and it["Properties"].get("MetricName") == metric]

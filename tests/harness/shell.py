@@ -5,12 +5,14 @@ import re
 
 from .processes import ROOT
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "SECURITY.md", "SPECIFICATION.md", "tests/README.md"]
-DOCUMENTS += sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs").glob("*.md"))
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "SECURITY.md", "SPECIFICATION.md", "CHANGELOG.md"]
+DOCUMENTS += ["tests/README.md", "bench/README.md", *sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs").glob("*.md"))]
 
 # What begins a command in the text itself; names of programs alone are none.
-IN_TEXT = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|aws|sam|cargo|git|jq|echo|read|\.venv/bin/\S+|docs/\S+\.sh|\.ci/run)(?: |$)")
-NAMES = {"make", "cargo", "sam local", "sam local invoke", "aws lambda invoke", "sam local invoke --env-vars"}
+PROGRAMS = r"make|aws|sam|cargo|git|jq|echo|read|python3|\.venv/bin/\S+|docs/\S+\.sh|\.ci/run"
+IN_TEXT = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:(?:{PROGRAMS})(?: |$)|(?:[\w.-]+/)+[\w.-]+ -)")
+FENCE = r"```|~~~"
+NAMES = {"make", "cargo", "python3", "sam local", "sam local invoke", "aws lambda invoke", "sam local invoke --env-vars"}
 
 KEYWORDS = {"do", "then", "else", "!"}
 ENDS = ("&&", "||", "|", ";", "&", "\n")
@@ -27,6 +29,8 @@ class Command:
     sets: dict = dataclasses.field(default_factory=dict)
     # `…` stands for the rest of it.
     is_partial: bool = False
+    # It stands in a sentence.
+    is_in_text: bool = False
 
     @property
     def program(self):
@@ -37,20 +41,27 @@ class Command:
 
 
 def blocks(document):
-    """What is marked as shell in a document."""
-    return re.findall(r"(?ms)^ *```sh\n(.*?)^ *```", (ROOT / document).read_text())
+    """What is marked as shell in a document, and what is set off as code and begins as a command does."""
+    text = (ROOT / document).read_text()
+    fenced = re.findall(rf"(?ms)^ *({FENCE})sh\n(.*?)^ *\1", text)
+    indented = re.findall(r"(?m)^(?: {4,}|\t)\s*(\S.*(?:\\\n.*)*)", unfenced(text))
+    return [*(it for _, it in fenced), *(it for it in indented if IN_TEXT.match(it))]
+
+
+def unfenced(text):
+    return re.sub(rf"(?ms)^ *({FENCE}).*?^ *\1", "", text)
 
 
 def spans(document):
     """What stands in backticks in the text and can be typed."""
-    text = re.sub(r"(?ms)^ *```.*?^ *```", "", (ROOT / document).read_text())
-    found = re.findall(r"`` ?(.+?) ?``|`([^`\n]+)`", text)
+    found = re.findall(r"`` ?(.+?) ?``|`([^`\n]+)`", unfenced((ROOT / document).read_text()))
     return [it for it in (one or other for one, other in found) if IN_TEXT.match(it) and it not in NAMES]
 
 
 def commands(document):
     """Every command of a document, those within others too."""
-    return [it for text in (*blocks(document), *spans(document)) for it in parse(text)]
+    typed = [it for text in blocks(document) for it in parse(text)]
+    return typed + [dataclasses.replace(it, is_in_text=True) for text in spans(document) for it in parse(text)]
 
 
 def parse(text):

@@ -81,6 +81,34 @@ pub struct Report {
     pub calls: usize,
 }
 
+/// A step of the day's state machine: what it reads and writes by, and what it answers.
+struct Step {
+    calls: CallLog,
+    home: Home,
+    ledger: Ledger,
+    report: Report,
+    failed: Vec<String>,
+}
+
+impl Step {
+    fn new(aws: &Aws, ledger_table: &str, call: &Call, report: Report) -> Self {
+        let calls = CallLog::default();
+        let home = Home::new(aws, &calls);
+        let ledger = Ledger::new(home.dynamodb.clone(), ledger_table, &call.request_id);
+        Self { calls, home, ledger, report, failed: Vec::new() }
+    }
+
+    fn fail(&mut self, outcome: String) {
+        self.report.outcome.clone_from(&outcome);
+        self.failed.push(outcome);
+    }
+
+    fn ended(mut self) -> (Report, Vec<String>) {
+        self.report.calls = self.calls.round_trips().calls;
+        (self.report, self.failed)
+    }
+}
+
 /// Why an account was not swept.
 struct Failed {
     message: String,

@@ -23,6 +23,9 @@ const LESSER: &str = "due lesser";
 const DEFERRED: &str = "deferred";
 /// After a lease ran out its holder may still be ending.
 pub(super) const GRACE_MILLIS: i64 = 5_000;
+/// It is listed, and nobody has it: the condition under which it is taken.
+pub(super) const FREE: &str =
+    "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)";
 /// How long a finding is kept that is not due any more.
 const KEPT_SECONDS: i64 = 7 * 24 * 3_600;
 
@@ -168,11 +171,17 @@ impl Ledger {
             expression.push_str(", due_at = :again");
             request = request.expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
         }
+        let item = self.take(request.update_expression(expression).condition_expression(FREE), until).await?;
+        Ok(item.and_then(|it| due(&it)))
+    }
+
+    /// The item as it is once it is taken until `until`. `None`: the request's condition does not hold.
+    pub(super) async fn take(
+        &self,
+        request: UpdateItemFluentBuilder,
+        until: SystemTime,
+    ) -> Result<Option<Item>, Failure> {
         let sent = request
-            .update_expression(expression)
-            .condition_expression(
-                "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-            )
             .expression_attribute_values(":me", text(&self.owner))
             .expression_attribute_values(":until", number(millis(until)))
             .expression_attribute_values(":now", number(millis_now()))
@@ -180,7 +189,7 @@ impl Ledger {
             .send()
             .await;
         match sent {
-            Ok(output) => Ok(due(&output.attributes.unwrap_or_default())),
+            Ok(output) => Ok(Some(output.attributes.unwrap_or_default())),
             Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
             Err(error) => Err(failure(&error)),
         }

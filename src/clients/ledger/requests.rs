@@ -15,7 +15,7 @@ use domain::ids::{Parse, RequestId};
 use domain::outcome::Failure;
 use serde_json::json;
 
-use super::due::GRACE_MILLIS;
+use super::due::{FREE, GRACE_MILLIS};
 use super::request_item::{Sealed, request};
 use super::{Item, Ledger, holds, millis, millis_now, number, string, text};
 use crate::errors::{failure, is};
@@ -218,23 +218,11 @@ impl Ledger {
                 .expression_attribute_values(":yes", AttributeValue::Bool(true))
                 .expression_attribute_values(":begun", text(json!(begun).to_string()));
         }
-        let sent = update
+        let update = update
             .update_expression(expression)
-            .condition_expression(
-                "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-            )
-            .expression_attribute_values(":me", text(&self.owner))
-            .expression_attribute_values(":until", number(millis(until)))
-            .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS))
-            .expression_attribute_values(":now", number(millis_now()))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
-            .send()
-            .await;
-        match sent {
-            Ok(output) => Ok(request(id, &output.attributes.unwrap_or_default())),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
-            Err(error) => Err(failure(&error)),
-        }
+            .condition_expression(FREE)
+            .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
+        Ok(self.take(update, until).await?.and_then(|it| request(id, &it)))
     }
 
     /// What people were told of an approval that could not be carried out yet, for them not to be told again.

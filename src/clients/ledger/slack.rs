@@ -159,25 +159,15 @@ impl Ledger {
     /// Takes a thread until `until`. `None`: another invocation has it, or nothing waits.
     pub async fn take_thread(&self, thread: &str, until: SystemTime) -> Result<Option<Thread>, Failure> {
         let id = Self::slack_id(thread);
-        let sent = self
+        let request = self
             .update(&id)
             .update_expression("SET holder = :me, lease_until = :until, due_at = :again")
             .condition_expression(
                 "attribute_exists(due_bucket) AND \
                  (attribute_not_exists(lease_until) OR lease_until < :now OR holder = :me)",
             )
-            .expression_attribute_values(":me", text(&self.owner))
-            .expression_attribute_values(":until", number(millis(until)))
-            .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS))
-            .expression_attribute_values(":now", number(millis_now()))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        match sent {
-            Ok(output) => Ok(Some(thread_of(thread, &output.attributes.unwrap_or_default()))),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
-            Err(error) => Err(failure(&error)),
-        }
+            .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
+        Ok(self.take(request, until).await?.map(|it| thread_of(thread, &it)))
     }
 
     /// Slack has the first message that waited: what waits now. `root`: it begins the thread. `None`: the thread is

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use domain::acknowledgement::{Acknowledged, LATER, Telling, Watched};
 use domain::approval::card::Card;
 use domain::approval::decision::{Decided, Decider};
@@ -22,7 +22,7 @@ use domain::text as words;
 use serde_json::json;
 
 use super::cards::card;
-use super::due::GRACE_MILLIS;
+use super::due::{FREE, GRACE_MILLIS};
 use super::{Item, Ledger, holds, int, millis, millis_now, number, string, strings, text};
 use crate::errors::{failure, is};
 
@@ -212,24 +212,12 @@ impl Ledger {
 
     /// Takes it until `until`, as it is then. `None`: another has it, or it is over.
     pub async fn take_watched(&self, id: &RequestId, until: SystemTime) -> Result<Option<Kept>, Failure> {
-        let sent = self
+        let request = self
             .update(&watched_item(id))
             .update_expression("SET holder = :me, lease_until = :until, due_at = :again")
-            .condition_expression(
-                "attribute_exists(due_bucket) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-            )
-            .expression_attribute_values(":me", text(&self.owner))
-            .expression_attribute_values(":until", number(millis(until)))
-            .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS))
-            .expression_attribute_values(":now", number(millis_now()))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        match sent {
-            Ok(output) => Ok(kept(&output.attributes.unwrap_or_default())),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
-            Err(error) => Err(failure(&error)),
-        }
+            .condition_expression(FREE)
+            .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
+        Ok(self.take(request, until).await?.and_then(|it| kept(&it)))
     }
 
     /// It was published: it is looked at again once nobody will acknowledge it any more.

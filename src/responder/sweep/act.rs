@@ -123,15 +123,15 @@ impl Trip<'_> {
                 Earlier::Answered | Earlier::Over => None,
             };
             if let Some(why) = why {
-                self.ledger.note_sweep_left(account, problem, *day, earlier).await?;
+                self.ledger.note_sweep_left(self.act, earlier).await?;
                 return Ok(self.nothing(why));
             }
         }
-        self.ledger.note_sweep_asked(account, problem, *day, &id).await?;
+        self.ledger.note_sweep_asked(self.act, &id).await?;
         let (reports, mut failed) = self.contain(self.relay(finding).asking(id.clone(), None)).await;
         let joined = reports.iter().filter_map(|it| RequestId::parse(it.request.as_deref()?).ok()).find(|it| *it != id);
         if let Some(joined) = joined {
-            self.ledger.note_sweep_joined(account, problem, *day, &joined).await?;
+            self.ledger.note_sweep_joined(self.act, &joined).await?;
         }
         // Nobody is asked: the next sweep says so.
         let mut refused = reports.iter().filter(|it| it.verdict == Verdict::Refused);
@@ -145,9 +145,9 @@ impl Trip<'_> {
     }
 
     async fn enforce(&self, finding: Finding, execution: &str) -> Result<Ended, Failure> {
-        let Act { day, account, problem } = self.act;
+        let Act { account, problem, .. } = self.act;
         if let Some(id) = self.request(execution) {
-            self.ledger.note_sweep_asked(account, problem, *day, &id).await?;
+            self.ledger.note_sweep_asked(self.act, &id).await?;
         }
         let (reports, failed) = self.contain(self.relay(finding)).await;
         if let Some(ending) = reports.first().and_then(ending) {

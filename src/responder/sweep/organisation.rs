@@ -9,7 +9,6 @@ use clients::ledger::Ledger;
 use clients::ledger::sweep::{AT_ONCE, Head};
 use clients::notices::alert;
 use clients::organizations;
-use clients::round_trips::CallLog;
 use domain::command::{End, Run};
 use domain::hygiene::accounts::{Chosen, Skipped, choose};
 use domain::hygiene::digest::Digest;
@@ -20,7 +19,7 @@ use domain::settings::Sweeper;
 use domain::text;
 use futures_util::stream::{self, StreamExt};
 
-use super::Report;
+use super::{Report, Step};
 use crate::invocation::Call;
 use crate::slack::{self, Poster};
 
@@ -29,27 +28,21 @@ const PARALLEL_READS: usize = 4;
 
 /// Lists the accounts and keeps which they are. A start that comes twice is one sweep: the second has none.
 pub(crate) async fn begin(aws: &Aws, settings: &Sweeper, run: &Run, call: &Call) -> (Report, Vec<String>) {
-    let calls = CallLog::default();
-    let home = Home::new(aws, &calls);
-    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
-    let mut report = Report { day: run.day.to_string(), ..Report::default() };
-    let mut failed = Vec::new();
-    match list(&home, &ledger, settings, run).await {
+    let report = Report { day: run.day.to_string(), ..Report::default() };
+    let mut step = Step::new(aws, &settings.common.ledger_table, call, report);
+    match list(&step.home, &step.ledger, settings, run).await {
         Ok(Some(accounts)) => {
-            report.outcome = format!("{} accounts are to be swept", accounts.len());
-            report.is_recorded = true;
-            report.accounts = Some(accounts);
+            step.report.outcome = format!("{} accounts are to be swept", accounts.len());
+            step.report.is_recorded = true;
+            step.report.accounts = Some(accounts);
         }
         Ok(None) => {
-            "another execution sweeps this day, or has".clone_into(&mut report.outcome);
-            report.accounts = Some(Vec::new());
+            "another execution sweeps this day, or has".clone_into(&mut step.report.outcome);
+            step.report.accounts = Some(Vec::new());
         }
-        Err(failure) => {
-            report.outcome = format!("the accounts could not be listed: {failure}");
-            failed.push(report.outcome.clone());
-        }
+        Err(failure) => step.fail(format!("the accounts could not be listed: {failure}")),
     }
-    report.calls = calls.round_trips().calls;
+    let (report, failed) = step.ended();
     tracing::info!(day = report.day, calls = report.calls, "sweep: {}", report.outcome);
     (report, failed)
 }
@@ -76,23 +69,17 @@ const MOST_SKIPPED: usize = 500;
 
 /// Tells people once what all accounts came to, and keeps the same as JSON.
 pub(crate) async fn end(aws: &Aws, settings: &Sweeper, end: &End, call: &Call) -> (Report, Vec<String>) {
-    let calls = CallLog::default();
-    let home = Home::new(aws, &calls);
-    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
-    let mut report = Report { day: end.run.day.to_string(), ..Report::default() };
-    let mut failed = Vec::new();
-    match digest(&home, &ledger, settings, end, &call.request_id).await {
+    let report = Report { day: end.run.day.to_string(), ..Report::default() };
+    let mut step = Step::new(aws, &settings.common.ledger_table, call, report);
+    match digest(&step.home, &step.ledger, settings, end, &call.request_id).await {
         Ok(Some(digest)) => {
-            report.outcome = digest.subject();
-            report.is_recorded = true;
+            step.report.outcome = digest.subject();
+            step.report.is_recorded = true;
         }
-        Ok(None) => "another execution tells of this day, or it was told".clone_into(&mut report.outcome),
-        Err(failure) => {
-            report.outcome = format!("the digest was not sent: {failure}");
-            failed.push(report.outcome.clone());
-        }
+        Ok(None) => "another execution tells of this day, or it was told".clone_into(&mut step.report.outcome),
+        Err(failure) => step.fail(format!("the digest was not sent: {failure}")),
     }
-    report.calls = calls.round_trips().calls;
+    let (report, failed) = step.ended();
     tracing::info!(day = report.day, calls = report.calls, "sweep: {}", report.outcome);
     (report, failed)
 }

@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use clients::accounts::{Aws, Home};
+use clients::accounts::Aws;
 use clients::ledger::Ledger;
 use clients::ledger::sweep::AT_ONCE;
-use clients::round_trips::CallLog;
 use domain::command::{OfAccount, Release as Command};
 use domain::day::Day;
 use domain::hygiene::budget::Budget;
@@ -19,7 +18,7 @@ use domain::problem::Kind;
 use domain::settings::{Mode, Release as Settings, Responder};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::Report;
+use super::{Report, Step};
 use crate::invocation::Call;
 
 /// Reads of the ledger side by side.
@@ -29,24 +28,18 @@ const PARALLEL_WRITES: usize = 16;
 
 /// Answers what is to be asked; the same again where it is asked twice.
 pub(crate) async fn release(aws: &Aws, settings: &Responder, command: &Command, call: &Call) -> (Report, Vec<String>) {
-    let calls = CallLog::default();
-    let home = Home::new(aws, &calls);
-    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
-    let mut report = Report { day: command.run.day.to_string(), accounts: Some(Vec::new()), ..Report::default() };
-    let mut failed = Vec::new();
-    match decide(&ledger, settings, command).await {
+    let report = Report { day: command.run.day.to_string(), accounts: Some(Vec::new()), ..Report::default() };
+    let mut step = Step::new(aws, &settings.common.ledger_table, call, report);
+    match decide(&step.ledger, settings, command).await {
         Ok(Ok((release, accounts))) => {
-            report.outcome = words(&release);
-            report.is_recorded = true;
-            report.accounts = Some(accounts);
+            step.report.outcome = words(&release);
+            step.report.is_recorded = true;
+            step.report.accounts = Some(accounts);
         }
-        Ok(Err(why)) => why.clone_into(&mut report.outcome),
-        Err(failure) => {
-            report.outcome = format!("nobody was asked: {failure}");
-            failed.push(report.outcome.clone());
-        }
+        Ok(Err(why)) => why.clone_into(&mut step.report.outcome),
+        Err(failure) => step.fail(format!("nobody was asked: {failure}")),
     }
-    report.calls = calls.round_trips().calls;
+    let (report, failed) = step.ended();
     tracing::warn!(day = report.day, calls = report.calls, "sweep: {}", report.outcome);
     (report, failed)
 }
@@ -90,26 +83,19 @@ async fn keep(ledger: &Ledger, day: Day, begun_by: &str, shares: &BTreeMap<Accou
 
 /// Which problems of an account were released: the messages of the queue.
 pub(crate) async fn share(aws: &Aws, settings: &Responder, command: &OfAccount, call: &Call) -> (Report, Vec<String>) {
-    let calls = CallLog::default();
-    let home = Home::new(aws, &calls);
-    let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let day = command.day.to_string();
-    let mut report = Report { account: Some(command.account.clone()), day, ..Report::default() };
-    let mut failed = Vec::new();
-    match ledger.share(&command.account, command.day).await {
+    let report = Report { account: Some(command.account.clone()), day, ..Report::default() };
+    let mut step = Step::new(aws, &settings.common.ledger_table, call, report);
+    match step.ledger.share(&command.account, command.day).await {
         Ok(kept) => {
             let share = kept.and_then(|(_, share)| serde_json::from_str::<Share>(&share).ok()).unwrap_or_default();
             let problems = share.problems();
-            report.outcome = format!("{} of it are asked about, done or told", problems.len());
-            report.problems = Some(problems);
+            step.report.outcome = format!("{} of it are asked about, done or told", problems.len());
+            step.report.problems = Some(problems);
         }
-        Err(failure) => {
-            report.outcome = format!("nobody was asked: {failure}");
-            failed.push(report.outcome.clone());
-        }
+        Err(failure) => step.fail(format!("nobody was asked: {failure}")),
     }
-    report.calls = calls.round_trips().calls;
-    (report, failed)
+    step.ended()
 }
 
 /// A person releases what was stopped; that they did may have to be answered twice.

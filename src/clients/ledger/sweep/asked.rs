@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use domain::approval::request::State;
+use domain::command::Act;
 use domain::day::Day;
 use domain::hygiene::step::{Ending, Inquiry};
 use domain::ids::{AccountId, Parse, RequestId};
@@ -24,59 +26,40 @@ impl Ledger {
         Ok(day.zip(string(&item, "request_id").and_then(|it| RequestId::parse(&it).ok())))
     }
 
-    /// What a sweep of that day asked joined a question that was open already: that one is the one to follow.
-    pub async fn note_sweep_joined(
-        &self,
-        account: &AccountId,
-        problem: &str,
-        day: Day,
-        request: &RequestId,
-    ) -> Result<(), Failure> {
-        let request = self
-            .update(&asked_id(account, problem))
-            .update_expression("SET request_id = :request")
-            .condition_expression("#day = :day")
+    /// A write of what a sweep of that day does about a request.
+    fn asking(&self, Act { day, account, problem }: &Act, request: &RequestId) -> UpdateItemFluentBuilder {
+        self.update(&asked_id(account, problem))
             .expression_attribute_names("#day", "day")
             .expression_attribute_values(":day", text(day.to_string()))
-            .expression_attribute_values(":request", text(request.as_str()));
+            .expression_attribute_values(":request", text(request.as_str()))
+    }
+
+    /// What a sweep of that day asked joined a question that was open already: that one is the one to follow.
+    pub async fn note_sweep_joined(&self, act: &Act, request: &RequestId) -> Result<(), Failure> {
+        let request = self
+            .asking(act, request)
+            .update_expression("SET request_id = :request")
+            .condition_expression("#day = :day");
         holds(request).await.map(|_| ())
     }
 
     /// A sweep of that day asks, under that request; what became of an earlier one is forgotten. A message that comes
     /// twice, or late, changes nothing.
-    pub async fn note_sweep_asked(
-        &self,
-        account: &AccountId,
-        problem: &str,
-        day: Day,
-        request: &RequestId,
-    ) -> Result<(), Failure> {
+    pub async fn note_sweep_asked(&self, act: &Act, request: &RequestId) -> Result<(), Failure> {
         let request = self
-            .update(&asked_id(account, problem))
+            .asking(act, request)
             .update_expression("SET #day = :day, request_id = :request, expires = :expires REMOVE ending, ended_at")
             .condition_expression("attribute_not_exists(#day) OR #day < :day")
-            .expression_attribute_names("#day", "day")
-            .expression_attribute_values(":day", text(day.to_string()))
-            .expression_attribute_values(":request", text(request.as_str()))
             .expression_attribute_values(":expires", number(expires()));
         holds(request).await.map(|_| ())
     }
 
     /// A sweep of that day leaves it at the earlier request, of which what it has come to is kept.
-    pub async fn note_sweep_left(
-        &self,
-        account: &AccountId,
-        problem: &str,
-        day: Day,
-        request: &RequestId,
-    ) -> Result<(), Failure> {
+    pub async fn note_sweep_left(&self, act: &Act, request: &RequestId) -> Result<(), Failure> {
         let request = self
-            .update(&asked_id(account, problem))
+            .asking(act, request)
             .update_expression("SET #day = :day, expires = :expires")
             .condition_expression("#day < :day AND request_id = :request")
-            .expression_attribute_names("#day", "day")
-            .expression_attribute_values(":day", text(day.to_string()))
-            .expression_attribute_values(":request", text(request.as_str()))
             .expression_attribute_values(":expires", number(expires()));
         holds(request).await.map(|_| ())
     }

@@ -1,5 +1,6 @@
 """What docs/deploy.md promises of the templates, and that its commands fit them."""
 
+import collections
 import json
 import os
 import re
@@ -172,6 +173,18 @@ def test_no_command_that_people_are_told_is_sent_twice_because_the_cli_does_not_
     for command in told:
         seconds = re.search(r"--cli-read-timeout (\d+)", command)
         assert seconds and int(seconds[1]) > longest, command
+
+
+def test_the_costs_count_the_alarms_that_there_are():
+    def alarms(template):
+        of = yaml_parse((ROOT / template).read_text())["Resources"].values()
+        return collections.Counter(it.get("Condition") for it in of if it["Type"] == "AWS::CloudWatch::Alarm")
+
+    costs = (ROOT / "docs/costs.md").read_text()
+    assert alarms("template.yaml") == {None: 8, "HasSweepSchedule": 1, "HasDrill": 3}
+    assert "eight alarms 8 × $0.10" in costs and "With `SweepSchedule` one alarm more" in costs and "With drills three alarms more" in costs
+    # That condition holds in two regions of an account.
+    assert alarms("member-role.yaml") == {"ForwardsHealth": 1} and "In each member account two alarms" in costs
 
 
 def test_the_template_has_what_the_application_repository_asks_for():

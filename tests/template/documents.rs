@@ -6,7 +6,7 @@ use std::path::Path;
 use domain::containment::playbooks;
 use domain::settings::{Front, Settings};
 use domain::sources::decode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{TEMPLATES, resource, support};
 
@@ -182,6 +182,23 @@ fn every_payload_of_a_documented_command_is_one_that_its_function_decodes() {
         }
     }
     assert_eq!(called.len(), CALLED.len(), "{called:?}");
+}
+
+/// Of its input the state machine reads the day; what a person releases, it hands on.
+#[test]
+fn what_a_documented_start_of_the_sweep_releases_is_what_its_function_decodes() {
+    let mut seen = 0;
+    for (name, text) in documents() {
+        for line in text.lines().filter(|it| it.contains("aws stepfunctions start-execution ")) {
+            let input: Value = serde_json::from_str(line.split('\'').nth(1).unwrap()).unwrap();
+            let payload = json!({
+                "command": "sweep-release", "day": input["scheduled"], "execution": "e", "release": input["release"],
+            });
+            assert!(is_decoded(&payload, "hygiene"), "{name}: {line}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
 }
 
 /// What is named in the text stands for a whole payload too.

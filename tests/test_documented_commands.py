@@ -9,7 +9,6 @@ import subprocess
 import tomllib
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from .harness import programs, shell, templates
 from .harness.processes import ROOT
@@ -57,7 +56,7 @@ TABLE = {
     r"make demo-sweep": lambda: by("test_sweep.py", "the_ladder_over_days"),
     r"make demo-report": lambda: by("test_report_page.py", "the_example_in_the_docs_has_what_reports_have_now"),
     r"make form": lambda: by("test_demo.py", "the_form_is_served_until_it_is_ended"),
-    r"make invoke EVENT=.*": lambda: by("test_demo.py", "invoke_prints_json_and_nothing_else"),
+    r"make invoke( EVENT=.*)?": lambda: by("test_demo.py", "invoke_prints_json_and_nothing_else"),
     r"make local( PORT=\d+)?|\. local/env\.sh": lambda: by("test_local.py", "put_events_contains_and_counts_again_after_a_restore"),
     r"make preflight( (READ_ROLE=…|ASK=1))?": lambda: by("test_preflight.py", "it_is_one_command"),
     r"make (lint|browser|test)|\.ci/run": lambda: by_ci("make test"),
@@ -170,11 +169,10 @@ def test_every_command_is_one_that_its_program_takes(document, tmp_path):
 
 
 def test_what_a_deployment_is_configured_with_are_values_that_the_template_takes():
-    template = yaml_parse((ROOT / "template.yaml").read_text())
     for name, environment in tomllib.loads((ROOT / "samconfig.toml").read_text()).items():
         if name != "version":
             overrides = environment.get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
-            programs.check_values(template, programs.given(overrides.split()))
+            programs.check_values(programs.parsed("template.yaml"), programs.given(overrides.split()))
 
 
 WRONG = [

@@ -19,7 +19,7 @@ from samtranslator.yaml_helper import yaml_parse
 from . import templates
 from .processes import ROOT
 
-MAKEFILE = (ROOT / "Makefile").read_text()
+MAKEFILE = re.sub(r"\\\n\s*", " ", (ROOT / "Makefile").read_text())
 
 
 def check(command, directory=None, fresh=None):
@@ -75,7 +75,7 @@ def options(*words):
 def rules():
     """What each verb of the Makefile needs and does, in one text."""
     found, text = {}, []
-    for line in re.sub(r"\\\n\s*", " ", MAKEFILE).splitlines():
+    for line in MAKEFILE.splitlines():
         rule = re.match(r"([\w./% -]+):(?!=) *(.*)", line)
         if rule:
             text = [rule[2].split("##")[0]]
@@ -103,7 +103,7 @@ def reached(verb):
 @functools.cache
 def variables(verb):
     """What may be given beside it."""
-    defined = dict(re.findall(r"(?m)^(?:export )?(\w+) *[:?]?= *(.*(?:\\\n.*)*)", MAKEFILE))
+    defined = dict(re.findall(r"(?m)^(?:export )?(\w+) *[:?]?= *(.*)", MAKEFILE))
     found, left = set(), re.findall(r"\$\((\w+)\)", reached(verb).replace("$(or $(", "$("))
     while left:
         name = left.pop()
@@ -200,10 +200,15 @@ def piped(command):
 # CloudFormation and SAM
 
 
+@functools.cache
+def parsed(template):
+    return yaml_parse((ROOT / template).read_text())
+
+
 def check_stack(words):
     """The parameters of one of our templates, each with a value that it takes."""
     [file] = split_off(words, "--template-body") or split_off(words, "--template-file")
-    template = yaml_parse((ROOT / file.removeprefix("file://")).read_text())
+    template = parsed(file.removeprefix("file://"))
     values = given(split_off(words, "--parameter-overrides"))
     for it in map(given, (it.split(",") for it in split_off(words, "--parameters"))):
         values[it["ParameterKey"]] = it.get("ParameterValue")
@@ -253,7 +258,7 @@ def check_sam(command):
     assert verb in SAM, verb
     found = importlib.import_module(f"samcli.commands.{SAM[verb]}").cli
     rest = words[len(verb) :]
-    check_values(yaml_parse((ROOT / "template.yaml").read_text()), given(split_off(rest, "--parameter-overrides")))
+    check_values(parsed("template.yaml"), given(split_off(rest, "--parameter-overrides")))
     for option, value in zip(rest, rest[1:], strict=False):
         if option == "--config-env":
             assert f"[{value}.deploy.parameters]" in (ROOT / "samconfig.toml").read_text()
@@ -284,7 +289,7 @@ def check_cargo(command):
         if option == "--manifest-path":
             assert (ROOT / value).exists(), value
         if option == "--test":
-            named = "".join(it.read_text() for it in ROOT.glob("**/Cargo.toml") if "target" not in it.parts)
+            named = "".join(it.read_text() for folder in (".", "src/*", "tests/*") for it in ROOT.glob(f"{folder}/Cargo.toml"))
             assert (ROOT / f"tests/{value}.rs").exists() or f'name = "{value}"' in named, value
 
 
@@ -308,7 +313,7 @@ def check_python(command):
 
 
 def check_pytest(words):
-    assert_options(words, options(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--help"))
+    assert_options(words, options(sys.executable, "-m", "pytest", "--noconftest", "-p", "no:cacheprovider", "--help"))
     for option, value in zip(words, words[1:], strict=False):
         if option == "-k" and not value.isupper():
             names = " ".join(f"{file} {test}" for file, tests in tests_by_file().items() for test in tests)
@@ -327,6 +332,15 @@ def tests_by_file():
     return {name: {it.name for it in ast.walk(tree) if isinstance(it, ast.FunctionDef)} for name, tree in trees.items()}
 
 
+@functools.cache
+def fields():
+    """What is written as JSON: by a structure, by its name in quotes, or as a field of a line of the log."""
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    found = re.findall(r'"(\w+)"|\bpub(?:\(\w+\))? (\w+):', sources)
+    logged = re.findall(r'tracing::\w+!\(([^"]*)', sources)
+    return {name for it in found for name in it if name} | set(re.findall(r"\b(\w+)(?= =|,)", " ".join(logged)))
+
+
 def check_jq(command):
     """Compiled by jq, where there is one, and each field that it names is one that is written."""
     flags = [it for it in command.words[1:] if it.startswith("-")]
@@ -335,9 +349,8 @@ def check_jq(command):
         ended = subprocess.run(["jq", *flags, program], input="null", capture_output=True, text=True)
         # 5: it was compiled, and cannot do that to `null`.
         assert ended.returncode in (0, 5), ended.stderr
-    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
     for field in re.findall(r"\.([A-Za-z_]\w*)", re.sub(r'"[^"]*"', "", program)):
-        assert re.search(rf'"{field}"|\bpub(?:\(\w+\))? {field}:', sources), f"nothing has a field {field}"
+        assert field in fields(), f"nothing has a field {field}"
 
 
 CHECKS = {

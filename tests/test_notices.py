@@ -63,6 +63,18 @@ def test_one_incident_in_a_quarter_of_an_hour_whichever_source(world):
     assert len(world.incidents()) == 1
 
 
+def test_the_contact_of_a_response_plan_is_engaged_once(world):
+    """By the plan: the responder may start incidents, and nothing of contacts."""
+    contact = f"arn:aws:ssm-contacts:{world.region}:{world.security}:contact/on-duty"
+    world.deploy(response_plan=True, engaged=[contact])
+    user, responder = User(world), world.responder()
+    for name in (EXFILTRATION, "health-risk-credentials-exposed"):
+        responder.invoke(world.event(name, user))
+    [incident] = world.incidents()
+    [engaged] = world.client("ssm-contacts", world.security).list_engagements(IncidentId=incident["arn"])["Engagements"]
+    assert engaged["ContactArn"] == contact
+
+
 def test_no_notice_is_needed(world):
     """Every part is optional by configuration."""
     world.deploy(OpsItems="false")

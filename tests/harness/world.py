@@ -110,11 +110,12 @@ class World:
         self.client("sns", self.security).subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn)
         return self
 
-    def deploy_responder(self, response_plan=False, rotation=False, **parameters):
+    def deploy_responder(self, response_plan=False, engaged=(), rotation=False, **parameters):
+        """`engaged`: the contacts of the response plan."""
         if response_plan:
             incidents = self.client("ssm-incidents", self.security)
             incidents.create_replication_set(regions={self.region: {}})
-            plan = incidents.create_response_plan(name="identity", incidentTemplate=PLAN_TEMPLATE)
+            plan = incidents.create_response_plan(name="identity", incidentTemplate=PLAN_TEMPLATE, engagements=list(engaged))
             parameters["ResponsePlanArn"] = plan["arn"]
         if rotation:
             parameters["RotationDocument"] = RUNBOOK

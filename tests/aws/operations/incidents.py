@@ -1,6 +1,7 @@
-"""SSM Incident Manager, a service that moto does not have.
+"""SSM Incident Manager and whom it engages, two services that moto does not have.
 
 https://docs.aws.amazon.com/incident-manager/latest/APIReference/API_StartIncident.html
+https://docs.aws.amazon.com/incident-manager/latest/APIReference/API_SSMContacts_ListEngagements.html
 """
 
 import datetime as dt
@@ -16,8 +17,6 @@ from moto.core.responses import ActionResult, BaseResponse
 
 from . import state
 from ..dispatch import SimulatedError
-
-URL = r"https?://ssm-incidents\.(.+)\.amazonaws\.com"
 
 
 class Incidents(BaseResponse):
@@ -54,6 +53,9 @@ class Incidents(BaseResponse):
                 return ActionResult({"incidentRecordArn": arn})
         arn = f"arn:aws:ssm-incidents::{self.current_account}:incident-record/{plan['name']}/{uuid.uuid4()}"
         incidents[arn] = {**params, "token": token, "created": dt.datetime.now(dt.timezone.utc)}
+        # By the service's own role: whoever starts an incident needs no permission for it.
+        for contact in plan.get("engagements", []):
+            self._kept("engagements")[f"{contact}/{uuid.uuid4()}".replace(":contact/", ":engagement/")] = (contact, arn)
         return ActionResult({"incidentRecordArn": arn})
 
     def _summary(self, arn, incident):
@@ -81,23 +83,37 @@ class Incidents(BaseResponse):
         return ActionResult({"relatedItems": incident.get("relatedItems", [])})
 
 
-class IncidentsBackend(BaseBackend):
-    @property
-    def url_bases(self):
-        return [URL]
+class Contacts(BaseResponse):
+    def __init__(self):
+        super().__init__(service_name="ssm-contacts")
+        self.automated_parameter_parsing = True
 
-    @property
-    def url_paths(self):
-        return {"/.*$": Incidents.dispatch}
+    def list_engagements(self):
+        wanted, engaged = self.sim_params.get("IncidentId"), state(self, "engagements", region="-")
+        found = [
+            {"EngagementArn": arn, "ContactArn": contact, "Sender": "Incident Manager", "IncidentId": incident}
+            for arn, (contact, incident) in engaged.items()
+            if wanted in (None, incident)
+        ]
+        return ActionResult({"Engagements": found})
+
+
+def backend(name, responses):
+    url = rf"https?://{name}\.(.+)\.amazonaws\.com"
+    properties = {"url_bases": property(lambda _: [url]), "url_paths": property(lambda _: {"/.*$": responses.dispatch})}
+    return type(f"{responses.__name__}Backend", (BaseBackend,), properties), url
 
 
 def install():
-    """moto finds its services by folder; this one is put among them."""
-    package, models = types.ModuleType("moto.ssmincidents"), types.ModuleType("moto.ssmincidents.models")
-    IncidentsBackend.__module__ = models.__name__
-    backends = BackendDict(IncidentsBackend, "ec2")
-    package.models, package.ssmincidents_backends, models.ssmincidents_backends = models, backends, backends
-    sys.modules.update({package.__name__: package, models.__name__: models})
-    moto.backend_index.backend_url_patterns.append(("ssmincidents", re.compile(URL)))
-    services = [*moto.backends.list_of_moto_modules(), "ssmincidents"]
-    moto.backends.list_of_moto_modules = lambda: services
+    """moto finds its services by folder; these are put among them."""
+    for name, responses in (("ssm-incidents", Incidents), ("ssm-contacts", Contacts)):
+        module, (kind, url) = name.replace("-", ""), backend(name, responses)
+        package, models = types.ModuleType(f"moto.{module}"), types.ModuleType(f"moto.{module}.models")
+        kind.__module__ = models.__name__
+        backends, package.models = BackendDict(kind, "ec2"), models
+        for it in (package, models):
+            setattr(it, f"{module}_backends", backends)
+        sys.modules.update({package.__name__: package, models.__name__: models})
+        moto.backend_index.backend_url_patterns.append((module, re.compile(url)))
+        services = [*moto.backends.list_of_moto_modules(), module]
+        moto.backends.list_of_moto_modules = lambda services=services: services

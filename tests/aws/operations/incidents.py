@@ -98,16 +98,16 @@ class Contacts(BaseResponse):
         return ActionResult({"Engagements": found})
 
 
-def backend(name, responses):
+def backend(name, responses, path):
     url = rf"https?://{name}\.(.+)\.amazonaws\.com"
-    properties = {"url_bases": property(lambda _: [url]), "url_paths": property(lambda _: {"/.*$": responses.dispatch})}
+    properties = {"url_bases": property(lambda _: [url]), "url_paths": property(lambda _: {path: responses.dispatch})}
     return type(f"{responses.__name__}Backend", (BaseBackend,), properties), url
 
 
 def install():
     """moto finds its services by folder; these are put among them."""
-    for name, responses in (("ssm-incidents", Incidents), ("ssm-contacts", Contacts)):
-        module, (kind, url) = name.replace("-", ""), backend(name, responses)
+    for name, responses, path in (("ssm-incidents", Incidents, "/.*$"), ("ssm-contacts", Contacts, "/$")):
+        module, (kind, url) = name.replace("-", ""), backend(name, responses, path)
         package, models = types.ModuleType(f"moto.{module}"), types.ModuleType(f"moto.{module}.models")
         kind.__module__ = models.__name__
         backends, package.models = BackendDict(kind, "ec2"), models

@@ -34,6 +34,8 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::finding::{Finding, Principal};
@@ -167,6 +169,14 @@ async fn holds(request: UpdateItemFluentBuilder) -> Result<bool, Failure> {
         Ok(_) => Ok(true),
         Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(false),
         Err(error) => Err(failure(&error)),
+    }
+}
+
+/// The item that stood against the condition of a write.
+fn refused(error: SdkError<UpdateItemError>) -> Item {
+    match error.into_service_error() {
+        UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
+        _ => Item::new(),
     }
 }
 

@@ -4,7 +4,6 @@
 //! time, and those that a graver one came before. `asked#singly#<account>#<playbook>` holds those that people are
 //! asked singly. `asked#list` says when people were told of the others.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::approval::request::{Asked, Request};
 use domain::finding::{Finding, Severity, Source};
@@ -13,7 +12,7 @@ use domain::outcome::Failure;
 
 use super::cards::LIST;
 use super::requests::KEPT_SECONDS;
-use super::{Item, Ledger, holds, int, millis_now, number, set, string, strings, text};
+use super::{Item, Ledger, holds, int, millis_now, number, refused, set, string, strings, text};
 use crate::errors::{failure, is};
 
 /// How often a place is tried for while others come and go.
@@ -66,10 +65,7 @@ impl Ledger {
                 Ok(Aimed::Ours { before })
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                let item = match error.into_service_error() {
-                    UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
-                    _ => Item::new(),
-                };
+                let item = refused(error);
                 let other = string(&item, "request_id").and_then(|it| RequestId::parse(&it).ok());
                 Ok(other.map_or(Aimed::Ours { before: Vec::new() }, Aimed::Others))
             }

@@ -3,7 +3,6 @@
 //!
 //! INVARIANT: the first decision wins, and every other one is told who made it. `tests/test_approvals.py` holds it.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use domain::approval::decision::{Decided, Decider};
@@ -12,7 +11,7 @@ use domain::decision::Decision;
 use domain::ids::RequestId;
 use domain::outcome::Failure;
 
-use super::{Item, Ledger, int, millis_now, number, set, string, strings, text};
+use super::{Item, Ledger, int, millis_now, number, refused, set, string, strings, text};
 use crate::errors::{failure, is};
 
 /// What a function that only decides may do.
@@ -91,10 +90,7 @@ impl Ledger {
             .await;
         match sent {
             Ok(_) => Ok(Ok(())),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => match error.into_service_error() {
-                UpdateItemError::ConditionalCheckFailedException(it) => Ok(Err(it.item.unwrap_or_default())),
-                _ => Ok(Err(Item::new())),
-            },
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(Err(refused(error))),
             Err(error) => Err(failure(&error)),
         }
     }

@@ -3,7 +3,6 @@
 
 use std::time::SystemTime;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::containment::admission::{self, Held, Holder};
 use domain::finding::Finding;
@@ -14,7 +13,7 @@ use domain::verdict::Verdict;
 
 use super::lease::held;
 use super::records::{kept, past};
-use super::{APPEND, Item, Ledger, holds, int, millis, millis_now, number, set, snapshots, strings, text};
+use super::{APPEND, Item, Ledger, holds, int, millis, millis_now, number, refused, set, snapshots, strings, text};
 use crate::errors::{failure, is};
 
 /// How many findings wait for one response and are looked at as soon as it ends; the others are due later.
@@ -108,7 +107,7 @@ impl Ledger {
                 Ok(Hold::Mine(lease(id, now, &item), Box::new(past(&item, now))))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(Hold::Others(held(&refused(error.into_service_error()), "unique_id")))
+                Ok(Hold::Others(held(&refused(error), "unique_id")))
             }
             Err(error) => Err(failure(&error)),
         }
@@ -139,9 +138,7 @@ impl Ledger {
                 let item = output.attributes.unwrap_or_default();
                 Ok(Ok((lease(id, now, &item), kept(&item))))
             }
-            Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(Err(held(&refused(error.into_service_error()), "unique_id")))
-            }
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(Err(held(&refused(error), "unique_id"))),
             Err(error) => Err(failure(&error)),
         }
     }
@@ -256,12 +253,4 @@ fn lease(id: String, fence: i64, item: &Item) -> IdentityLease {
     let applied = item.get("applied").and_then(|it| it.as_l().ok()).into_iter().flatten();
     let applied = applied.filter_map(|it| it.as_s().ok()).map(String::len).sum();
     IdentityLease { id, fence, applied, parts: int(item, "parts") }
-}
-
-/// The item that stood against a condition.
-fn refused(error: UpdateItemError) -> Item {
-    match error {
-        UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
-        _ => Item::new(),
-    }
 }

@@ -3,7 +3,6 @@
 
 use std::time::SystemTime;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::containment::admission::{Held, Holder, KNOWN_MILLIS};
@@ -15,7 +14,9 @@ use domain::outcome::Failure;
 
 use super::due::{BUCKET, GRACE_MILLIS};
 use super::left::{self, Left};
-use super::{Item, Ledger, holds, int, mark, millis, millis_now, number, principal, set, string, strings, text};
+use super::{
+    Item, Ledger, holds, int, mark, millis, millis_now, number, principal, refused, set, string, strings, text,
+};
 use crate::errors::{failure, is};
 
 /// How many findings a principal is known by: an attacker may cause thousands.
@@ -146,10 +147,7 @@ impl Ledger {
                 Ok(Acquired::Lease(Lease { id, fence: now, seen, memory, own, left, is_left_listed: false }))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                let item = match error.into_service_error() {
-                    UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
-                    _ => Item::new(),
-                };
+                let item = refused(error);
                 Ok(Acquired::Busy { held: held(&item, "struck_id"), memory: memory(&item, mark, now) })
             }
             Err(error) => Err(failure(&error)),

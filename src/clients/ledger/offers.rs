@@ -1,7 +1,6 @@
 //! Offers to ask people about a finding that nobody is contained for: `request#<id>` with the state `offered`, which
 //! the function that takes clicks may say of that somebody wants it, and nothing else.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::approval::decision::{Decided, Decider};
 use domain::approval::offer::Offer;
@@ -12,7 +11,7 @@ use domain::outcome::Failure;
 
 use super::decision::LOST_MILLIS;
 use super::requests::{KEPT_SECONDS, ids};
-use super::{Item, Ledger, int, millis_now, number, set, string, text};
+use super::{Item, Ledger, int, millis_now, number, refused, set, string, text};
 use crate::errors::{failure, is};
 
 /// What somebody may click, or has: a list of its own, so that it stands before nothing that waits.
@@ -42,12 +41,9 @@ impl Ledger {
         match request.send().await {
             Ok(_) => Ok(true),
             // By an earlier try.
-            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(match error.into_service_error() {
-                UpdateItemError::ConditionalCheckFailedException(seen) => {
-                    seen.item.and_then(|seen| string(&seen, "plan_hash")).is_some_and(|hash| hash == it.hash)
-                }
-                _ => false,
-            }),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => {
+                Ok(string(&refused(error), "plan_hash").is_some_and(|hash| hash == it.hash))
+            }
             Err(error) => Err(failure(&error)),
         }
     }
@@ -76,13 +72,7 @@ impl Ledger {
             .await;
         match sent {
             Ok(_) => Ok(Decided::Now),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                let seen = match error.into_service_error() {
-                    UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
-                    _ => Item::new(),
-                };
-                Ok(refusal(&seen))
-            }
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(refusal(&refused(error))),
             Err(error) => Err(failure(&error)),
         }
     }

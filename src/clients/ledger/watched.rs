@@ -10,7 +10,6 @@
 
 use std::time::SystemTime;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use domain::acknowledgement::{Acknowledged, LATER, Telling, Watched};
@@ -23,7 +22,7 @@ use serde_json::json;
 
 use super::cards::card;
 use super::due::{FREE, GRACE_MILLIS};
-use super::{Item, Ledger, holds, int, millis, millis_now, number, string, strings, text};
+use super::{Item, Ledger, holds, int, millis, millis_now, number, refused, string, strings, text};
 use crate::errors::{failure, is};
 
 /// It stands before no finding.
@@ -94,7 +93,7 @@ impl Ledger {
         match sent {
             Ok(_) => Ok(first()),
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(kept(&seen(error.into_service_error())).unwrap_or_else(first))
+                Ok(kept(&refused(error)).unwrap_or_else(first))
             }
             Err(error) => Err(failure(&error)),
         }
@@ -124,9 +123,7 @@ impl Ledger {
             .await;
         match sent {
             Ok(_) => Ok(None),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(by_click(&seen(error.into_service_error())))
-            }
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(by_click(&refused(error))),
             Err(error) => Err(failure(&error)),
         }
     }
@@ -181,9 +178,7 @@ impl Ledger {
             .await;
         match sent {
             Ok(_) => Ok(Decided::Now),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(refusal(&seen(error.into_service_error()), hash, by))
-            }
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(refusal(&refused(error), hash, by)),
             Err(error) => Err(failure(&error)),
         }
     }
@@ -294,13 +289,6 @@ fn barred(it: &Watched) -> AttributeValue {
 
 fn expires(it: &Watched) -> AttributeValue {
     number((it.repeats_at + LATER) / 1_000 + KEPT_SECONDS)
-}
-
-fn seen(error: UpdateItemError) -> Item {
-    match error {
-        UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
-        _ => Item::new(),
-    }
 }
 
 fn refusal(seen: &Item, hash: Option<&str>, by: &Decider) -> Decided {

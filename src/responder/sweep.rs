@@ -14,7 +14,7 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::credential_report;
 use clients::ledger::Ledger;
-use clients::ledger::sweep::{Head, Taken};
+use clients::ledger::sweep::{AT_ONCE, Head, Taken};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::command::Sweep as Command;
@@ -27,11 +27,13 @@ use domain::hygiene::problems::{self, Limits};
 use domain::hygiene::summary::Summary;
 use domain::hygiene::unseen::inactive_keys;
 use domain::ids::{AccountId, Partition};
+use domain::outcome::Failure;
 use domain::problem::Kind;
 use domain::session_policy::Scope;
 use domain::settings::{Responder, Sweeper};
 use domain::sources::{CredentialEvent, DecodeError};
 use domain::text;
+use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::invocation::{Call, Error};
@@ -109,6 +111,22 @@ impl Step {
     }
 }
 
+/// Reads of the ledger side by side.
+const PARALLEL_READS: usize = 4;
+
+/// What the ledger has of each account, in their order.
+fn heads(ledger: &Ledger, accounts: &[AccountId]) -> impl Stream<Item = Result<Vec<(AccountId, Head)>, Failure>> {
+    let read = move |some: &[AccountId]| {
+        let some = some.to_vec();
+        async move {
+            let mut heads = ledger.sweep_heads(&some).await?;
+            let mut head = |it: &AccountId| heads.remove(it.as_str()).unwrap_or_default();
+            Ok(some.into_iter().map(|it| (it.clone(), head(&it))).collect())
+        }
+    };
+    stream::iter(accounts.chunks(AT_ONCE)).map(read).buffered(PARALLEL_READS)
+}
+
 /// Why an account was not swept.
 struct Failed {
     message: String,
@@ -122,8 +140,8 @@ impl Failed {
     }
 }
 
-impl From<domain::outcome::Failure> for Failed {
-    fn from(failure: domain::outcome::Failure) -> Self {
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
         Self { message: failure.to_string(), is_worth_a_try: failure.retryable }
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
 use clients::ledger::Ledger;
-use clients::ledger::sweep::{AT_ONCE, Head};
+use clients::ledger::sweep::Head;
 use clients::notices::alert;
 use clients::organizations;
 use domain::command::{End, Run};
@@ -17,14 +17,11 @@ use domain::ids::{AccountId, Parse};
 use domain::outcome::{Failure, Outcome};
 use domain::settings::Sweeper;
 use domain::text;
-use futures_util::stream::{self, StreamExt};
+use futures_util::TryStreamExt;
 
-use super::{Report, Step};
+use super::{Report, Step, heads};
 use crate::invocation::Call;
 use crate::slack::{self, Poster};
-
-/// Reads of the ledger side by side.
-const PARALLEL_READS: usize = 4;
 
 /// Lists the accounts and keeps which they are. A start that comes twice is one sweep: the second has none.
 pub(crate) async fn begin(aws: &Aws, settings: &Sweeper, run: &Run, call: &Call) -> (Report, Vec<String>) {
@@ -99,18 +96,10 @@ async fn digest(
     let skipped = kept.skipped.as_deref().and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
     let mut digest = Digest::new(run.day, skipped);
     let accounts: Vec<AccountId> = kept.accounts.iter().filter_map(|it| AccountId::parse(it).ok()).collect();
-    let read = |some: &[AccountId]| {
-        let some = some.to_vec();
-        async move {
-            let heads = ledger.sweep_heads(&some).await;
-            (some, heads)
-        }
-    };
-    let mut read = stream::iter(accounts.chunks(AT_ONCE)).map(read).buffered(PARALLEL_READS);
-    while let Some((some, heads)) = read.next().await {
-        let mut heads = heads?;
-        for account in some {
-            match summary(heads.remove(account.as_str()).unwrap_or_default(), run) {
+    let mut read = heads(ledger, &accounts);
+    while let Some(some) = read.try_next().await? {
+        for (account, head) in some {
+            match summary(head, run) {
                 Ok(summary) => digest.add(account.as_str(), summary),
                 Err(reason) => {
                     let (account, reason) = (account.to_string(), text::line(&reason, 400));

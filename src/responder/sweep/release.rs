@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use clients::accounts::Aws;
 use clients::ledger::Ledger;
-use clients::ledger::sweep::AT_ONCE;
 use domain::command::{OfAccount, Release as Command};
 use domain::day::Day;
 use domain::hygiene::budget::Budget;
@@ -18,11 +17,8 @@ use domain::problem::Kind;
 use domain::settings::{Mode, Release as Settings, Responder};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::{Report, Step};
+use super::{Report, Step, heads};
 use crate::invocation::Call;
-
-/// Reads of the ledger side by side.
-const PARALLEL_READS: usize = 4;
 
 const PARALLEL_WRITES: usize = 16;
 
@@ -113,18 +109,9 @@ async fn count(
     accounts: &[AccountId],
 ) -> Result<Tally, Failure> {
     let mut tally = Tally::default();
-    let read = |some: &[AccountId]| {
-        let some = some.to_vec();
-        async move {
-            let heads = ledger.sweep_heads(&some).await;
-            (some, heads)
-        }
-    };
-    let mut read = stream::iter(accounts.chunks(AT_ONCE)).map(read).buffered(PARALLEL_READS);
-    while let Some((some, heads)) = read.next().await {
-        let mut heads = heads?;
-        for account in some {
-            let head = heads.remove(account.as_str()).unwrap_or_default();
+    let mut read = heads(ledger, accounts);
+    while let Some(some) = read.try_next().await? {
+        for (account, head) in some {
             let summary = head.summary.filter(|_| head.day.as_deref() == Some(day));
             if let Some(summary) = summary.and_then(|it| serde_json::from_str::<Summary>(&it).ok()) {
                 tally.add(&account, &summary, |kind| mode_of(settings, limits, kind));

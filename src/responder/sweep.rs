@@ -5,6 +5,7 @@ mod act;
 mod organisation;
 mod owner;
 mod release;
+mod step;
 mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::credential_report;
 use clients::ledger::Ledger;
-use clients::ledger::sweep::{AT_ONCE, Head, Taken};
+use clients::ledger::sweep::{Head, Taken};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::command::Sweep as Command;
@@ -33,7 +34,6 @@ use domain::session_policy::Scope;
 use domain::settings::{Responder, Sweeper};
 use domain::sources::{CredentialEvent, DecodeError};
 use domain::text;
-use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::invocation::{Call, Error};
@@ -81,50 +81,6 @@ pub struct Report {
     pub problems: Option<Vec<String>>,
     /// Every attempt of every call to AWS.
     pub calls: usize,
-}
-
-/// A step of the day's state machine: what it reads and writes by, and what it answers.
-struct Step {
-    calls: CallLog,
-    home: Home,
-    ledger: Ledger,
-    report: Report,
-    failed: Vec<String>,
-}
-
-impl Step {
-    fn new(aws: &Aws, ledger_table: &str, call: &Call, report: Report) -> Self {
-        let calls = CallLog::default();
-        let home = Home::new(aws, &calls);
-        let ledger = Ledger::new(home.dynamodb.clone(), ledger_table, &call.request_id);
-        Self { calls, home, ledger, report, failed: Vec::new() }
-    }
-
-    fn fail(&mut self, outcome: String) {
-        self.report.outcome.clone_from(&outcome);
-        self.failed.push(outcome);
-    }
-
-    fn ended(mut self) -> (Report, Vec<String>) {
-        self.report.calls = self.calls.round_trips().calls;
-        (self.report, self.failed)
-    }
-}
-
-/// Reads of the ledger side by side.
-const PARALLEL_READS: usize = 4;
-
-/// What the ledger has of each account, in their order.
-fn heads(ledger: &Ledger, accounts: &[AccountId]) -> impl Stream<Item = Result<Vec<(AccountId, Head)>, Failure>> {
-    let read = move |some: &[AccountId]| {
-        let some = some.to_vec();
-        async move {
-            let mut heads = ledger.sweep_heads(&some).await?;
-            let mut head = |it: &AccountId| heads.remove(it.as_str()).unwrap_or_default();
-            Ok(some.into_iter().map(|it| (it.clone(), head(&it))).collect())
-        }
-    };
-    stream::iter(accounts.chunks(AT_ONCE)).map(read).buffered(PARALLEL_READS)
 }
 
 /// Why an account was not swept.

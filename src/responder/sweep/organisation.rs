@@ -19,7 +19,8 @@ use domain::settings::Sweeper;
 use domain::text;
 use futures_util::TryStreamExt;
 
-use super::{Report, Step, heads};
+use super::Report;
+use super::step::{Step, heads};
 use crate::invocation::Call;
 use crate::slack::{self, Poster};
 

@@ -17,7 +17,8 @@ use domain::problem::Kind;
 use domain::settings::{Mode, Release as Settings, Responder};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::{Report, Step, heads};
+use super::Report;
+use super::step::{Step, heads};
 use crate::invocation::Call;
 
 const PARALLEL_WRITES: usize = 16;

@@ -171,12 +171,12 @@ impl Ledger {
             expression.push_str(", due_at = :again");
             request = request.expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
         }
-        let item = self.take(request.update_expression(expression).condition_expression(FREE), until).await?;
+        let item = self.take_item(request.update_expression(expression).condition_expression(FREE), until).await?;
         Ok(item.and_then(|it| due(&it)))
     }
 
     /// The item as it is once it is taken until `until`. `None`: the request's condition does not hold.
-    pub(super) async fn take(
+    pub(super) async fn take_item(
         &self,
         request: UpdateItemFluentBuilder,
         until: SystemTime,

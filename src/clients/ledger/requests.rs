@@ -222,7 +222,7 @@ impl Ledger {
             .update_expression(expression)
             .condition_expression(FREE)
             .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
-        Ok(self.take(update, until).await?.and_then(|it| request(id, &it)))
+        Ok(self.take_item(update, until).await?.and_then(|it| request(id, &it)))
     }
 
     /// What people were told of an approval that could not be carried out yet, for them not to be told again.

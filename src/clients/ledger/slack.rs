@@ -167,7 +167,7 @@ impl Ledger {
                  (attribute_not_exists(lease_until) OR lease_until < :now OR holder = :me)",
             )
             .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
-        Ok(self.take(request, until).await?.map(|it| thread_of(thread, &it)))
+        Ok(self.take_item(request, until).await?.map(|it| thread_of(thread, &it)))
     }
 
     /// Slack has the first message that waited: what waits now. `root`: it begins the thread. `None`: the thread is

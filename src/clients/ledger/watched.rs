@@ -212,7 +212,7 @@ impl Ledger {
             .update_expression("SET holder = :me, lease_until = :until, due_at = :again")
             .condition_expression(FREE)
             .expression_attribute_values(":again", number(millis(until) + GRACE_MILLIS));
-        Ok(self.take(request, until).await?.and_then(|it| kept(&it)))
+        Ok(self.take_item(request, until).await?.and_then(|it| kept(&it)))
     }
 
     /// It was published: it is looked at again once nobody will acknowledge it any more.

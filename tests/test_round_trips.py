@@ -1,8 +1,11 @@
 """How many calls had to wait for another before the attacker was stopped, from the simulated AWS's
 own record. Each call is made to take long enough that those sent together overlap."""
 
+from .harness.ledger import Table, about
 from .harness.processes import ROOT
 from .harness.victims import Role, User
+from .test_breaker import SUCCESS, counted
+from .test_lease import while_running
 
 COSTS = ROOT / "docs/costs.md"
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
@@ -53,6 +56,70 @@ def test_four_round_trips_where_only_the_key_is_known(world):
     world.deploy()
     first, _, _ = measured(world, world.event("health-risk-credentials-exposed-key-only", User(world)))
     assert first == 4
+
+
+def warm(world):
+    """A responder that keeps a session, the finding that it had, a user yet to be reported, and our calls from now on."""
+    responder, event = world.responder(), world.event(EXFILTRATION, User(world))
+    assert responder.invoke(event)["reports"][0]["verdict"] == "Contained"
+    bob, seen = User(world, name="bob", groups=()), len(world.journal())
+    return responder, event, bob, lambda: [it for it in world.journal()[seen:] if it["is_ours"]]
+
+
+def test_two_round_trips_to_the_deny_where_a_session_is_kept(world):
+    """Who it is, the lease and the hour's budget are asked together, and the strike waits for all of them."""
+    world.deploy(response_plan=True, rotation=True)
+    responder, _, bob, calls = warm(world)
+    world.fault("*", delay_ms=120)
+    [report] = responder.invoke(about(world, EXFILTRATION, bob))["reports"]
+    assert report["verdict"] == "Contained", report
+    found = depths(calls())
+    assert min(depth for call, depth in found if call["action"] in BARRIERS) == 2 == report["round_trips"]["first_barrier"]
+    began = min(call["began"] for call, _ in found if call["action"] in BARRIERS)
+    before = sorted(call["action"] for call, _ in found if call["ended"] <= began)
+    assert before == [*["dynamodb:UpdateItem"] * 3, "iam:GetUser", "iam:ListAccessKeys", "iam:ListAttachedUserPolicies"]
+
+
+def test_no_strike_goes_by_a_name_that_was_read_long_before_the_lease(world):
+    """The name is given to another while the ledger is waited for."""
+    world.deploy()
+    responder, _, bob, calls = warm(world)
+    event = about(world, EXFILTRATION, bob)
+    world.fault("dynamodb:UpdateItem", delay_ms=1_000, times=1)
+    is_read = lambda: any(it["action"] == "iam:GetUser" for it in calls())  # noqa: E731
+    with while_running(responder, event, is_read) as answer:
+        world.iam.update_user(UserName="bob", NewUserName="robert")
+        namesake = User(world, name="bob", groups=())
+    [report] = answer[0]["reports"]
+    assert report["verdict"] in SUCCESS and report["principal"]["name"] == "robert", report
+    bob.name = "robert"
+    assert bob.is_denied() and not namesake.is_denied() and namesake.key_works()
+    assert not any(it["action"] in BARRIERS and it["params"]["UserName"] == "bob" for it in calls())
+
+
+def test_a_place_of_the_hour_is_given_back_where_another_is_at_it(world):
+    world.deploy()
+    responder, _, bob, _ = warm(world)
+    table = Table(world)
+    lock = table.item("lock#")["id"]["S"].replace("alice", "bob")
+    held = {"holder": {"S": "another"}, "lease_until": {"N": "9999999999999"}, "fence": {"N": "1"}, "struck_id": {"S": bob.id}}
+    table.client.put_item(TableName=table.name, Item={"id": {"S": lock}, "playbook": {"S": "compromised-credential"}, **held})
+    [report] = responder.invoke(about(world, EXFILTRATION, bob))["reports"]
+    assert report["verdict"] == "InProgress" and bob.key_works(), report
+    assert counted(world, "breaker#") == [f"{world.member}/user/alice"] * 2
+
+
+def test_who_needs_no_place_of_the_hour_has_none_while_it_is_held(world):
+    world.deploy()
+    responder, event, _, calls = warm(world)
+    Table(world).next_hour()
+    world.fault("iam:ListGroupsForUser", delay_ms=1_500, times=1)
+    [report] = responder.invoke(event)["reports"]
+    assert report["verdict"] == "Contained", report
+    held = max(it["ended"] for it in calls() if it["action"] == "iam:ListGroupsForUser")
+    given = [it for it in calls() if "DELETE principals" in it["params"].get("UpdateExpression", "")]
+    assert len(given) == 2 and all(it["ended"] < held for it in given), given
+    assert counted(world, "breaker#") == []
 
 
 def test_a_containment_writes_the_ledger_as_often_as_the_costs_say(world):

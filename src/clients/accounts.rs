@@ -247,6 +247,11 @@ impl Home {
         Ok(self.member(session, false))
     }
 
+    /// Whether the session is there already, from an earlier response.
+    pub fn has_session(&self, common: &Common, account: &AccountId, partition: &Partition, scope: &Scope) -> bool {
+        self.kept.find(&common.member_role_arn(account, partition), scope).is_some()
+    }
+
     /// A session that AWS does not let do its work is not kept for the next response: the role may have been made
     /// anew, or its sessions revoked.
     pub fn drop_session(&self, member: &Member) {

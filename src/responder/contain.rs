@@ -4,12 +4,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
-use clients::iam::resolve::Resolved;
 use clients::ledger::{Acquired, Ledger};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::containment::admission::{self, Beside, Holder};
-use domain::containment::grouping::{self, Found, Group};
+use domain::containment::grouping::Group;
 use domain::containment::guard;
 use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::matter;
@@ -20,6 +19,7 @@ use domain::outcome::Failure;
 use domain::session_policy::Scope;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
+use futures_util::future::maybe_done;
 use tokio::sync::oneshot;
 
 use crate::invocation::Call;
@@ -27,6 +27,8 @@ use crate::metrics;
 use crate::note;
 use crate::notify::Scene;
 
+mod ahead;
+mod apart;
 mod ask;
 mod attach;
 mod beside;
@@ -272,7 +274,10 @@ impl Attempt<'_> {
             Mode::Observe | Mode::Approve => Scope::Observe,
             Mode::Enforce => Scope::of(&self.finding.principal),
         };
-        let (session, acquired) = tokio::join!(self.assume(&scope), lease);
+        let is_warm = self.is_warm(&scope);
+        let mut begun = Box::pin(maybe_done(self.begin(&scope, is_warm)));
+        let asked = async { tokio::join!(lease, self.reserve_ahead(is_warm)) };
+        let (acquired, mut place) = ahead::beside(asked, begun.as_mut(), is_warm).await;
         let Ok(acquired) = acquired else { return };
         let ledger = match acquired {
             Ok(Some(acquired)) => match self.enter(acquired, running) {
@@ -281,7 +286,8 @@ impl Attempt<'_> {
                     let (apart, others) = std::mem::take(&mut running.others).into_iter().partition(is_news);
                     running.others = others;
                     self.set_apart(apart, running, turn);
-                    return self.leave(&held, beside, None, running).await;
+                    tokio::join!(self.leave(&held, beside, None, running), self.ledger.give_back(&mut place));
+                    return;
                 }
                 None => Some(self.ledger),
             },
@@ -294,11 +300,16 @@ impl Attempt<'_> {
                 None
             }
         };
-        let member = match session {
-            Ok(it) => running.member.insert(it),
-            Err(failure) => return sought::without_session(&failure, &mut running.progress),
+        begun.as_mut().await;
+        let Some(begun) = begun.as_mut().take_output() else { return };
+        let (member, looked) = match begun {
+            Ok((member, looked)) => (running.member.insert(member), looked),
+            Err(failure) => {
+                sought::without_session(&failure, &mut running.progress);
+                return self.ledger.give_back(&mut place).await;
+            }
         };
-        let (resolved, mut place) = tokio::join!(self.resolve(member, &scope), self.reserve(ledger, &running.memory));
+        let (resolved, mut place) = self.identify(looked, place, member, &scope, (ledger, &running.memory)).await;
         let Some(resolved) = self.check(resolved, running) else {
             self.set_apart(std::mem::take(&mut running.others), running, turn);
             return self.ledger.give_back(&mut place).await;
@@ -357,32 +368,16 @@ impl Attempt<'_> {
             guardrail: &guardrail::Guardrail::new(self.settings, may_attach, self.relay.guardrail.clone()),
         };
         let struck = running.struck.take();
-        if let Some(held) = engine.run(mode, resolved, struck, &mut running.progress).await {
+        let run = Box::pin(engine.run(mode, resolved, struck, &mut running.progress));
+        // In this order: the deny comes first.
+        let (held, ()) = tokio::join!(biased; run, self.give_back_needless(&mut place));
+        if let Some(held) = held {
             let beside = if held.holder == Some(Holder::Restore) { Beside::After } else { Beside::Join };
             let leave = self.leave(&held, beside, Some(&identity), running);
             tokio::join!(leave, self.ledger.give_back(&mut place));
         } else if running.progress.past.is_known {
             // By another name it is none that was counted, and no new one.
             self.ledger.give_back(&mut place).await;
-        }
-    }
-
-    /// Those that do not go with the lead begin now: nobody waits for another one's hold.
-    fn part(&self, resolved: &Resolved, running: &mut Running, turn: &Turn<'_>) {
-        let Resolved { identity, observed } = resolved;
-        let (settings, lead, restored, now) = (self.settings, self.finding, running.memory.restored.as_ref(), self.now);
-        let found = Found { settings, lead, identity, observed, restored, now };
-        let (others, apart) = std::mem::take(&mut running.others).into_iter().partition(|it| found.answers(it));
-        running.others = others;
-        self.set_apart(apart, running, turn);
-    }
-
-    fn set_apart(&self, findings: Vec<Finding>, running: &mut Running, turn: &Turn<'_>) {
-        let groups = grouping::group(findings, |it| self.settings.mode_of(it.playbook()));
-        if let Some(apart) = running.apart.take().filter(|_| !groups.is_empty()) {
-            turn.more(groups.len());
-            // Nobody is there to take them only when the whole response has ended.
-            let _ = apart.send(groups);
         }
     }
 }

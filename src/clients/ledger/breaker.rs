@@ -14,6 +14,8 @@ use crate::errors::{failure, is};
 #[derive(Debug, Default)]
 pub struct Reservation {
     pub is_admitted: bool,
+    /// To be given back, and admitted all the same.
+    pub is_needless: bool,
     /// The counters that counted the principal anew.
     counted: Vec<String>,
     name: String,
@@ -23,6 +25,12 @@ impl Reservation {
     /// Nothing was counted for it.
     pub fn uncounted(is_admitted: bool) -> Self {
         Self { is_admitted, ..Self::default() }
+    }
+
+    /// None was needed.
+    #[must_use]
+    pub fn needless(self) -> Self {
+        Self { is_admitted: true, is_needless: true, ..self }
     }
 }
 
@@ -53,7 +61,7 @@ impl Ledger {
         let counted = counted.into_iter().filter_map(|(id, is_anew)| is_anew.then_some(id)).collect();
         let is_full = |it: &Result<Counted, Failure>| matches!(it, Ok(Counted::Full));
         let is_admitted = own.is_ok() && total.is_ok() && !is_full(&own) && !is_full(&total);
-        let mut reservation = Reservation { is_admitted, counted, name };
+        let mut reservation = Reservation { is_admitted, is_needless: false, counted, name };
         if !is_admitted {
             self.give_back(&mut reservation).await;
         }

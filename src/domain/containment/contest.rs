@@ -20,7 +20,7 @@ use super::watch::Moment;
 /// Writes a second at the first reversal; each further one doubles it.
 const FIRST_PACE: f64 = 4.0;
 /// For how long a read of the unique ID is believed.
-const ID_HOLDS: Duration = Duration::from_millis(500);
+pub const ID_HOLDS: Duration = Duration::from_millis(500);
 /// After so long it is read anew, so that the answer comes in time.
 const ID_AGE: Duration = Duration::from_millis(250);
 /// Writes of one fight that are under way at the same time.

@@ -13,7 +13,7 @@ use domain::containment::progress::Progress;
 use domain::containment::snapshot;
 use domain::finding::Source;
 use domain::history::{self, Past, Response};
-use domain::identity::{Identity, IdentityKind, Observed};
+use domain::identity::{Contents, Identity, IdentityKind, Observed};
 use tokio::sync::oneshot;
 
 use super::strike::Engine;
@@ -48,9 +48,28 @@ impl Engine<'_> {
         Err("others began and were taken back at the same time".to_owned())
     }
 
-    /// What is read while the barriers are watched. `saved`: once the snapshot is.
-    pub(super) async fn beside(&self, identity: Identity, before: Observed, saved: oneshot::Receiver<Saved>) -> Found {
-        Beside { engine: self, identity, before }.run(saved).await
+    /// What is read while the barriers are watched. `saved`: once the snapshot is. `is_kept`: what policies say is in
+    /// the ledger already, as far as is known before that.
+    pub(super) async fn beside(
+        &self,
+        identity: Identity,
+        before: Observed,
+        is_kept: bool,
+        saved: oneshot::Receiver<Saved>,
+    ) -> Found {
+        Beside { engine: self, identity, before, is_kept }.run(saved).await
+    }
+
+    /// Of the response that is likely to go on, before its snapshot is saved.
+    pub(super) fn goes_on_with_contents(&self, open: &[Response]) -> bool {
+        let last = open.iter().rfind(|it| it.playbook == self.playbook.id).or(open.last());
+        last.is_some_and(|it| self.has_contents(it))
+    }
+
+    /// They were kept, or can't be any more: long after the snapshot, what is read is no state of before.
+    fn has_contents(&self, it: &Response) -> bool {
+        let is_too_late = self.now.secs() - it.at / 1_000 > SNAPSHOT_IS_FRESH;
+        it.before.get(history::CONTENTS).is_some() || is_too_late
     }
 
     /// `meant`: by tries of the same playbook that ended before their snapshot.
@@ -79,6 +98,7 @@ struct Beside<'a> {
     engine: &'a Engine<'a>,
     identity: Identity,
     before: Observed,
+    is_kept: bool,
 }
 
 /// What came of it.
@@ -129,17 +149,22 @@ impl Beside<'_> {
     /// The playbooks that take policies away have read them before, and it is in their snapshots.
     async fn keep_contents(&self, saved: oneshot::Receiver<Saved>) -> Result<(), String> {
         let Some(ledger) = self.engine.ledger.filter(|_| self.before.contents.is_err()) else { return Ok(()) };
-        let names = self.before.policy_names().map_err(|it| it.to_string())?;
-        let read = observe::contents(&self.engine.member.read, &self.identity, names).await;
+        let read = if self.is_kept { None } else { Some(self.contents().await) };
         let Ok((Some(response), open)) = saved.await else { return Ok(()) };
-        // Long after the snapshot, what is read is no state of before.
-        let too_late = |it: &Response| self.engine.now.secs() - it.at / 1_000 > SNAPSHOT_IS_FRESH;
-        let is_known = |it: &Response| it.before.get(history::CONTENTS).is_some();
-        if open.iter().any(|it| it.id == response && (is_known(it) || too_late(it))) {
+        if open.iter().any(|it| it.id == response && self.engine.has_contents(it)) {
             return Ok(());
         }
-        let contents = read.map_err(|it| it.to_string())?;
+        let contents = match read {
+            Some(it) => it?,
+            None => self.contents().await?,
+        };
         ledger.save_contents(&self.identity, &response, &contents).await.map_err(|it| it.to_string())
+    }
+
+    async fn contents(&self) -> Result<Contents, String> {
+        let names = self.before.policy_names().map_err(|it| it.to_string())?;
+        let read = observe::contents(&self.engine.member.read, &self.identity, names).await;
+        read.map_err(|it| it.to_string())
     }
 
     /// Roles that live on when their user is denied.

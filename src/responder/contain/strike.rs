@@ -192,7 +192,8 @@ impl Engine<'_> {
         // The read beside the strike may have been too early to see it.
         changes.retain(|it| !strike.iter().any(|struck| struck.is_same(it)));
         let (is_saved, saved) = oneshot::channel();
-        let beside = self.beside(identity.clone(), before.clone(), saved);
+        let is_kept = self.goes_on_with_contents(&progress.past.responses);
+        let beside = self.beside(identity.clone(), before.clone(), is_kept, saved);
         let guarded = self.attach_guardrail(&identity, self.guardrail.listen());
         let fight = async {
             self.apply_recorded(changes, planned, &identity, &before, progress).await;

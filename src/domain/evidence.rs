@@ -13,6 +13,7 @@ mod blocks;
 pub mod catalogue;
 pub mod chain;
 mod chart;
+pub mod children;
 pub mod condition;
 pub mod could;
 pub mod document;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::change::{INCIDENT_TAG, QUARANTINED, REMEDIATED, is_our_tag};
+use crate::child::{Child, Parent};
 use crate::finding::Threat;
 use crate::identity::{Observed, Profile, Unreadable};
 use crate::suspects::{Suspect, Suspects};
@@ -155,6 +156,10 @@ pub struct Kept {
     pub restored: Option<Restoration>,
     /// People were told of that.
     pub is_restored_told: bool,
+    /// What it made with a flagged credential, and was answered.
+    pub children: Vec<Child>,
+    /// Whose child it is, one for each call that made it or a key of it.
+    pub parents: Vec<Parent>,
 }
 
 /// Who took a containment back, and why.

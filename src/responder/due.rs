@@ -26,6 +26,7 @@ use futures_util::stream;
 
 use crate::acknowledge;
 use crate::approvals;
+use crate::children;
 use crate::contain::contain;
 use crate::contain::turns::Turns;
 use crate::guardrail;
@@ -72,9 +73,11 @@ pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> End
     let for_reports = reports_due::ask(&home, &ledger, settings);
     let for_others = acknowledge::due(&home, &ledger, settings, call);
     let guardrails = guardrail::look(&home, &ledger, settings, call);
-    let ((reports, mut failed), unsent, unasked, unrepeated, unseen) =
-        tokio::join!(run.all(), for_slack, for_reports, for_others, guardrails);
-    failed.extend(unsent.into_iter().chain(unasked).chain(unrepeated).chain(unseen));
+    let for_children = children::look(aws, &home, &ledger, settings, call);
+    let ((mut reports, mut failed), unsent, unasked, unrepeated, unseen, (more, unanswered)) =
+        tokio::join!(run.all(), for_slack, for_reports, for_others, guardrails, for_children);
+    reports.extend(more);
+    failed.extend(unsent.into_iter().chain(unasked).chain(unrepeated).chain(unseen).chain(unanswered));
     (reports, failed)
 }
 

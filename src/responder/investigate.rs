@@ -2,7 +2,7 @@
 //!
 //! A trip of its own function, with roles that only read: it can't delay, fail or change a containment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
@@ -15,8 +15,10 @@ use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::command::Report;
 use domain::containment::guard;
+use domain::evidence::children;
 use domain::evidence::facts::{About, Found};
 use domain::evidence::prose::Prose;
+use domain::evidence::remains::Now;
 use domain::evidence::report::Evidence;
 use domain::evidence::revision::{self, Gist};
 use domain::evidence::standing::{self, Standing};
@@ -124,6 +126,8 @@ pub(crate) async fn investigate(
         again_at: begun.asked_at.and_then(|it| revision::next_pass(it / 1_000, now.secs())),
         gone: whom.is_gone.then(|| look::gone(&whom.identity, looked.deleted)),
     };
+    let gone: BTreeSet<_> = exists.iter().filter(|it| it.1 == Now::Gone).map(|it| it.0.clone()).collect();
+    let made = children::made(&looked.events, command.access_key.as_ref(), &whom.identity, about.since, &gone);
     let found = Found {
         standing: Standing { kept: whom.kept.as_ref().map_err(Clone::clone), lacking },
         could,
@@ -160,7 +164,7 @@ pub(crate) async fn investigate(
     let is_told = untold.is_empty();
     failed.extend(untold);
     let gist: Option<&Gist> = is_told.then_some(&gist);
-    if let Err(failure) = ledger.keep_told(&record, &told, gist).await {
+    if let Err(failure) = ledger.keep_told(&record, &told, gist, &made).await {
         failed.push(format!("noting what people were told: {failure}"));
     }
     tell::log(&report);
@@ -235,12 +239,7 @@ async fn lifted(
 /// Where IAM's events are first, then the finding's, our own, and those that the operator named, then all that AWS
 /// switches on in every account: whoever makes a session chooses in which it is recorded.
 fn regions(settings: &Investigator, command: &Report) -> Vec<Region> {
-    let iam = match command.subject.partition.as_str() {
-        "aws" => "us-east-1",
-        "aws-us-gov" => "us-gov-west-1",
-        "aws-cn" => "cn-north-1",
-        _ => settings.common.region.as_str(),
-    };
+    let iam = command.subject.partition.iam_region().unwrap_or(settings.common.region.as_str());
     let mut all: Vec<_> = Region::parse(iam).into_iter().collect();
     let named = settings.regions.iter().chain([&command.region, &settings.common.region]);
     let default = DEFAULT_REGIONS.iter().filter_map(|it| Region::parse(it).ok());

@@ -15,6 +15,7 @@
 
 mod acknowledge;
 mod approvals;
+mod children;
 mod contain;
 pub mod drill;
 mod due;

@@ -15,6 +15,7 @@ use domain::outcome::Failure;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::children::MADE;
 use super::{Item, Ledger, holds, int, millis_now, number, string, text};
 use crate::errors::{failure, is};
 
@@ -26,7 +27,7 @@ const LESSER: &str = "evidence lesser";
 const AGAIN_MILLIS: i64 = 5 * 60_000;
 
 /// What the investigating function may write of such an item.
-pub const ATTRIBUTES: &[&str] = &["id", "asked_at", "due_at", "gist", "is_final", "revision", "told", "untold"];
+pub const ATTRIBUTES: &[&str] = &["id", "asked_at", "due_at", "gist", "is_final", "made", "revision", "told", "untold"];
 
 /// The matter that was delivered last, by where.
 pub type Told = BTreeMap<String, String>;
@@ -143,15 +144,28 @@ impl Ledger {
     }
 
     /// What was delivered where. `gist`: of the report of which everybody was told, and with which the next is compared.
-    pub async fn keep_told(&self, record: &str, told: &Told, gist: Option<&Gist>) -> Result<(), Failure> {
-        let request = self.update(&item_of(record)).expression_attribute_values(":told", text(json!(told).to_string()));
-        let request = match gist {
-            Some(gist) => request
-                .update_expression("SET told = :told, gist = :gist REMOVE untold")
-                .expression_attribute_values(":gist", text(json!(gist).to_string())),
-            None => request.update_expression("SET told = :told"),
-        };
-        request.send().await.map(|_| ()).map_err(|it| failure(&it))
+    /// `made`: the calls by which the flagged credential may have made somebody, for the responder to look at.
+    pub async fn keep_told(
+        &self,
+        record: &str,
+        told: &Told,
+        gist: Option<&Gist>,
+        made: &[String],
+    ) -> Result<(), Failure> {
+        let mut request =
+            self.update(&item_of(record)).expression_attribute_values(":told", text(json!(told).to_string()));
+        let mut expression = "SET told = :told".to_owned();
+        if !made.is_empty() {
+            expression.push_str(", #made = :made");
+            request = request
+                .expression_attribute_names("#made", MADE)
+                .expression_attribute_values(":made", text(json!(made).to_string()));
+        }
+        if let Some(gist) = gist {
+            expression.push_str(", gist = :gist REMOVE untold");
+            request = request.expression_attribute_values(":gist", text(json!(gist).to_string()));
+        }
+        request.update_expression(expression).send().await.map(|_| ()).map_err(|it| failure(&it))
     }
 
     /// When it is to be made again, in milliseconds since 1970. `None`: it is final, and whoever has the list takes it

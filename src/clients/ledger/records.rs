@@ -10,7 +10,7 @@ use domain::outcome::Failure;
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
-use super::{Item, Ledger, int, millis_now, number, principal, snapshots, string, strings};
+use super::{Item, Ledger, children, int, millis_now, number, principal, snapshots, string, strings};
 use crate::errors::failure;
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -122,6 +122,8 @@ pub(super) fn kept(item: &Item) -> Kept {
         held_at: time("held_at"),
         applied: applied.filter_map(|it| serde_json::from_str(it.as_s().ok()?).ok()).collect(),
         is_restored_told: item.contains_key("restored_told"),
+        children: children::each(item, children::CHILDREN),
+        parents: children::each(item, children::PARENTS),
         restored: time("restored_at").map(|at| Restoration {
             at,
             by: string(item, "restored_by").unwrap_or_default(),

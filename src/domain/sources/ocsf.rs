@@ -104,6 +104,8 @@ fn one(finding: &Node, settings: &Responder, beside: &mut Vec<DecodeError>) -> R
         occurred_at,
         creator: None,
         security_hub: None,
+        began_at: info.get("first_seen_time").time(),
+        parent: None,
     };
     Ok(match matter {
         Matter::GuardDuty(kind, says) => guardduty::judge(&kind, says, finding, &settings.eligibility),

@@ -240,6 +240,8 @@ fn build(finding: &Node, product: &Product, about: About) -> Result<Built, Decod
             kind: kind.clone(),
             creator: None,
             security_hub: is_alone.then(|| hub.clone()),
+            began_at: finding.get("FirstObservedAt").time(),
+            parent: None,
             id: id.to_owned(),
             region: region.clone(),
         })

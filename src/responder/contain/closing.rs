@@ -191,7 +191,13 @@ impl Closing<'_> {
             told: progress.told(),
             is_rotated: progress.is_rotated(),
         };
-        self.ledger.close(lease, &ending).await
+        // A restore of who made it finds it by this.
+        let noted = match &self.scene.finding.parent {
+            Some(parent) => self.ledger.note_parent(&Ledger::record_of(identity), parent).await,
+            None => Ok(()),
+        };
+        let waiting = self.ledger.close(lease, &ending).await;
+        noted.and(waiting)
     }
 
     async fn release(&self, progress: &Progress) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use clients::ledger::Ledger;
 use clients::relay;
 use domain::command::{Report, Subject};
 use domain::containment::progress::Progress;
-use domain::evidence::objects;
+use domain::evidence::{children, objects};
 use domain::finding::{Finding, Principal, Source};
 use domain::identity::{Identity, IdentityKind};
 use domain::settings::Responder;
@@ -52,6 +52,7 @@ pub(super) async fn list(
     let listed = tokio::time::timeout(PATIENCE, ledger.ask_for_evidence(&record, &command, is_grave, at)).await;
     let problem = match listed {
         Ok(Ok(())) => {
+            watch_children(settings, ledger, finding, identity).await;
             let (account, id) = (&finding.account, identity.id.as_str());
             let kept = settings.evidence_bucket.as_ref();
             let kept = kept.map(|bucket| format!(", kept as s3://{bucket}/{}*", objects::folder(account.as_str(), id)));
@@ -77,6 +78,18 @@ pub(super) async fn ask_for_report(settings: &Responder, home: &Home, follows: O
     }
 }
 
+/// What its flagged credential made is looked for from now on, where the settings want that.
+async fn watch_children(settings: &Responder, ledger: &Ledger, finding: &Finding, identity: &Identity) {
+    let Some(maker) = children::maker(finding, identity).filter(|_| settings.children.is_some()) else { return };
+    let watched = tokio::time::timeout(PATIENCE, ledger.watch_children(&maker)).await;
+    let problem = match watched {
+        Ok(Ok(())) => return,
+        Ok(Err(failure)) => failure.to_string(),
+        Err(_) => UNANSWERED.to_owned(),
+    };
+    tracing::error!("nobody will look for what the flagged credential made: {problem}; see the report on what it did");
+}
+
 const UNANSWERED: &str = "AWS did not answer in time";
 
 fn warn(problem: &str) {
@@ -93,7 +106,7 @@ fn report(finding: &Finding, identity: &Identity, now: DateTime) -> Report {
         subject: Subject { account: finding.account.clone(), partition: finding.partition.clone(), principal },
         region: finding.region.clone(),
         access_key: finding.access_key.clone(),
-        since: finding.occurred_at,
+        since: finding.began(),
         detected: Some(now),
     }
 }

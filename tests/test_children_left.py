@@ -23,13 +23,14 @@ def at_last(world, responder):
 
 
 @pytest.mark.seconds(10)
-def test_a_watch_that_could_not_be_written_fails_the_invocation_and_is_written_by_the_next_try(world):
+@pytest.mark.parametrize("text", ["if_not_exists(maker", "SET command"])
+def test_what_could_not_be_noted_of_a_flagged_key_fails_the_invocation_and_is_noted_by_the_next_try(world, text):
     responder, user = begin(world)
     _, bad = backdoor(user.session())
     event = world.event(EXFILTRATION, user)
-    world.fault("dynamodb:UpdateItem", "AccessDeniedException", times=1, text="if_not_exists(maker")
+    world.fault("dynamodb:UpdateItem", "AccessDeniedException", times=1, text=text)
     answer = responder.invoke(event)
-    assert answer["errorType"] == "ResponseIncomplete" and "having looked for what it made" in answer["errorMessage"], answer
+    assert answer["errorType"] == "ResponseIncomplete" and "what it made: " in answer["errorMessage"], answer
     assert user.is_denied()
     world.deliveries()
     contain(world, responder, event)

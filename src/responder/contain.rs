@@ -169,6 +169,9 @@ async fn contain_one(
     let following = Following { settings, ledger: &ledger, asks, now };
     let followed = following.all(std::iter::once(finding).chain(&others), &mut progress).await;
     let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, &followed, now).await;
+    if follows.is_none() && !followed.is_empty() {
+        progress.ledger_failed.push("having it reported what it made: the report could not be asked for".to_owned());
+    }
     progress.evidence = follows.as_ref().map(|it| it.words.clone());
     let left = call.left();
     let scene = Scene {

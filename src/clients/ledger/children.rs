@@ -77,16 +77,6 @@ impl Seen {
     }
 }
 
-/// Whether a credential is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Follows {
-    /// From now on, or from an earlier time on.
-    New,
-    Known,
-    /// Too many are.
-    TooMany,
-}
-
 /// Whether somebody has a place in the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -100,8 +90,8 @@ pub enum Place {
 impl Ledger {
     /// Has a flagged credential of a response followed, beside those that are, and each from the earliest beginning that
     /// was told: what was none of theirs before is looked at anew. `is_held_back`: people are asked about the response,
-    /// and nothing is looked at before it goes on without them.
-    pub async fn follow(&self, maker: &Maker, mark: &Mark, is_held_back: bool) -> Result<Follows, Failure> {
+    /// and nothing is looked at before it goes on without them. False: too many are followed.
+    pub async fn follow(&self, maker: &Maker, mark: &Mark, is_held_back: bool) -> Result<bool, Failure> {
         let mark = json!(mark).to_string();
         let request = self
             .update(&child::item(&maker.account, &maker.link()))
@@ -121,7 +111,7 @@ impl Ledger {
             listed(request).update_expression(format!("{keep}, {LIST} {change}")).send().await
         };
         let kept = match sent {
-            Ok(_) => return Ok(Follows::New),
+            Ok(_) => return Ok(true),
             Err(error) if is(&error, "ConditionalCheckFailedException") => match error.into_service_error() {
                 UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
                 _ => Item::new(),
@@ -129,14 +119,14 @@ impl Ledger {
             Err(error) => return Err(failure(&error)),
         };
         if !strings(&kept, "flagged").contains(&mark) {
-            return Ok(Follows::TooMany);
+            return Ok(false);
         }
         if !is_held_back {
             let request = self.update(&child::item(&maker.account, &maker.link()));
             let sent = listed(request).update_expression(format!("SET {LIST}")).send().await;
             sent.map_err(|it| failure(&it))?;
         }
-        Ok(Follows::Known)
+        Ok(true)
     }
 
     pub async fn due_children(&self, most: i32) -> Result<Vec<String>, Failure> {

@@ -91,6 +91,12 @@ impl Ledger {
         request.update_expression(expression).send().await.map(|_| ()).map_err(|it| failure(&it))
     }
 
+    /// Whether a report that is due knows that it is to name what this credential made.
+    pub async fn is_told_of(&self, record: &str, followed: &Followed) -> Result<bool, Failure> {
+        let item = self.item(&item_of(record)).await?;
+        Ok(item.contains_key("due_bucket") && children::each(&item, FLAGGED).contains(followed))
+    }
+
     /// Those that are due, the graver ones first, then the oldest.
     pub async fn due_evidence(&self, most: i32) -> Result<Vec<String>, Failure> {
         let mut ids = Vec::new();

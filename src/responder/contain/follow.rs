@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use aws_smithy_types::DateTime;
-use clients::ledger::children::Follows;
 use clients::ledger::{Kind, Ledger};
 use domain::child::Followed;
 use domain::containment::progress::Progress;
@@ -35,8 +34,8 @@ pub(super) struct Following<'a> {
 }
 
 impl Following<'_> {
-    /// The credentials that the findings flag, each beside those that were flagged before: what a report is to be told of
-    /// them. One that could not be kept makes the invocation an error, so that it is tried again.
+    /// The credentials that the findings flag, each beside those that were flagged before: what a report is yet to be told
+    /// of them. One that could not be kept makes the invocation an error, so that it is tried again.
     pub(super) async fn all<'f>(
         &self,
         findings: impl Iterator<Item = &'f Finding>,
@@ -55,7 +54,7 @@ impl Following<'_> {
         new
     }
 
-    /// What people are to know of it, and what is new of it.
+    /// What people are to know of it, and what a report is yet to be told.
     pub(super) async fn one(
         &self,
         finding: &Finding,
@@ -81,19 +80,13 @@ impl Following<'_> {
             };
             notes.extend(note);
             let maker = children::maker(finding, identity, response);
-            match self.ledger.follow(&maker, &mark, self.asks).await? {
-                Follows::New => {
-                    let (flagged, since) = (mark.flagged, mark.since);
-                    return Ok(Some(Followed { response: response.clone(), flagged, since }));
-                }
-                Follows::Known => {}
-                Follows::TooMany => {
-                    notes.push(
-                        "too many of its credentials are flagged: what this one made is in the report".to_owned(),
-                    );
-                }
+            if !self.ledger.follow(&maker, &mark, self.asks).await? {
+                notes.push("too many of its credentials are flagged: what this one made is in the report".to_owned());
+                return Ok(None);
             }
-            Ok(None)
+            let followed = Followed { response: response.clone(), flagged: mark.flagged, since: mark.since };
+            let is_told = self.ledger.is_told_of(&Ledger::record_of(identity), &followed).await?;
+            Ok(Some(followed).filter(|_| !is_told))
         };
         let followed = tokio::time::timeout(PATIENCE, followed).await.unwrap_or_else(|_| Err(unanswered()));
         (notes, followed)

@@ -176,7 +176,8 @@ def test_children_of_children_are_followed_within_the_places_of_the_first(world)
     answers = look(responder)
     assert list(answers) == ["eve"] and answers["eve"]["parent"]["id"] == mallory
     assert not works(world, first) and works(world, second)
-    assert [it["id"]["S"] for it in Table(world).items("children#") if "places" in it] == [f"children#{world.member}#{user.id}#{user.keys[0]['AccessKeyId']}"]
+    [of_first] = [it["id"] for it in status(world, responder, "alice")["responses"]]
+    assert [it["id"]["S"] for it in Table(world).items("children#") if "places" in it] == [f"children#{world.member}#{user.id}#{of_first}"]
 
 
 @pytest.mark.seconds(5)

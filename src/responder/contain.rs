@@ -167,7 +167,7 @@ async fn contain_one(
     // An earlier try ended before it could say so.
     let is_begun = relay.is_continued() || (memory.is_unfinished && progress.response.is_some());
     let following = Following { settings, ledger: &ledger, asks, now };
-    let followed = following.all(std::iter::once(finding).chain(&others), &mut progress).await;
+    let followed = Box::pin(following.all(std::iter::once(finding).chain(&others), &mut progress)).await;
     let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, &followed, now).await;
     if follows.is_none() && !followed.is_empty() {
         progress.ledger_failed.push("having it reported what it made: the report could not be asked for".to_owned());
@@ -301,7 +301,7 @@ impl Attempt<'_> {
                 None
             }
         };
-        if self.is_left_alone(running).await {
+        if Box::pin(self.is_left_alone(running)).await {
             return self.set_apart(std::mem::take(&mut running.others), running, turn);
         }
         let member = match session {

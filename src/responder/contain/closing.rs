@@ -299,7 +299,7 @@ impl Closing<'_> {
             self.ledger.put_due(&finding, Kind::Undelivered, now_millis() + REDELIVERY_MILLIS).await?;
             return Ok(None);
         }
-        self.follow(&finding, progress).await?;
+        Box::pin(self.follow(&finding, progress)).await?;
         let update = finding.security_hub.clone().map(Notice::UpdateFinding);
         let outcomes = send_all(self.scene, update.as_slice(), progress).await;
         self.ledger.settle(&finding).await?;

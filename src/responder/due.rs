@@ -213,8 +213,8 @@ impl Run<'_> {
         let request_id = format!("{}/{}", self.call.request_id, Ledger::due_id(&due.finding));
         let group = Group { lead: due.finding.clone(), others: Vec::new() };
         let relay = Relay { is_due: true, ..Relay::new(group, request_id) };
-        let contained = Box::pin(contain(self.aws, self.settings, &relay, self.call, &Turns::new(1)));
-        let (reports, failures) = contained.await;
+        let turns = Turns::new(1);
+        let (reports, failures) = Box::pin(contain(self.aws, self.settings, &relay, self.call, &turns)).await;
         let Some(report) = reports.into_iter().next() else { return Ok(None) };
         self.after(listed, due, &report, &failures).await?;
         Ok(Some(report))

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home};
-use clients::iam::resolve::Resolved;
 use clients::ledger::{Acquired, Ledger};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
 use domain::containment::admission::{self, Beside, Holder};
-use domain::containment::grouping::{self, Found, Group};
+use domain::containment::grouping::Group;
 use domain::containment::guard;
 use domain::containment::playbooks::{self, Playbook};
 use domain::containment::progress::matter;
@@ -27,6 +26,7 @@ use crate::metrics;
 use crate::note;
 use crate::notify::Scene;
 
+mod apart;
 mod ask;
 mod attach;
 mod beside;
@@ -374,25 +374,6 @@ impl Attempt<'_> {
         } else if running.progress.past.is_known {
             // By another name it is none that was counted, and no new one.
             self.ledger.give_back(&mut place).await;
-        }
-    }
-
-    /// Those that do not go with the lead begin now: nobody waits for another one's hold.
-    fn part(&self, resolved: &Resolved, running: &mut Running, turn: &Turn<'_>) {
-        let Resolved { identity, observed } = resolved;
-        let (settings, lead, restored, now) = (self.settings, self.finding, running.memory.restored.as_ref(), self.now);
-        let found = Found { settings, lead, identity, observed, restored, now };
-        let (others, apart) = std::mem::take(&mut running.others).into_iter().partition(|it| found.answers(it));
-        running.others = others;
-        self.set_apart(apart, running, turn);
-    }
-
-    fn set_apart(&self, findings: Vec<Finding>, running: &mut Running, turn: &Turn<'_>) {
-        let groups = grouping::group(findings, |it| self.settings.mode_of(it.playbook()));
-        if let Some(apart) = running.apart.take().filter(|_| !groups.is_empty()) {
-            turn.more(groups.len());
-            // Nobody is there to take them only when the whole response has ended.
-            let _ = apart.send(groups);
         }
     }
 }

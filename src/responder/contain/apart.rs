@@ -1,7 +1,7 @@
 //! Findings that do not go with the lead are responded to by themselves, beside it.
 
 use clients::iam::resolve::Resolved;
-use domain::containment::grouping::{self, Found, Group};
+use domain::containment::grouping::{self, Found};
 use domain::finding::Finding;
 
 use super::Attempt;

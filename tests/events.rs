@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use aws_smithy_types::DateTime;
 use domain::containment::guard;
 use domain::containment::playbooks::{self, Case};
-use domain::finding::{Finding, Principal};
+use domain::finding::{Finding, Principal, Threat};
 use domain::identity::{AccessKey, Contents, Identity, IdentityKind, Observed, Profile};
 use domain::ids::{AccessKeyId, Parse, PrincipalName, UniqueId};
 use domain::settings::{Options, Responder, Settings};
@@ -127,7 +127,8 @@ fn every_sample_decodes_to_its_finding_playbook_and_plan() {
 #[test]
 fn every_playbook_and_source_has_a_sample() {
     let findings: Vec<_> = files("events").iter().flat_map(|(_, it)| decode(it, &RESPONDER).findings).collect();
-    for playbook in playbooks::ALL {
+    // A planted key is learned of by a report, and by no event.
+    for playbook in playbooks::ALL.iter().filter(|it| it.threat != Threat::PlantedKey) {
         assert!(findings.iter().any(|it| it.threat == playbook.threat), "no sample for {}", playbook.id);
     }
     let sources: std::collections::HashSet<_> = findings.iter().map(|it| it.source).collect();

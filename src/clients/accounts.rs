@@ -19,7 +19,7 @@ use domain::session_policy::{self, Piece, Scope};
 use domain::settings::{self, Common, Secret};
 
 use crate::bucket::Bucket;
-use crate::cloudtrail::Trail;
+use crate::cloudtrail::{self, Trail};
 use crate::connections::{Connections, Endpoints};
 use crate::errors::incomplete;
 use crate::guardrail::Guardrail;
@@ -109,6 +109,14 @@ async fn sdk_config(endpoint_url: Option<&str>, http_client: SharedHttpClient) -
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// It is paced: what is tried again beside that is only what broke.
+fn trail(sdk: &SdkConfig, region: &domain::ids::Region) -> Trail {
+    let config = aws_sdk_cloudtrail::config::Builder::from(sdk)
+        .region(Region::new(region.to_string()))
+        .retry_config(RetryConfig::standard().with_max_attempts(2));
+    Trail::new(aws_sdk_cloudtrail::Client::from_conf(config.build()), region.as_str())
 }
 
 /// The clients of our own account, for one response.
@@ -370,15 +378,21 @@ impl Home {
         let role = common.member_role_arn(account, partition);
         let policy = session_policy::investigation(&sessions::investigation_reads());
         let sdk = self.config(self.session(common, &role, policy).await?);
-        // It is paced: what is tried again beside that is only what broke.
-        let retries = RetryConfig::standard().with_max_attempts(2);
-        let trail = |region: &domain::ids::Region| {
-            let config = aws_sdk_cloudtrail::config::Builder::from(&sdk)
-                .region(Region::new(region.to_string()))
-                .retry_config(retries.clone());
-            Trail::new(aws_sdk_cloudtrail::Client::from_conf(config.build()), region.as_str())
-        };
-        Ok((iam::both(&sdk, &self.calls, &self.patience).0, regions.iter().map(trail).collect()))
+        let trails = regions.iter().map(|it| trail(&sdk, it)).collect();
+        Ok((iam::both(&sdk, &self.calls, &self.patience).0, trails))
+    }
+
+    /// Our own role: one session that reads CloudTrail's event history and nothing else.
+    pub async fn assume_to_look_up(
+        &self,
+        common: &Common,
+        account: &AccountId,
+        partition: &Partition,
+        region: &domain::ids::Region,
+    ) -> Result<Trail, Failure> {
+        let role = common.member_role_arn(account, partition);
+        let policy = session_policy::investigation(&[cloudtrail::PERMISSION]);
+        Ok(trail(&self.config(self.session(common, &role, policy).await?), region))
     }
 
     fn member(&self, session: Credentials, is_kept: bool) -> Member {

@@ -112,6 +112,30 @@ impl Trail {
         Self { client, region: region.to_owned(), next: Instant::now() }
     }
 
+    /// One event by its ID. `None`: the history of this region has none, or none that can be read.
+    pub async fn find(&mut self, id: &str, until: Instant) -> Result<Option<Event>, Failure> {
+        let attribute = LookupAttribute::builder().attribute_key(LookupAttributeKey::EventId).attribute_value(id);
+        let attribute = attribute.build().map_err(|_| incomplete("the look-up could not be made"))?;
+        loop {
+            tokio::time::sleep_until(self.next).await;
+            self.next = Instant::now() + PACE;
+            let request = self.client.lookup_events().lookup_attributes(attribute.clone());
+            match request.send().await {
+                Ok(page) => {
+                    let mut events = page.events.unwrap_or_default().into_iter();
+                    return Ok(events.find_map(|it| Event::parse(it.cloud_trail_event()?)).filter(|it| it.id == id));
+                }
+                Err(error) => {
+                    let failure = failure(&error);
+                    self.next = Instant::now() + THROTTLED;
+                    if !failure.is_throttled() || self.next >= until {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+    }
+
     /// Every event by that attribute in the period, page after page, as far as the time goes. `token`: where it goes on.
     pub async fn look_up(&mut self, by: &By, mut token: Option<String>, span: Span) -> Page {
         let mut found = Page::default();

@@ -11,6 +11,7 @@
 //! - `suspects#…`: who is suspected around that identity, and whom a person closed.
 //! - `evidence#…`: the reports on that identity: what was asked for, how many were made, the gist of the last. In the
 //!   index `due` as well.
+//! - `children#…`: whose credential is flagged, and what of what it made was looked at. In the index `due` as well.
 //! - `breaker#…`: the principals contained in one hour for one threat, in one account or in all.
 //! - `deferred#…`: whether the hour's digest of deferred findings was delivered.
 //! - `due#…`: a finding that is to be taken up (again). Together with the leases they are in the index `due`.
@@ -49,6 +50,7 @@ mod applied;
 mod asked;
 mod breaker;
 mod cards;
+pub mod children;
 pub mod decision;
 pub mod digest;
 mod due;

@@ -223,4 +223,6 @@ pub struct Restore {
     pub response: Option<String>,
     /// Also when the identity changed since it was contained.
     pub force: bool,
+    /// And the users whom it made, who were contained for that.
+    pub children: bool,
 }

@@ -95,7 +95,7 @@ pub fn kinds(threat: Threat, identity: IdentityKind, extras: Extras) -> BTreeSet
         (Threat::OverprivilegedUser, IdentityKind::User) => {
             kinds.extend([Kind::DeactivateCredentials, Kind::TakePermissions]);
         }
-        (Threat::UnusedUser, IdentityKind::User) => {
+        (Threat::UnusedUser | Threat::PlantedKey, IdentityKind::User) => {
             kinds.insert(Kind::DeactivateCredentials);
         }
         (Threat::MissingMfa, IdentityKind::User) => {

@@ -4,6 +4,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::child::{self, Parent};
 use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region, UniqueId};
 use crate::text;
 
@@ -24,6 +25,8 @@ pub enum Source {
     Report,
     /// The daily sweep found it.
     Sweep,
+    /// A credential made it that somebody was contained for.
+    Child,
 }
 
 impl Source {
@@ -41,6 +44,7 @@ impl Source {
             Self::Command => "command",
             Self::Report => "report",
             Self::Sweep => "sweep",
+            Self::Child => "child",
         }
     }
 }
@@ -55,16 +59,18 @@ pub enum Threat {
     UnusedUser,
     UnauthorizedUser,
     MissingMfa,
+    PlantedKey,
 }
 
 impl Threat {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CompromisedCredential,
         Self::OverprivilegedUser,
         Self::RootAccessKey,
         Self::UnusedUser,
         Self::UnauthorizedUser,
         Self::MissingMfa,
+        Self::PlantedKey,
     ];
 
     /// The ID of the playbook that answers it: the same in PLAYBOOK_MODES, the README and every report.
@@ -76,6 +82,7 @@ impl Threat {
             Self::UnusedUser => "unused-user",
             Self::UnauthorizedUser => "unauthorized-user",
             Self::MissingMfa => "missing-mfa",
+            Self::PlantedKey => "planted-key",
         }
     }
 
@@ -93,8 +100,9 @@ impl Threat {
             Self::OverprivilegedUser => 2,
             // Less than any other: it does nothing to who has turned MFA on.
             Self::UnusedUser | Self::MissingMfa => 1,
-            // Nobody else's answer reaches root, and root's reaches nobody else.
-            Self::RootAccessKey => 0,
+            // Nobody else's answer reaches root, and root's reaches nobody else. One key's answers nothing else, another
+            // key of the same owner included.
+            Self::RootAccessKey | Self::PlantedKey => 0,
         }
     }
 
@@ -102,7 +110,10 @@ impl Threat {
     pub const fn covers(self, other: Self) -> bool {
         match (self, other) {
             (Self::RootAccessKey, Self::RootAccessKey) => true,
-            (Self::RootAccessKey, _) | (_, Self::RootAccessKey) | (Self::MissingMfa, Self::UnusedUser) => false,
+            // What is done about MFA may leave keys as they are.
+            (Self::RootAccessKey | Self::PlantedKey, _)
+            | (_, Self::RootAccessKey)
+            | (Self::MissingMfa, Self::UnusedUser | Self::PlantedKey) => false,
             _ => self.gravity() >= other.gravity(),
         }
     }
@@ -114,7 +125,7 @@ impl Threat {
 
     /// Somebody did something at a time; the others are states that last until they are mended.
     pub fn is_behaviour(self) -> bool {
-        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser)
+        matches!(self, Self::CompromisedCredential | Self::UnauthorizedUser | Self::PlantedKey)
     }
 }
 
@@ -252,12 +263,28 @@ pub struct Finding {
     pub title: String,
     #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub occurred_at: Option<DateTime>,
+    /// When a behaviour was seen first, where the finding tells of one and says so: `occurred_at` is the last time.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "rfc3339",
+        deserialize_with = "from_rfc3339"
+    )]
+    pub began_at: Option<DateTime>,
     /// The ARN of whoever created the user.
     pub creator: Option<String>,
     pub security_hub: Option<HubReference>,
+    /// Whose containment it follows from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
 }
 
 impl Finding {
+    /// When the behaviour began, as far as the finding says.
+    pub fn began(&self) -> Option<DateTime> {
+        child::began(self.began_at, self.occurred_at)
+    }
+
     /// As the ledger keeps it for whoever takes it up again: what others wrote is cut, so that no item grows
     /// past what it may hold.
     pub fn kept(&self) -> String {
@@ -329,14 +356,19 @@ mod tests {
     #[test]
     fn an_answer_covers_what_is_no_graver() {
         use Threat::{
-            CompromisedCredential, MissingMfa, OverprivilegedUser, RootAccessKey, UnauthorizedUser, UnusedUser,
+            CompromisedCredential, MissingMfa, OverprivilegedUser, PlantedKey, RootAccessKey, UnauthorizedUser,
+            UnusedUser,
         };
         let users = [CompromisedCredential, UnauthorizedUser, OverprivilegedUser, UnusedUser, MissingMfa];
         for (n, it) in users.into_iter().enumerate() {
-            let covered: Vec<_> = Threat::ALL.into_iter().filter(|other| it.covers(*other)).collect();
+            let covered: Vec<_> =
+                Threat::ALL.into_iter().filter(|other| it.covers(*other) && *other != PlantedKey).collect();
             assert!(users.iter().skip(n).all(|other| covered.contains(other)) && covered.len() == users.len() - n);
         }
         assert!(RootAccessKey.covers(RootAccessKey) && !RootAccessKey.covers(UnusedUser));
+        // One key says nothing of another, and who loses every key loses this one.
+        assert!(Threat::ALL.into_iter().all(|it| !PlantedKey.covers(it)));
+        assert!(CompromisedCredential.covers(PlantedKey) && !MissingMfa.covers(PlantedKey));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) fn finding(threat: Threat) -> Finding {
         occurred_at: Some(DateTime::from_secs(1_000)),
         creator: None,
         security_hub: None,
+        began_at: None,
+        parent: None,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::change::{INCIDENT_TAG, QUARANTINED, REMEDIATED, is_our_tag};
+use crate::child::{Child, Parent};
 use crate::finding::Threat;
 use crate::identity::{Observed, Profile, Unreadable};
 use crate::suspects::{Suspect, Suspects};
@@ -155,6 +156,36 @@ pub struct Kept {
     pub restored: Option<Restoration>,
     /// People were told of that.
     pub is_restored_told: bool,
+    /// What it made with a flagged credential, and was answered.
+    pub children: Vec<Child>,
+    /// Whose child it is, one for each call that made it or a key of it.
+    pub parents: Vec<Parent>,
+    /// A restore has the lease on it.
+    pub is_being_restored: bool,
+}
+
+/// Whether what an identity made is to be answered for the sake of one response to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InForce {
+    Yes,
+    /// People are asked, it goes on, or somebody is taking it back.
+    NotYet,
+    /// It was taken back.
+    No,
+}
+
+impl Kept {
+    pub fn in_force(&self, response: &str) -> InForce {
+        let Some(response) = self.responses.iter().find(|it| it.id == response) else { return InForce::No };
+        match response.verdict {
+            None | Some(Verdict::Waiting | Verdict::InProgress | Verdict::Deferred) => InForce::NotYet,
+            Some(Verdict::Refused | Verdict::Observed) => InForce::No,
+            Some(_) if self.is_being_restored => InForce::NotYet,
+            Some(Verdict::Contained | Verdict::SuspectsOpen | Verdict::NotContained | Verdict::Unverified) => {
+                InForce::Yes
+            }
+        }
+    }
 }
 
 /// Who took a containment back, and why.

@@ -97,6 +97,17 @@ impl Partition {
         )
     }
 
+    /// Where CloudTrail has IAM's events, which is one region in each partition; `None` where it is not known.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html>
+    pub fn iam_region(&self) -> Option<&'static str> {
+        match self.as_str() {
+            "aws" => Some("us-east-1"),
+            "aws-us-gov" => Some("us-gov-west-1"),
+            "aws-cn" => Some("cn-north-1"),
+            _ => None,
+        }
+    }
+
     /// The AWS-managed policy that denies everything; nobody can edit its text.
     pub fn deny_all_policy(&self) -> String {
         format!("arn:{self}:iam::aws:policy/AWSDenyAll")

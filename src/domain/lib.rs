@@ -9,6 +9,7 @@ pub mod acknowledgement;
 pub mod administrator;
 pub mod approval;
 pub mod change;
+pub mod child;
 pub mod command;
 pub mod containment;
 pub mod coverage;

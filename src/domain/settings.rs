@@ -233,6 +233,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_a_flagged_key_made_is_answered_only_where_that_is_wanted_and_reports_are_made() {
+        let (wanted, reports) = (("CONTAIN_CHILDREN", "true"), ("INVESTIGATOR_FUNCTION", "iam-responder-investigator"));
+        assert_eq!(config(&[reports]).unwrap().children, None);
+        assert_eq!(config(&[reports, wanted]).unwrap().children, Some(10));
+        assert_eq!(config(&[reports, wanted, ("MAX_CHILDREN", "3")]).unwrap().children, Some(3));
+        assert_eq!(config(&[reports, wanted, ("PART", "hygiene")]).unwrap().children, None);
+        assert!(config(&[wanted]).unwrap_err().to_string().contains("INVESTIGATOR_FUNCTION"));
+        assert!(config(&[reports, wanted, ("MAX_CHILDREN", "101")]).is_err());
+    }
+
+    #[test]
     fn all_problems_are_told_at_once_by_name() {
         let error = config(&[
             ("EXTERNAL_ID", ""),

@@ -38,6 +38,7 @@ mod contest;
 mod disused;
 mod entry;
 mod evidence;
+mod follow;
 mod guardrail;
 mod hold;
 mod identify;
@@ -53,6 +54,7 @@ mod strike;
 pub(crate) mod turns;
 
 use closing::Closing;
+use follow::Following;
 use progress::Running;
 use strike::Engine;
 use turns::{Turn, Turns};
@@ -166,7 +168,12 @@ async fn contain_one(
     } = running;
     // An earlier try ended before it could say so.
     let is_begun = relay.is_continued() || (memory.is_unfinished && progress.response.is_some());
-    let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, now).await;
+    let following = Following { settings, ledger: &ledger, asks, now };
+    let followed = Box::pin(following.all(std::iter::once(finding).chain(&others), &mut progress)).await;
+    let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, &followed, now).await;
+    if follows.is_none() && !followed.is_empty() {
+        progress.ledger_failed.push("having it reported what it made: the report could not be asked for".to_owned());
+    }
     progress.evidence = follows.as_ref().map(|it| it.words.clone());
     let left = call.left();
     let scene = Scene {
@@ -300,6 +307,10 @@ impl Attempt<'_> {
                 None
             }
         };
+        if Box::pin(self.is_left_alone(running)).await {
+            self.set_apart(std::mem::take(&mut running.others), running, turn);
+            return self.ledger.give_back(&mut place).await;
+        }
         begun.as_mut().await;
         let Some(begun) = begun.as_mut().take_output() else { return };
         let (member, looked) = match begun {

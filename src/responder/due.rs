@@ -26,6 +26,7 @@ use futures_util::stream;
 
 use crate::acknowledge;
 use crate::approvals;
+use crate::children;
 use crate::contain::contain;
 use crate::contain::turns::Turns;
 use crate::guardrail;
@@ -72,9 +73,11 @@ pub(crate) async fn take_up(aws: &Aws, settings: &Responder, call: &Call) -> End
     let for_reports = reports_due::ask(&home, &ledger, settings);
     let for_others = acknowledge::due(&home, &ledger, settings, call);
     let guardrails = guardrail::look(&home, &ledger, settings, call);
-    let ((reports, mut failed), unsent, unasked, unrepeated, unseen) =
-        tokio::join!(run.all(), for_slack, for_reports, for_others, guardrails);
-    failed.extend(unsent.into_iter().chain(unasked).chain(unrepeated).chain(unseen));
+    let for_children = children::look(aws, &home, &ledger, settings, call);
+    let ((mut reports, mut failed), unsent, unasked, unrepeated, unseen, (more, unanswered)) =
+        tokio::join!(run.all(), for_slack, for_reports, for_others, guardrails, for_children);
+    reports.extend(more);
+    failed.extend(unsent.into_iter().chain(unasked).chain(unrepeated).chain(unseen).chain(unanswered));
     (reports, failed)
 }
 
@@ -210,7 +213,8 @@ impl Run<'_> {
         let request_id = format!("{}/{}", self.call.request_id, Ledger::due_id(&due.finding));
         let group = Group { lead: due.finding.clone(), others: Vec::new() };
         let relay = Relay { is_due: true, ..Relay::new(group, request_id) };
-        let (reports, failures) = contain(self.aws, self.settings, &relay, self.call, &Turns::new(1)).await;
+        let turns = Turns::new(1);
+        let (reports, failures) = Box::pin(contain(self.aws, self.settings, &relay, self.call, &turns)).await;
         let Some(report) = reports.into_iter().next() else { return Ok(None) };
         self.after(listed, due, &report, &failures).await?;
         Ok(Some(report))

@@ -2,7 +2,7 @@
 //!
 //! A trip of its own function, with roles that only read: it can't delay, fail or change a containment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
@@ -13,10 +13,13 @@ use clients::ledger::evidence::Begun;
 use clients::ledger::{Ledger, Named};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
+use domain::child::Followed;
 use domain::command::Report;
 use domain::containment::guard;
+use domain::evidence::children;
 use domain::evidence::facts::{About, Found};
 use domain::evidence::prose::Prose;
+use domain::evidence::remains::Now;
 use domain::evidence::report::Evidence;
 use domain::evidence::revision::{self, Gist};
 use domain::evidence::standing::{self, Standing};
@@ -95,10 +98,11 @@ pub(crate) async fn investigate(
     let span = Span { from: DateTime::from_secs(from), to: now, until, share: until };
     let seen = observed(iam.as_ref(), &whom).await;
     whom.look_again(&ledger).await;
-    let (could, looked, begun) = tokio::join!(
+    let begun = ledger.begin_evidence(&record).await;
+    let followed = followed(begun.as_ref().ok(), &whom, command);
+    let (could, looked) = tokio::join!(
         could::could(iam.as_ref(), &whom, &seen, (account, &subject.partition), until),
-        look::look(&mut accounts, &whom, &seen, command, span),
-        ledger.begin_evidence(&record)
+        look::look(&mut accounts, &whom, &seen, (command, &followed), span)
     );
     let until = Instant::now() + LOOKING_AFTER.min(call.budget().mul_f64(0.5));
     let exists = look::exists(&accounts, &looked.events, until).await;
@@ -124,6 +128,8 @@ pub(crate) async fn investigate(
         again_at: begun.asked_at.and_then(|it| revision::next_pass(it / 1_000, now.secs())),
         gone: whom.is_gone.then(|| look::gone(&whom.identity, looked.deleted)),
     };
+    let gone: BTreeSet<_> = exists.iter().filter(|it| it.1 == Now::Gone).map(|it| it.0.clone()).collect();
+    let made = children::made(&looked.events, &followed, about.detected, &gone);
     let found = Found {
         standing: Standing { kept: whom.kept.as_ref().map_err(Clone::clone), lacking },
         could,
@@ -160,7 +166,7 @@ pub(crate) async fn investigate(
     let is_told = untold.is_empty();
     failed.extend(untold);
     let gist: Option<&Gist> = is_told.then_some(&gist);
-    if let Err(failure) = ledger.keep_told(&record, &told, gist).await {
+    if let Err(failure) = ledger.keep_told(&record, &told, gist, &made).await {
         failed.push(format!("noting what people were told: {failure}"));
     }
     tell::log(&report);
@@ -195,6 +201,16 @@ pub(crate) async fn investigate(
         },
         lost,
     ))
+}
+
+/// Of which credentials it names what they made, for the responder: those of responses in force, and only where a
+/// containment asked for the report. Whoever asks for one to read it has nobody contained by that.
+fn followed(begun: Option<&Begun>, whom: &Whom, command: &Report) -> Vec<Followed> {
+    let begun = begun.filter(|it| it.asked_at.is_some() && command.detected.is_some());
+    let is_in_force = |it: &Followed| {
+        whom.kept.as_ref().map_or(true, |kept| kept.responses.iter().any(|response| response.id == it.response))
+    };
+    begun.iter().flat_map(|it| &it.followed).filter(|it| is_in_force(it)).cloned().collect()
 }
 
 fn nobody() -> Failure {
@@ -235,12 +251,7 @@ async fn lifted(
 /// Where IAM's events are first, then the finding's, our own, and those that the operator named, then all that AWS
 /// switches on in every account: whoever makes a session chooses in which it is recorded.
 fn regions(settings: &Investigator, command: &Report) -> Vec<Region> {
-    let iam = match command.subject.partition.as_str() {
-        "aws" => "us-east-1",
-        "aws-us-gov" => "us-gov-west-1",
-        "aws-cn" => "cn-north-1",
-        _ => settings.common.region.as_str(),
-    };
+    let iam = command.subject.partition.iam_region().unwrap_or(settings.common.region.as_str());
     let mut all: Vec<_> = Region::parse(iam).into_iter().collect();
     let named = settings.regions.iter().chain([&command.region, &settings.common.region]);
     let default = DEFAULT_REGIONS.iter().filter_map(|it| Region::parse(it).ok());

@@ -15,6 +15,7 @@
 
 mod acknowledge;
 mod approvals;
+mod children;
 mod contain;
 pub mod drill;
 mod due;
@@ -24,6 +25,7 @@ mod handle;
 mod investigate;
 mod invocation;
 mod lift;
+mod line;
 pub mod metrics;
 mod note;
 mod notify;

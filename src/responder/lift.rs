@@ -175,5 +175,6 @@ fn command(asked: &Asked, ruling: &Ruling, response: &str, id: &RequestId) -> Re
         by: ruling.by.clone(),
         response: Some(response.to_owned()),
         force: false,
+        children: false,
     }
 }

@@ -35,11 +35,13 @@ use crate::invocation::{Call, RESERVE};
 use crate::note::note;
 use crate::slack::{self, Poster};
 
+mod children;
 mod leases;
 mod leftover;
 mod order;
 mod writers;
 
+pub(crate) use children::restore;
 use leases::{Leases, names};
 use order::Work;
 use writers::Writers;
@@ -59,7 +61,7 @@ struct Attempt<'a> {
 }
 
 /// Restores, tells, and releases the lease: the report, and what has to be tried again.
-pub(crate) async fn restore(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
+async fn one(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
     let calls = CallLog::default();
     let home = Home::new(aws, &calls);
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
@@ -167,6 +169,7 @@ impl Attempt<'_> {
 
     /// The response to take back; `None` when there is none, and the verdict says why.
     fn choose(&self, kept: &Kept, progress: &mut Progress) -> Option<Taken> {
+        progress.made.clone_from(&kept.children);
         match choose(kept, self.command.response.as_deref()) {
             Ok(Some(taken)) => {
                 progress.response = Some(taken.response.id.clone());

@@ -7,6 +7,7 @@ use clients::accounts::{Aws, Home};
 use clients::iam::resolve::{self, Claimed, Unresolved};
 use clients::ledger::Ledger;
 use clients::round_trips::CallLog;
+use domain::child::Child;
 use domain::command::Subject;
 use domain::containment::guard;
 use domain::history::{Kept, Response};
@@ -76,6 +77,8 @@ fn describe(subject: &Subject, principal: &Value, kept: &Kept, (suspects, closed
         "first_seen": time(kept.first_seen),
         "last_seen": time(kept.last_seen),
         "before": kept.responses.last().map(|it| &it.before),
+        "children": kept.children.iter().map(Child::words).collect::<Vec<_>>(),
+        "parents": kept.parents,
         "responses": kept.responses.iter().map(response).collect::<Vec<_>>(),
         "applied": kept.applied,
         "restored": restored.map(|it| json!({"at": time(Some(it.at)), "by": it.by, "reason": it.reason})),

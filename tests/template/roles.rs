@@ -223,7 +223,8 @@ fn the_member_role_may_do_what_the_code_does_and_nothing_else() {
     let writes = changes.iter().filter(|it| !gives_back(it)).map(Change::permission);
     let runbook = notices.iter().filter(|it| !is_home(it)).map(Notice::permission);
     let reads = [reads(), observe::STATEMENTS_PERMISSIONS.to_vec(), resolve::KEY_PERMISSIONS.to_vec()].concat();
-    let needed: BTreeSet<_> = reads.into_iter().chain(writes).chain(runbook).collect();
+    let trail = [clients::cloudtrail::PERMISSION];
+    let needed: BTreeSet<_> = reads.into_iter().chain(writes).chain(runbook).chain(trail).collect();
     assert_eq!(allowed(resource("member", "SecurityRemediationRole")), needed);
 }
 

@@ -93,11 +93,16 @@ fn rotation() -> BTreeSet<String> {
     of_session(&session_policy::rotation("Runbook", &identity, &account(), &Partition::parse("aws").unwrap()))
 }
 
+/// Who made what is read in a session that reads nothing else.
+fn look_up() -> BTreeSet<String> {
+    of_session(&session_policy::investigation(&[clients::cloudtrail::PERMISSION]))
+}
+
 /// Together they need the whole role.
 #[test]
 fn the_sessions_of_a_role_need_all_that_it_may_do_and_nothing_else() {
     let [users, role] = [Scope::Users, Scope::Role(longest_name())].map(|it| of_scope(&it));
-    let both: BTreeSet<_> = users.union(&role).cloned().chain(rotation()).collect();
+    let both: BTreeSet<_> = users.union(&role).cloned().chain(rotation()).chain(look_up()).collect();
     assert_eq!(owned(allowed(resource("member", "SecurityRemediationRole"))), both);
     assert!(of_scope(&Scope::Observe).is_subset(&both) && of_scope(&Scope::Look).is_subset(&both));
 

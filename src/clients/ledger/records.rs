@@ -1,7 +1,7 @@
 //! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
 use domain::command::DrillKind;
-use domain::containment::admission::KNOWN_MILLIS;
+use domain::containment::admission::{Holder, KNOWN_MILLIS};
 use domain::finding::Finding;
 use domain::history::{Kept, Past, Restoration};
 use domain::identity::Identity;
@@ -10,7 +10,7 @@ use domain::outcome::Failure;
 use domain::suspects::{Suspect, Suspects};
 use domain::verdict::Verdict;
 
-use super::{Item, Ledger, int, millis_now, number, principal, snapshots, string, strings};
+use super::{Item, Ledger, children, int, millis_now, number, principal, snapshots, string, strings};
 use crate::errors::failure;
 
 /// How long after the last response an incident counts as the one for its identity. GuardDuty repeats
@@ -122,6 +122,10 @@ pub(super) fn kept(item: &Item) -> Kept {
         held_at: time("held_at"),
         applied: applied.filter_map(|it| serde_json::from_str(it.as_s().ok()?).ok()).collect(),
         is_restored_told: item.contains_key("restored_told"),
+        children: children::each(item, children::CHILDREN),
+        parents: children::each(item, children::PARENTS),
+        is_being_restored: string(item, "playbook").as_deref() == Some(Holder::Restore.word())
+            && int(item, "lease_until") >= millis_now(),
         restored: time("restored_at").map(|at| Restoration {
             at,
             by: string(item, "restored_by").unwrap_or_default(),

@@ -168,6 +168,9 @@ impl View<'_> {
         if let Some(time) = &self.finding.occurred_at {
             lines.push(format!("Seen: {time}"));
         }
+        if let Some(parent) = &self.finding.parent {
+            lines.push(format!("Follows from: {}, {}", text::line(&parent.finding, 300), parent.words()));
+        }
         if let Some(reason) = &progress.reason {
             lines.push(format!("Verdict: {} - {}", self.verdict().words(), text::line(reason, 2_000)));
         }

@@ -16,6 +16,7 @@ mod compromised_credential;
 pub mod holding;
 mod missing_mfa;
 mod overprivileged_user;
+mod planted_key;
 pub mod root_access_key;
 mod unauthorized_user;
 mod unused_user;
@@ -48,6 +49,7 @@ pub static ALL: &[Playbook] = &[
     unused_user::PLAYBOOK,
     unauthorized_user::PLAYBOOK,
     missing_mfa::PLAYBOOK,
+    planted_key::PLAYBOOK,
 ];
 
 /// The playbook of a threat; each has exactly one.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::contest::Fought;
 use super::playbooks::Playbook;
 use super::progress::Progress;
+use crate::child::Parent;
 use crate::finding::{Finding, Principal, Source, Threat};
 use crate::history;
 use crate::identity::Identity;
@@ -29,6 +30,9 @@ pub struct Report {
     pub account: String,
     pub principal: Value,
     pub access_key: Option<String>,
+    /// Who made it, where it is answered for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     pub verdict: Verdict,
     pub reason: String,
     /// The request under which people are asked.
@@ -123,6 +127,7 @@ impl Report {
             account: finding.account.to_string(),
             principal: principal(finding, progress.identity.as_ref()),
             access_key: finding.access_key.as_ref().map(ToString::to_string),
+            parent: finding.parent.clone(),
             verdict: progress.verdict(),
             reason: progress.reason.clone().unwrap_or_default(),
             request: progress.question.as_ref().map(|it| it.request.to_string()),

@@ -14,6 +14,7 @@ use super::revision::Gist;
 use super::room;
 use super::standing::Standing;
 use super::trail::{Event, time};
+use crate::child::Child;
 use crate::history::Kept;
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::AccountId;
@@ -92,6 +93,9 @@ pub struct Containment {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_place: Vec<String>,
     pub responses: Vec<Value>,
+    /// What it made with a flagged credential, and was answered by a response of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
     /// What was done, with the request IDs that CloudTrail has too.
     pub actions: Vec<Value>,
 }
@@ -185,6 +189,7 @@ pub(super) fn containment(standing: &Standing<'_>) -> Containment {
         not_read: standing.kept.as_ref().err().map(|it| text::line(&it.why.to_string(), 200)),
         not_in_place: standing.lacking.clone(),
         responses: responses.collect(),
+        children: kept.children.iter().map(Child::words).collect(),
         actions: kept.applied.clone(),
     }
 }

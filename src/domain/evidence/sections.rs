@@ -60,7 +60,9 @@ impl Evidence {
                 self.containment
                     .not_in_place
                     .iter()
-                    .map(|it| Item::new(format!("Not in place at {}: {it}", self.made_at)))
+                    .map(|it| format!("Not in place at {}: {it}", self.made_at))
+                    .chain(self.containment.children.iter().map(|it| format!("Made by it, and answered: {it}")))
+                    .map(Item::new)
                     .collect(),
             ),
             Block::Table {

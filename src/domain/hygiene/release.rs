@@ -155,6 +155,8 @@ pub fn finding(account: &AccountId, region: &Region, entry: &Entry, as_of: &str)
         occurred_at: Some(DateTime::from_str(as_of, Format::DateTime).ok()?),
         creator: None,
         security_hub: None,
+        began_at: None,
+        parent: None,
     })
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::taken::{Taken, ids, names};
 use crate::change::{Change, REVOCATION_POLICY, console_hold, is_our_tag};
+use crate::finding::Threat;
 use crate::history::{self, CONTENTS, OTHER_TAGS, Response};
 use crate::identity::{Identity, IdentityKind, Observed};
 
@@ -199,7 +200,15 @@ impl Case<'_> {
         let before = self.before.get("access_keys").and_then(Value::as_array);
         let old = before.into_iter().flatten().find(|it| it.get("id").and_then(Value::as_str) == Some(key));
         let was_active = old.and_then(|it| it.get("active")) == Some(&Value::Bool(true));
-        was_active && !self.meant("DeactivateAccessKey")
+        // One playbook takes a single key, all others every one that is active.
+        let takes = |it: &Response| {
+            let mut taken = meant(it, "DeactivateAccessKey");
+            match it.playbook == Threat::PlantedKey.playbook() {
+                true => taken.any(|it| it.split(' ').any(|it| it == key)),
+                false => taken.next().is_some(),
+            }
+        };
+        was_active && !self.responses().any(takes)
     }
 
     fn boundary_drift(&self, found: &mut Vec<String>) {

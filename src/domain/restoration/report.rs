@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::change::Change;
+use crate::child::Child;
 use crate::command::Restore;
 use crate::identity::Identity;
 use crate::notice::Notice;
@@ -65,6 +66,15 @@ pub struct Report {
     /// What stays as the containment left it, and how to replace it.
     pub stays: Vec<String>,
     pub notes: Vec<String>,
+    /// What it made with a flagged credential, and was answered for that.
+    #[serde(skip)]
+    pub made: Vec<Child>,
+    /// Those of them that were restored with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Report>,
+    /// Those that stay as they are, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children_left: Vec<String>,
     pub round_trips: RoundTrips,
 }
 
@@ -85,6 +95,8 @@ pub struct Progress {
     pub failed: Vec<String>,
     pub verdict: Option<Verdict>,
     pub reason: String,
+    /// What it made with a flagged credential.
+    pub made: Vec<Child>,
     /// An earlier restore could not tell anybody.
     pub is_untold: bool,
 }
@@ -105,6 +117,7 @@ impl Progress {
             failed: Vec::new(),
             verdict: None,
             reason: String::new(),
+            made: Vec::new(),
             is_untold: false,
         }
     }
@@ -140,6 +153,9 @@ impl Progress {
             actions: [self.changes.summary(), self.notices.summary()].concat(),
             stays: self.stays.clone(),
             notes: self.notes.clone(),
+            made: self.made.clone(),
+            children: Vec::new(),
+            children_left: Vec::new(),
             round_trips,
         }
     }
@@ -160,6 +176,7 @@ impl Progress {
             ("Changed since the containment, and left so", self.drift.clone()),
             ("Stays as it is", self.stays.clone()),
             ("Other responses, which stay in force: restore each by its name", self.others.clone()),
+            (self.about_children(it), self.made.iter().map(Child::words).collect()),
             ("Failed", self.failed.clone()),
             ("Good to know", self.notes.clone()),
         ];
@@ -168,6 +185,14 @@ impl Progress {
             lines.extend(items.iter().map(|it| format!("- {}", text::line(it, 1_000))));
         }
         text::cut(&lines.join("\n"), 100_000)
+    }
+
+    fn about_children(&self, it: &Restore) -> &'static str {
+        if it.children {
+            "It made, which is told of one by one"
+        } else {
+            "It made, which stays contained: restore each by itself, or all with `children`; keys stay inactive"
+        }
     }
 
     pub fn headline(&self, it: &Restore) -> String {

@@ -86,6 +86,11 @@ pub(super) fn whole_number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "expected a whole number".to_owned())
 }
 
+/// A record has room for so many.
+pub(super) fn children_limit(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|it| *it <= 100).ok_or_else(|| "expected a whole number from 0 to 100".to_owned())
+}
+
 pub(super) fn percent(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|it| *it <= 100).ok_or_else(|| "expected a whole number from 0 to 100".to_owned())
 }

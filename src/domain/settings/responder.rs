@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::investigator::bucket;
 use super::reader::{
-    Reader, approvals, arn, document, finding_response, flag, function_name, generator, holds_console, limits, minutes,
-    parameter, parsed, playbook_mode, policy_id, product, remediation_role, seconds, severity, slack_channel,
-    whole_number,
+    Reader, approvals, arn, children_limit, document, finding_response, flag, function_name, generator, holds_console,
+    limits, minutes, parameter, parsed, playbook_mode, policy_id, product, remediation_role, seconds, severity,
+    slack_channel, whole_number,
 };
 use super::sweeper::{self, Exempt, Release};
 use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
@@ -52,6 +52,8 @@ pub struct Responder {
     pub evidence_bucket: Option<String>,
     /// What may be attached to the account of whoever fights back; absent where nothing may.
     pub guardrail: Option<Guardrail>,
+    /// How many users whom one flagged credential made, or made keys for, are answered; absent where none are.
+    pub children: Option<u32>,
 }
 
 /// A service control policy that the operator prepared.
@@ -165,6 +167,19 @@ const SWEEP_LASTS: Duration = Duration::from_secs(26 * 3_600);
 
 const NOWHERE: &str = "$FUNCTION";
 
+/// Only the function that answers what is grave has them, where reports are made: by those it learns of them.
+fn children(read: &mut Reader, part: Part) -> Option<u32> {
+    if part != Part::Responder {
+        return None;
+    }
+    let most = read.optional("MAX_CHILDREN", children_limit).unwrap_or(MOST_CHILDREN);
+    let is_wanted = read.optional("CONTAIN_CHILDREN", flag).unwrap_or(false);
+    is_wanted.then_some(most).filter(|_| read.required("INVESTIGATOR_FUNCTION", function_name).is_some())
+}
+
+/// More than an intruder needs, and few enough to be looked at by a person.
+const MOST_CHILDREN: u32 = 10;
+
 impl Responder {
     pub(super) fn read(read: &mut Reader, part: Part) -> Self {
         let member_role = remediation_role(read);
@@ -204,6 +219,7 @@ impl Responder {
             investigator: read.optional("INVESTIGATOR_FUNCTION", function_name),
             guardrail: Guardrail::read(read, part),
             evidence_bucket: read.optional("EVIDENCE_BUCKET", bucket),
+            children: children(read, part),
             notices: Notices {
                 escalation_topic_arn: read.optional("ESCALATION_TOPIC_ARN", |it| arn(it, "sns")),
                 response_plan_arn: read.optional("RESPONSE_PLAN_ARN", |it| arn(it, "ssm-incidents")),

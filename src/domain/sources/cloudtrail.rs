@@ -68,6 +68,8 @@ fn one(detail: &Node, settings: &Responder) -> Result<Vec<Judged>, DecodeError> 
         occurred_at: detail.get("eventTime").time(),
         creator: Some(creator.unwrap_or_else(|| "unknown".to_owned())),
         security_hub: None,
+        began_at: None,
+        parent: None,
     };
     if is_drills {
         let why = "the drill's role made it, under the drill's path: a drill is held about once a week".to_owned();

@@ -20,7 +20,8 @@ use crate::settings::Settings;
 use crate::text;
 
 const CONTAIN_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "reason", "region"];
-const RESTORE_FIELDS: &[&str] = &["command", "account", "user", "role", "response", "reason", "by", "force", "region"];
+const RESTORE_FIELDS: &[&str] =
+    &["command", "account", "user", "role", "response", "reason", "by", "force", "children", "region"];
 const CLOSE_FIELDS: &[&str] = &["command", "account", "user", "role", "suspect", "by", "reason", "region"];
 const DROP_FIELDS: &[&str] = &["command", "account", "user", "role", "by", "reason"];
 const REPORT_FIELDS: &[&str] = &["command", "account", "user", "role", "access_key", "since", "detected", "region"];
@@ -152,9 +153,9 @@ fn only(root: &Node, fields: &[&str]) -> Result<(), DecodeError> {
 /// A person who undoes says why, and who they are.
 fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
     only(root, RESTORE_FIELDS)?;
-    let force = root.get("force");
-    if !matches!(force.value(), None | Some(Value::Bool(_))) {
-        return Err(force.malformed("`true` or `false`"));
+    let (force, children) = (root.get("force"), root.get("children"));
+    if let Some(odd) = [&force, &children].into_iter().find(|it| !matches!(it.value(), None | Some(Value::Bool(_)))) {
+        return Err(odd.malformed("`true` or `false`"));
     }
     Ok(Judged::Command(Command::Restore(Restore {
         subject: subject(root, home)?,
@@ -162,6 +163,7 @@ fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
         by: root.get("by").required()?.to_owned(),
         response: root.get("response").optional()?.map(str::to_owned),
         force: force.is_true(),
+        children: children.is_true(),
     })))
 }
 
@@ -271,6 +273,8 @@ fn contain(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
         occurred_at: None,
         creator: None,
         security_hub: None,
+        began_at: None,
+        parent: None,
     }))
 }
 

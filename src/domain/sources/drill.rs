@@ -36,5 +36,7 @@ fn one(detail: &Node, settings: &Responder) -> Result<Judged, DecodeError> {
         occurred_at: detail.get("time").time(),
         creator: None,
         security_hub: None,
+        began_at: None,
+        parent: None,
     }))
 }

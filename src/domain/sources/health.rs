@@ -60,6 +60,8 @@ fn all(event: &Node, settings: &Responder) -> Result<Vec<Result<Judged, DecodeEr
             occurred_at,
             creator: None,
             security_hub: None,
+            began_at: None,
+            parent: None,
         }))
     };
     Ok(named.into_iter().map(|it| it.and_then(finding)).collect())

@@ -302,5 +302,7 @@ fn finding(settings: &Responder, request: &Request, it: &Reported) -> Result<Fin
         occurred_at: Some(DateTime::from_millis(it.at)),
         creator: None,
         security_hub: None,
+        began_at: None,
+        parent: None,
     })
 }

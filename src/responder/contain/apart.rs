@@ -1,4 +1,4 @@
-//! Findings that do not go with the lead are responded to by themselves.
+//! Findings that do not go with the lead are responded to by themselves, beside it.
 
 use clients::iam::resolve::Resolved;
 use domain::containment::grouping::{self, Found};

@@ -26,7 +26,11 @@ pub fn select(threat: Threat) -> Option<&'static Playbook> {
     match threat {
         Threat::CompromisedCredential => Some(&COMPROMISED_CREDENTIAL),
         Threat::UnauthorizedUser => Some(&UNAUTHORIZED_USER),
-        Threat::OverprivilegedUser | Threat::RootAccessKey | Threat::UnusedUser | Threat::MissingMfa => None,
+        Threat::OverprivilegedUser
+        | Threat::RootAccessKey
+        | Threat::UnusedUser
+        | Threat::MissingMfa
+        | Threat::PlantedKey => None,
     }
 }
 

@@ -160,6 +160,61 @@ pub struct Kept {
     pub children: Vec<Child>,
     /// Whose child it is, one for each call that made it or a key of it.
     pub parents: Vec<Parent>,
+    /// Which findings its responses answered, also those that were taken back.
+    pub answered: BTreeSet<Answered>,
+    /// A finding waited for a response of it, and may have been answered by that.
+    pub has_others: bool,
+}
+
+/// A finding that a response answered: what came later may be part of a response that is there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Answered {
+    pub response: String,
+    /// Of the finding's ID: findings are told from each other by it.
+    digest: String,
+    /// The beginning of its ID, for people.
+    pub finding: String,
+}
+
+impl Answered {
+    /// So many are kept.
+    const MOST: usize = 20;
+
+    pub fn new(response: &str, finding: &str) -> Self {
+        let digest = digest(&text::cut(finding, 512));
+        Self { response: response.to_owned(), digest, finding: text::line(finding, 120) }
+    }
+
+    pub fn is_of(&self, finding: &str) -> bool {
+        self.digest == digest(&text::cut(finding, 512))
+    }
+
+    /// As the ledger keeps it. No response's ID has a space.
+    pub fn words_of_record(&self) -> String {
+        format!("{} {} {}", self.response, self.digest, self.finding)
+    }
+
+    pub fn of_record(words: &str) -> Option<Self> {
+        let (response, rest) = words.split_once(' ')?;
+        let (digest, finding) = rest.split_once(' ')?;
+        Some(Self { response: response.to_owned(), digest: digest.to_owned(), finding: finding.to_owned() })
+    }
+
+    /// Some may have had no room.
+    pub fn is_full(all: &BTreeSet<Self>) -> bool {
+        all.len() >= Self::MOST
+    }
+
+    /// With one more; where there is no room, those of the oldest response go.
+    pub fn with(mut all: BTreeSet<Self>, new: Self) -> BTreeSet<Self> {
+        all.insert(new);
+        let began = |it: &Self| it.response.split_once('@').map(|(_, at)| at.to_owned());
+        while all.len() > Self::MOST {
+            let Some(oldest) = all.iter().min_by_key(|it| began(it)).cloned() else { break };
+            all.remove(&oldest);
+        }
+        all
+    }
 }
 
 /// Who took a containment back, and why.

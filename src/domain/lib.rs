@@ -25,6 +25,7 @@ pub mod history;
 pub mod hygiene;
 pub mod identity;
 pub mod ids;
+pub mod made;
 pub mod notice;
 pub mod outcome;
 pub mod payload;

@@ -58,17 +58,26 @@ struct Attempt<'a> {
     now: DateTime,
     lease_until: SystemTime,
     request_id: &'a str,
+    /// Whoever it follows is only observed.
+    is_foreseen: bool,
 }
 
-/// Restores, tells, and releases the lease: the report, and what has to be tried again.
-async fn one(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
+/// Restores, tells, and releases the lease: the report, and what has to be tried again. `is_foreseen`: nothing is
+/// changed, whatever the mode is.
+async fn one(
+    aws: &Aws,
+    settings: &Restorer,
+    command: &Restore,
+    call: &Call,
+    is_foreseen: bool,
+) -> (Report, Vec<String>) {
     let calls = CallLog::default();
     let home = Home::new(aws, &calls);
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let budget = call.budget();
     let now = SystemTime::now().into();
     let (lease_until, request_id) = (call.deadline, call.request_id.as_str());
-    let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until, request_id };
+    let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until, request_id, is_foreseen };
     let mut progress = Progress::of(settings.mode);
     let mut leases = None;
     if tokio::time::timeout(budget, attempt.run(&mut progress, &mut leases)).await.is_err() {
@@ -76,7 +85,10 @@ async fn one(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> 
         progress.failed.push(reason.clone());
         progress.conclude(Verdict::NotRestored, reason);
     }
-    let ending = attempt.tell_and_release(&mut progress, leases.as_ref());
+    let ending = async {
+        attempt.look_at_children(&mut progress).await;
+        attempt.tell_and_release(&mut progress, leases.as_ref()).await;
+    };
     if tokio::time::timeout(RESERVE.mul_f64(0.8), ending).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
@@ -118,7 +130,7 @@ impl Attempt<'_> {
             return self.clear_leftover(&member, &identity, (&names, &kept), progress, leases).await;
         };
         // Whatever was contained can be taken back, also where most playbooks only observe.
-        progress.mode = self.settings.mode_of(&taken.response.playbook);
+        progress.mode = self.mode_of(&taken.response.playbook);
         if progress.mode == Mode::Observe {
             return self.foresee(&member, &identity, &taken, progress).await;
         }
@@ -182,11 +194,25 @@ impl Attempt<'_> {
                 progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
                 None
             }
+            // It goes on with those whom it made.
+            Err(_) if self.command.children && self.was_taken_back(kept) => {
+                progress.conclude(Verdict::NothingToDo, "the response was taken back before");
+                None
+            }
             Err(reason) => {
                 progress.conclude(Verdict::Refused, reason);
                 None
             }
         }
+    }
+
+    /// It is none of those in force, and was.
+    fn was_taken_back(&self, kept: &Kept) -> bool {
+        kept.answered.iter().any(|it| Some(&it.response) == self.command.response.as_ref())
+    }
+
+    fn mode_of(&self, playbook: &str) -> Mode {
+        if self.is_foreseen { Mode::Observe } else { self.settings.mode_of(playbook) }
     }
 
     async fn foresee(&self, member: &Member, identity: &Identity, taken: &Taken, progress: &mut Progress) {

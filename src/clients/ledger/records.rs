@@ -1,9 +1,11 @@
 //! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
+use std::collections::BTreeSet;
+
 use domain::command::DrillKind;
 use domain::containment::admission::KNOWN_MILLIS;
 use domain::finding::Finding;
-use domain::history::{Kept, Past, Restoration};
+use domain::history::{Answered, Kept, Past, Restoration};
 use domain::identity::Identity;
 use domain::ids::{AccountId, Arn, UniqueId};
 use domain::outcome::Failure;
@@ -105,6 +107,10 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
     }
 }
 
+pub(super) fn answered(item: &Item) -> BTreeSet<Answered> {
+    strings(item, "answered").iter().filter_map(|it| Answered::of_record(it)).collect()
+}
+
 pub(super) fn kept(item: &Item) -> Kept {
     let time = |name: &str| item.contains_key(name).then(|| int(item, name));
     let given_back = item.get("given_back").and_then(|it| it.as_ss().ok());
@@ -124,6 +130,8 @@ pub(super) fn kept(item: &Item) -> Kept {
         is_restored_told: item.contains_key("restored_told"),
         children: children::each(item, children::CHILDREN),
         parents: children::each(item, children::PARENTS),
+        answered: answered(item),
+        has_others: item.contains_key("has_others"),
         restored: time("restored_at").map(|at| Restoration {
             at,
             by: string(item, "restored_by").unwrap_or_default(),

@@ -146,8 +146,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fixtures::parsed;
     use crate::child::Made;
+    use crate::fixtures::parsed;
     use crate::history::Restoration;
     use crate::verdict::Verdict;
 
@@ -155,7 +155,10 @@ mod tests {
     const KEY: &str = "AKIAPLANTED000EXAMPL";
 
     fn child() -> Child {
-        Child { event: EVENT.to_owned(), made: Made::User { id: parsed("AIDAMALLORY000EXAMPLE"), name: parsed("mallory") } }
+        Child {
+            event: EVENT.to_owned(),
+            made: Made::User { id: parsed("AIDAMALLORY000EXAMPLE"), name: parsed("mallory") },
+        }
     }
 
     fn parent() -> Parent {

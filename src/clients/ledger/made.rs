@@ -33,12 +33,7 @@ impl Ledger {
     }
 
     /// The same of all whom somebody made.
-    pub async fn all_became(
-        &self,
-        account: &AccountId,
-        maker: &UniqueId,
-        children: &[Child],
-    ) -> Vec<(Child, Became)> {
+    pub async fn all_became(&self, account: &AccountId, maker: &UniqueId, children: &[Child]) -> Vec<(Child, Became)> {
         let one = |it: Child| async move {
             let became = self.became(account, maker, &it).await;
             (it, became.map_or_else(|failure| Became::Unread(failure.to_string()), |it| it.0))

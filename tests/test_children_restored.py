@@ -1,6 +1,7 @@
 """A restore of somebody who made others, and what is said of those: by the record of each, and only with the response that
 it follows from."""
 
+import concurrent.futures
 import contextlib
 import json
 
@@ -10,6 +11,7 @@ from .harness.intrusion import client_of
 from .harness.ledger import Table
 from .harness.victims import user_state
 from .test_children import backdoor, begin, contain, look, prod_admin, status, works
+from .test_crashes import quietly, wait_until
 from .test_report import EXFILTRATION, report
 
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -165,18 +167,38 @@ def test_a_dry_run_of_who_made_them_changes_nothing_of_them(world):
 def test_a_restore_whose_time_runs_out_says_whom_it_did_not_reach(world):
     made(world, "first", "second", "third")
     short = world.responder(part="restorer", timeout=37)
-    world.fault("iam:DetachUserPolicy", delay_ms=3_500)
+    world.fault("iam:DetachUserPolicy", delay_ms=3_500, times=2)
     answer = short.invoke(world.restore_command(children=True))
     late = denied(world, "first", "second", "third")
     said = answer["errorMessage"]
     assert answer["errorType"] == "ResponseIncomplete" and late and denied(world, "alice") == [], answer
     assert f"the time ran out before {len(late)} of those whom it made" in said and all(f"user {it} " in said for it in late)
-    world.fault("iam:DetachUserPolicy", delay_ms=0)
     command = {**json.loads(said[said.index('{"') : said.index("}") + 1]), "by": "Dana", "reason": "on with it"}
     assert command["children"] and command["response"].startswith("compromised-credential@")
     again = world.responder(part="restorer").invoke(command)["restore"]
     assert again["verdict"] == "NothingToDo" and len(again["children"]) == len(late) and "children_left" not in again
     assert denied(world, "first", "second", "third") == []
+
+
+@pytest.mark.seconds(12)
+def test_after_a_crash_between_two_children_the_same_command_goes_on(world):
+    made(world, "first", "second")
+    command, restorer = world.restore_command(children=True), world.responder(part="restorer")
+    world.fault("iam:DetachUserPolicy", after=2, times=1, hold=True, reset="before")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(quietly, restorer, command)
+        wait_until(lambda: not world.faults()[-1]["times"])
+        world.emulators.remove(restorer)
+        restorer.close()
+    world.release()
+    wait_until(lambda: world.faults()[-1].get("through"))
+    [held] = denied(world, "alice", "first", "second")
+    busy = restore(world, children=True)
+    assert (busy["verdict"], busy["children"][0]["verdict"]) == ("NothingToDo", "InProgress") and f"user {held} " in busy["children_left"][0]
+    world.let_leases_run_out()
+    again = restore(world, children=True)
+    assert [it["verdict"] for it in again["children"]] == ["Restored"] and "children_left" not in again
+    assert denied(world, "alice", "first", "second") == []
 
 
 @pytest.mark.seconds(14)

@@ -105,7 +105,7 @@ fn beside(own: &Response, finding: &str, kept: &Kept) -> Option<String> {
     if let Some(other) = others.next() {
         return Some(format!("it is contained for something else as well: {} (finding {})", own.id, other.finding));
     }
-    let is_unknown = kept.has_others || Answered::is_full(&kept.answered);
+    let is_unknown = kept.has_others || kept.is_begun || Answered::is_full(&kept.answered);
     is_unknown.then(|| format!("it may be contained for something else as well: {}", own.id))
 }
 

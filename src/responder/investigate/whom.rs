@@ -41,7 +41,7 @@ impl Whom {
 
     /// What became of those whom it made.
     pub(super) async fn made(&self, ledger: &Ledger, account: &AccountId) -> Vec<(Child, Became)> {
-        let children = self.kept.as_ref().map_or(&[][..], |it| &it.children);
+        let children = self.kept.as_ref().map_or(&[][..], |it| it.children.as_slice());
         ledger.all_became(account, &self.identity.id, children).await
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccessKeyId, AccountId, Partition, PrincipalName, Region, UniqueId};
 
 /// Whose calls count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flagged {
     /// This access key or session, and no other of the identity.
@@ -17,17 +17,41 @@ pub enum Flagged {
     User(UniqueId),
 }
 
-/// Where the ledger keeps whose calls are looked for.
-pub fn item(account: &AccountId, id: &UniqueId, flagged: &Flagged) -> String {
-    let credential = match flagged {
-        Flagged::Key(key) => key.as_str(),
-        Flagged::User(_) => "own",
-    };
-    format!("children#{account}#{id}#{credential}")
+/// One of a line: whoever was contained, and the response to it. What it made is answered as long as that is in force.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    pub id: UniqueId,
+    pub response: String,
 }
 
-/// Who was contained, and what to look for in CloudTrail.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A flagged credential of somebody who was contained. Several findings may flag several, or one since another time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    pub flagged: Flagged,
+    /// What it did from then on counts, in seconds since 1970.
+    pub since: i64,
+    /// The finding that flagged it.
+    pub finding: String,
+    /// From the first, whose places are taken, to its own.
+    pub line: Vec<Link>,
+}
+
+/// As a report is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Followed {
+    pub response: String,
+    pub flagged: Flagged,
+    pub since: i64,
+}
+
+/// Where the ledger keeps whose calls are looked for: those of one response's identity.
+pub fn item(account: &AccountId, link: &Link) -> String {
+    format!("children#{account}#{}#{}", link.id, link.response)
+}
+
+/// Who was contained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maker {
     pub account: AccountId,
@@ -35,13 +59,15 @@ pub struct Maker {
     pub region: Region,
     pub id: UniqueId,
     pub name: PrincipalName,
-    /// The finding that it was contained for.
-    pub finding: String,
-    pub flagged: Flagged,
-    /// When the behaviour began, in seconds since 1970.
-    pub since: i64,
-    /// The first of the line, whose places are taken: the maker itself, or whose child it is.
-    pub line: String,
+    /// By which response: what it made is of no concern to another.
+    pub response: String,
+}
+
+impl Maker {
+    /// Its own place in a line.
+    pub fn link(&self) -> Link {
+        Link { id: self.id.clone(), response: self.response.clone() }
+    }
 }
 
 /// Why somebody is contained for what somebody else did.
@@ -56,8 +82,8 @@ pub struct Parent {
     pub finding: String,
     /// By which call, as CloudTrail has it.
     pub event: String,
-    /// Whose places it takes one of.
-    pub line: String,
+    /// From the first, one of whose places it takes, to who made it.
+    pub line: Vec<Link>,
 }
 
 impl Parent {
@@ -113,7 +139,7 @@ impl Child {
 /// CloudTrail's records some minutes later.
 pub const WATCHED_MILLIS: i64 = 3 * 3_600_000;
 
-/// So many of what somebody may have made are looked at, whatever they turn out to be.
+/// So many of what somebody may have made are looked at for an answer. Whoever is gone, spared or nobody's is none.
 pub const MOST_LOOKED_AT: usize = 60;
 
 /// When the behaviour of a finding began, as far as it says.

@@ -45,6 +45,7 @@ pub mod simulation;
 pub mod standing;
 mod strangers;
 pub mod trail;
+pub mod unanswered;
 pub mod versions;
 mod weights;
 pub mod wider;

@@ -263,7 +263,7 @@ pub struct Finding {
     pub title: String,
     #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub occurred_at: Option<DateTime>,
-    /// When it was seen first, where the finding says so: `occurred_at` is the last time.
+    /// When a behaviour was seen first, where the finding tells of one and says so: `occurred_at` is the last time.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::answered::Answers;
 use crate::change::{INCIDENT_TAG, QUARANTINED, REMEDIATED, is_our_tag};
 use crate::child::{Child, Parent};
 use crate::finding::Threat;
@@ -161,59 +162,32 @@ pub struct Kept {
     /// Whose child it is, one for each call that made it or a key of it.
     pub parents: Vec<Parent>,
     /// Which findings its responses answered, also those that were taken back.
-    pub answered: BTreeSet<Answered>,
-    /// A finding waited for a response of it, and may have been answered by that.
-    pub has_others: bool,
+    pub answered: Answers,
+    /// A restore has the lease on it.
+    pub is_being_restored: bool,
 }
 
-/// A finding that a response answered: what came later may be part of a response that is there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Answered {
-    pub response: String,
-    /// Of the finding's ID: findings are told from each other by it.
-    digest: String,
-    /// The beginning of its ID, for people.
-    pub finding: String,
+/// Whether what an identity made is to be answered for the sake of one response to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InForce {
+    Yes,
+    /// People are asked, it goes on, or somebody is taking it back.
+    NotYet,
+    /// It was taken back.
+    No,
 }
 
-impl Answered {
-    /// So many are kept.
-    const MOST: usize = 20;
-
-    pub fn new(response: &str, finding: &str) -> Self {
-        let digest = digest(&text::cut(finding, 512));
-        Self { response: response.to_owned(), digest, finding: text::line(finding, 120) }
-    }
-
-    pub fn is_of(&self, finding: &str) -> bool {
-        self.digest == digest(&text::cut(finding, 512))
-    }
-
-    /// As the ledger keeps it. No response's ID has a space.
-    pub fn words_of_record(&self) -> String {
-        format!("{} {} {}", self.response, self.digest, self.finding)
-    }
-
-    pub fn of_record(words: &str) -> Option<Self> {
-        let (response, rest) = words.split_once(' ')?;
-        let (digest, finding) = rest.split_once(' ')?;
-        Some(Self { response: response.to_owned(), digest: digest.to_owned(), finding: finding.to_owned() })
-    }
-
-    /// Some may have had no room.
-    pub fn is_full(all: &BTreeSet<Self>) -> bool {
-        all.len() >= Self::MOST
-    }
-
-    /// With one more; where there is no room, those of the oldest response go.
-    pub fn with(mut all: BTreeSet<Self>, new: Self) -> BTreeSet<Self> {
-        all.insert(new);
-        let began = |it: &Self| it.response.split_once('@').map(|(_, at)| at.to_owned());
-        while all.len() > Self::MOST {
-            let Some(oldest) = all.iter().min_by_key(|it| began(it)).cloned() else { break };
-            all.remove(&oldest);
+impl Kept {
+    pub fn in_force(&self, response: &str) -> InForce {
+        let Some(response) = self.responses.iter().find(|it| it.id == response) else { return InForce::No };
+        match response.verdict {
+            None | Some(Verdict::Waiting | Verdict::InProgress | Verdict::Deferred) => InForce::NotYet,
+            Some(Verdict::Refused | Verdict::Observed) => InForce::No,
+            Some(_) if self.is_being_restored => InForce::NotYet,
+            Some(Verdict::Contained | Verdict::SuspectsOpen | Verdict::NotContained | Verdict::Unverified) => {
+                InForce::Yes
+            }
         }
-        all
     }
 }
 

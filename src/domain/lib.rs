@@ -7,6 +7,7 @@
 
 pub mod acknowledgement;
 pub mod administrator;
+pub mod answered;
 pub mod approval;
 pub mod change;
 pub mod child;

@@ -4,13 +4,11 @@
 //! INVARIANT: nobody is taken for a child but by its own record, and none comes back with another response than the one
 //! it follows from. `tests/test_children_restored.py` holds it.
 
-use std::collections::BTreeSet;
-
 use aws_smithy_types::DateTime;
 use serde_json::Value;
 
-use crate::child::{Child, Parent};
-use crate::history::{Answered, Kept, Response};
+use crate::child::{Child, Link, Parent};
+use crate::history::{Kept, Response};
 use crate::ids::{AccessKeyId, AccountId, UniqueId};
 use crate::text;
 
@@ -101,12 +99,11 @@ fn named(it: &Response) -> String {
 
 /// What else the one response to it answered: a response of one playbook is the same for all that comes later.
 fn beside(own: &Response, finding: &str, kept: &Kept) -> Option<String> {
-    let mut others = kept.answered.iter().filter(|it| it.response == own.id && !it.is_of(finding));
-    if let Some(other) = others.next() {
+    if let Some(other) = kept.answered.beside(&own.id, finding) {
         return Some(format!("it is contained for something else as well: {} (finding {})", own.id, other.finding));
     }
-    let is_unknown = kept.has_others || kept.is_begun || Answered::is_full(&kept.answered);
-    is_unknown.then(|| format!("it may be contained for something else as well: {}", own.id))
+    let is_unsure = kept.is_begun || kept.answered.are_unsure();
+    is_unsure.then(|| format!("it may be contained for something else as well: {}", own.id))
 }
 
 fn restored(kept: &Kept) -> Option<String> {
@@ -115,29 +112,23 @@ fn restored(kept: &Kept) -> Option<String> {
 }
 
 /// Whether somebody comes back with the response that was taken back; otherwise why not. `maker`: the record of who made
-/// it, as it is after that. `taken`: the response; `None` where nothing is in force any more. `line`: whose line its maker
-/// came back in; none where the restore is about the maker itself.
-pub fn follows(parent: &Parent, maker: &Kept, taken: Option<&str>, line: Option<&str>) -> Result<(), String> {
-    if line.is_some_and(|it| it != parent.line) {
+/// it, as it is after that. `taken`: the response; `None` where nothing is in force any more. `line`: by which its maker
+/// came back; none where the restore is about the maker itself.
+pub fn follows(parent: &Parent, maker: &Kept, taken: Option<&str>, line: Option<&[Link]>) -> Result<(), String> {
+    let of = parent.line.split_last().filter(|(last, _)| last.id == parent.id);
+    let Some((Link { response, .. }, before)) = of else {
+        return Err("its record does not say from which response it follows".to_owned());
+    };
+    if line.is_some_and(|it| it != before) {
         return Err("it follows from another finding than who made it".to_owned());
     }
-    let answered = maker.answered.iter().filter(|it| it.is_of(&parent.finding)).map(|it| it.response.as_str());
-    let finding = text::tag_value(&parent.finding);
-    let began = maker.responses.iter().filter(|it| it.finding == finding).map(|it| it.id.as_str());
-    let of: BTreeSet<_> = answered.chain(began).collect();
-    let mut in_force = maker.responses.iter().map(|it| it.id.as_str()).filter(|it| Some(*it) != taken).peekable();
-    let others_are_in_force = in_force.peek().is_some();
-    if let Some(it) = in_force.find(|it| of.contains(it)) {
-        return Err(format!("it follows from {it}, which stays in force"));
+    let is_taken = taken.is_some_and(|it| it == response);
+    if !is_taken && maker.responses.iter().any(|it| it.id == *response) {
+        return Err(format!("it follows from {response}, which stays in force"));
     }
-    match (taken, of.last()) {
-        (None, _) => Ok(()),
-        (Some(taken), _) if of.contains(taken) => Ok(()),
-        (Some(_), Some(it)) => Err(format!("it follows from {it}, which was taken back before")),
-        (Some(_), None) if others_are_in_force => {
-            Err("from which response it follows is not known, and others stay in force".to_owned())
-        }
-        (Some(_), None) => Ok(()),
+    match taken {
+        Some(_) if !is_taken => Err(format!("it follows from {response}, which was taken back before")),
+        _ => Ok(()),
     }
 }
 
@@ -146,6 +137,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::answered::Answered;
     use crate::child::Made;
     use crate::fixtures::parsed;
     use crate::history::Restoration;
@@ -161,6 +153,10 @@ mod tests {
         }
     }
 
+    fn link(response: &str) -> Link {
+        Link { id: parsed("AIDACKCEVSQ6C2EXAMPLE"), response: response.to_owned() }
+    }
+
     fn parent() -> Parent {
         Parent {
             id: parsed("AIDACKCEVSQ6C2EXAMPLE"),
@@ -168,7 +164,7 @@ mod tests {
             access_key: parsed("AKIAIOSFODNN7EXAMPLE"),
             finding: "f1".to_owned(),
             event: EVENT.to_owned(),
-            line: "line".to_owned(),
+            line: vec![link("compromised-credential@1970-01-01T00:00:01Z")],
         }
     }
 
@@ -187,7 +183,7 @@ mod tests {
     }
 
     fn answered(kept: &mut Kept, response: &Response, finding: &str) {
-        kept.answered = Answered::with(std::mem::take(&mut kept.answered), Answered::new(&response.id, finding));
+        kept.answered = std::mem::take(&mut kept.answered).with(Answered::new(&response.id, finding));
     }
 
     #[test]
@@ -206,7 +202,7 @@ mod tests {
             &|it| it.responses.push(command.clone()),
             &|it| it.responses = vec![command.clone()],
             &|it| answered(it, &own(), "command/contain"),
-            &|it| it.has_others = true,
+            &|it| it.answered.has_others = true,
             &|it| it.parents.clear(),
             &|it| it.parents[0].id = parsed("AIDAOTHEROTHEROTHER00"),
             &|it| (0..30).for_each(|n| answered(it, &response("unused-user", "f", 300 + n), "f")),
@@ -250,9 +246,7 @@ mod tests {
     fn a_child_comes_back_with_the_response_that_it_follows_from_and_with_no_other() {
         let (first, other) = (response("compromised-credential", "f1", 1), response("overprivileged-user", "f2", 2));
         let with = |in_force: &[&Response], taken: Option<&Response>| {
-            let mut maker = Kept { responses: in_force.iter().map(|it| (*it).clone()).collect(), ..Kept::default() };
-            answered(&mut maker, &first, "f1");
-            answered(&mut maker, &other, "f2");
+            let maker = Kept { responses: in_force.iter().map(|it| (*it).clone()).collect(), ..Kept::default() };
             follows(&parent(), &maker, taken.map(|it| it.id.as_str()), None).is_ok()
         };
         assert!(with(&[], Some(&first)) && with(&[&other], Some(&first)) && with(&[], None));
@@ -262,19 +256,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_frees_nobody_while_anything_is_in_force() {
-        let (first, other) = (response("compromised-credential", "f0", 1), response("unauthorized-user", "f2", 2));
-        let with = |in_force: &[&Response]| {
-            let maker = Kept { responses: in_force.iter().map(|it| (*it).clone()).collect(), ..Kept::default() };
-            follows(&parent(), &maker, Some(&first.id), None)
-        };
-        assert!(with(&[]).is_ok() && with(&[&first]).is_ok() && with(&[&other]).is_err());
+    fn whose_record_does_not_say_what_it_follows_from_comes_back_with_nothing() {
+        let of = |line| follows(&Parent { line, ..parent() }, &Kept::default(), None, None).is_ok();
+        assert!(of(parent().line) && !of(Vec::new()));
+        assert!(!of(vec![Link { id: parsed("AIDAOTHEROTHEROTHER00"), ..link("r") }]));
     }
 
     #[test]
     fn a_child_of_a_child_comes_back_in_its_own_line_only() {
-        let maker = Kept::default();
-        let of = |line| follows(&parent(), &maker, None, line).is_ok();
-        assert_eq!((of(None), of(Some("line")), of(Some("another"))), (true, true, false));
+        let (maker, first) = (Kept::default(), Link { id: parsed("AIDAOTHEROTHEROTHER00"), ..link("r") });
+        let eve = Parent { line: [vec![first.clone()], parent().line].concat(), ..parent() };
+        let of = |line: Option<&[Link]>| follows(&eve, &maker, None, line).is_ok();
+        assert_eq!((of(None), of(Some(&[first])), of(Some(&[link("r")])), of(Some(&[]))), (true, true, false, false));
     }
 }

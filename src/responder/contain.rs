@@ -36,6 +36,7 @@ mod contest;
 mod disused;
 mod entry;
 mod evidence;
+mod follow;
 mod guardrail;
 mod hold;
 mod identify;
@@ -51,6 +52,7 @@ mod strike;
 pub(crate) mod turns;
 
 use closing::Closing;
+use follow::Following;
 use progress::Running;
 use strike::Engine;
 use turns::{Turn, Turns};
@@ -164,7 +166,12 @@ async fn contain_one(
     } = running;
     // An earlier try ended before it could say so.
     let is_begun = relay.is_continued() || (memory.is_unfinished && progress.response.is_some());
-    let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, now).await;
+    let following = Following { settings, ledger: &ledger, asks, now };
+    let followed = following.all(std::iter::once(finding).chain(&others), &mut progress).await;
+    let follows = evidence::list(settings, &ledger, finding, &progress, is_begun, &followed, now).await;
+    if follows.is_none() && !followed.is_empty() {
+        progress.ledger_failed.push("having it reported what it made: the report could not be asked for".to_owned());
+    }
     progress.evidence = follows.as_ref().map(|it| it.words.clone());
     let left = call.left();
     let scene = Scene {
@@ -294,6 +301,9 @@ impl Attempt<'_> {
                 None
             }
         };
+        if self.is_left_alone(running).await {
+            return self.set_apart(std::mem::take(&mut running.others), running, turn);
+        }
         let member = match session {
             Ok(it) => running.member.insert(it),
             Err(failure) => return sought::without_session(&failure, &mut running.progress),

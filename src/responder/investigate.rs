@@ -13,6 +13,7 @@ use clients::ledger::evidence::Begun;
 use clients::ledger::{Ledger, Named};
 use clients::patience::Patience;
 use clients::round_trips::CallLog;
+use domain::child::Followed;
 use domain::command::Report;
 use domain::containment::guard;
 use domain::evidence::children;
@@ -97,10 +98,11 @@ pub(crate) async fn investigate(
     let span = Span { from: DateTime::from_secs(from), to: now, until, share: until };
     let seen = observed(iam.as_ref(), &whom).await;
     whom.look_again(&ledger).await;
-    let (could, looked, begun) = tokio::join!(
+    let begun = ledger.begin_evidence(&record).await;
+    let followed = followed(begun.as_ref().ok(), &whom, command);
+    let (could, looked) = tokio::join!(
         could::could(iam.as_ref(), &whom, &seen, (account, &subject.partition), until),
-        look::look(&mut accounts, &whom, &seen, command, span),
-        ledger.begin_evidence(&record)
+        look::look(&mut accounts, &whom, &seen, (command, &followed), span)
     );
     let until = Instant::now() + LOOKING_AFTER.min(call.budget().mul_f64(0.5));
     let exists = look::exists(&accounts, &looked.events, until).await;
@@ -127,7 +129,7 @@ pub(crate) async fn investigate(
         gone: whom.is_gone.then(|| look::gone(&whom.identity, looked.deleted)),
     };
     let gone: BTreeSet<_> = exists.iter().filter(|it| it.1 == Now::Gone).map(|it| it.0.clone()).collect();
-    let made = children::made(&looked.events, command.access_key.as_ref(), &whom.identity, about.since, &gone);
+    let made = children::made(&looked.events, &followed, about.detected, &gone);
     let made_by_it = whom.made(&ledger, account).await;
     let found = Found {
         standing: Standing { kept: whom.kept.as_ref().map_err(Clone::clone), lacking, made: made_by_it },
@@ -200,6 +202,16 @@ pub(crate) async fn investigate(
         },
         lost,
     ))
+}
+
+/// Of which credentials it names what they made, for the responder: those of responses in force, and only where a
+/// containment asked for the report. Whoever asks for one to read it has nobody contained by that.
+fn followed(begun: Option<&Begun>, whom: &Whom, command: &Report) -> Vec<Followed> {
+    let begun = begun.filter(|it| it.asked_at.is_some() && command.detected.is_some());
+    let is_in_force = |it: &Followed| {
+        whom.kept.as_ref().map_or(true, |kept| kept.responses.iter().any(|response| response.id == it.response))
+    };
+    begun.iter().flat_map(|it| &it.followed).filter(|it| is_in_force(it)).cloned().collect()
 }
 
 fn nobody() -> Failure {

@@ -25,6 +25,7 @@ mod handle;
 mod investigate;
 mod invocation;
 mod lift;
+mod line;
 pub mod metrics;
 mod note;
 mod notify;

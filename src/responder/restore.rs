@@ -208,7 +208,7 @@ impl Attempt<'_> {
 
     /// It is none of those in force, and was.
     fn was_taken_back(&self, kept: &Kept) -> bool {
-        kept.answered.iter().any(|it| Some(&it.response) == self.command.response.as_ref())
+        self.command.response.as_ref().is_some_and(|it| kept.answered.knows(it))
     }
 
     fn mode_of(&self, playbook: &str) -> Mode {

@@ -1,5 +1,6 @@
-//! What a flagged credential made: `children#<account>#<unique ID>#<credential>` says whose calls are looked for, from
-//! when on, what of them was looked at, and which users of its line have a place. It is in the index `due` for some hours.
+//! What flagged credentials made: `children#<account>#<unique ID>#<response>` says whose calls are looked for, of which
+//! credentials and from when on, what of them was looked at, and which users of its line have a place. It is in the index
+//! `due` for some hours, once the response is one that nobody has to be asked about.
 //!
 //! The investigating function names calls in its own item, `evidence#…`, by their IDs. It can write nothing here: who is
 //! flagged, since when and how many places there are is what the responder wrote.
@@ -9,8 +10,10 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use domain::child::{self, Child, Maker, Parent, WATCHED_MILLIS};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use domain::child::{self, Child, Maker, Mark, Parent, WATCHED_MILLIS};
 use domain::evidence::children::is_event_id;
 use domain::ids::{AccountId, PrincipalName, UniqueId};
 use domain::outcome::Failure;
@@ -26,17 +29,52 @@ pub(super) const CHILDREN: &str = "children";
 pub(super) const PARENTS: &str = "parents";
 /// The investigating function's attribute of its own item.
 pub(super) const MADE: &str = "made";
+/// And what the responder puts there for it.
+pub(super) const FLAGGED: &str = "flagged";
 /// More than that no such item has, whatever somebody put there.
 const MOST_NAMED: usize = 100;
+/// So many credentials of one response are followed.
+const MOST_FLAGGED: usize = 100;
 
 /// Whose calls are looked for.
 #[derive(Debug, Clone)]
 pub struct Watch {
     pub id: String,
     pub maker: Maker,
-    /// Those that need no other look.
+    pub marks: Vec<Mark>,
+    /// Those that were answered, or left to a person: so many are.
     pub looked: BTreeSet<String>,
+    /// Those that need no answer.
+    pub dismissed: BTreeSet<String>,
+    /// Those that no flagged credential made, as far as it is known which are.
+    pub unrelated: BTreeSet<String>,
+    pub asked_at: i64,
     pub is_over: bool,
+}
+
+impl Watch {
+    /// Whether it needs no other look.
+    pub fn has_seen(&self, event: &str) -> bool {
+        [&self.looked, &self.dismissed, &self.unrelated].into_iter().any(|it| it.contains(event))
+    }
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    Looked,
+    Dismissed,
+    Unrelated,
+}
+
+impl Seen {
+    const fn attribute(self) -> &'static str {
+        match self {
+            Self::Looked => "looked",
+            Self::Dismissed => "dismissed",
+            Self::Unrelated => "unrelated",
+        }
+    }
 }
 
 /// Whether somebody has a place in the line.
@@ -50,17 +88,45 @@ pub enum Place {
 }
 
 impl Ledger {
-    /// From now on, and from the beginning of the behaviour as it was told first.
-    pub async fn watch_children(&self, maker: &Maker) -> Result<(), Failure> {
+    /// Has a flagged credential of a response followed, beside those that are, and each from the earliest beginning that
+    /// was told: what was none of theirs before is looked at anew. `is_held_back`: people are asked about the response,
+    /// and nothing is looked at before it goes on without them. False: too many are followed.
+    pub async fn follow(&self, maker: &Maker, mark: &Mark, is_held_back: bool) -> Result<bool, Failure> {
+        let mark = json!(mark).to_string();
         let request = self
-            .update(&child::item(&maker.account, &maker.id, &maker.flagged))
-            .update_expression(
-                "SET maker = if_not_exists(maker, :maker), asked_at = :now, due_bucket = :bucket, due_at = :now",
+            .update(&child::item(&maker.account, &maker.link()))
+            .condition_expression(
+                "attribute_not_exists(flagged) OR (NOT contains(flagged, :it) AND size(flagged) < :most)",
             )
             .expression_attribute_values(":maker", text(json!(maker).to_string()))
-            .expression_attribute_values(":bucket", text(BUCKET))
-            .expression_attribute_values(":now", number(millis_now()));
-        request.send().await.map(|_| ()).map_err(|it| failure(&it))
+            .expression_attribute_values(":it", text(&mark))
+            .expression_attribute_values(":mark", set(&mark))
+            .expression_attribute_values(":most", number(MOST_FLAGGED))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let keep = "SET maker = if_not_exists(maker, :maker)";
+        let change = "REMOVE unrelated ADD flagged :mark";
+        let sent = if is_held_back {
+            request.update_expression(format!("{keep} {change}")).send().await
+        } else {
+            listed(request).update_expression(format!("{keep}, {LIST} {change}")).send().await
+        };
+        let kept = match sent {
+            Ok(_) => return Ok(true),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => match error.into_service_error() {
+                UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
+                _ => Item::new(),
+            },
+            Err(error) => return Err(failure(&error)),
+        };
+        if !strings(&kept, "flagged").contains(&mark) {
+            return Ok(false);
+        }
+        if !is_held_back {
+            let request = self.update(&child::item(&maker.account, &maker.link()));
+            let sent = listed(request).update_expression(format!("SET {LIST}")).send().await;
+            sent.map_err(|it| failure(&it))?;
+        }
+        Ok(true)
     }
 
     pub async fn due_children(&self, most: i32) -> Result<Vec<String>, Failure> {
@@ -86,11 +152,17 @@ impl Ledger {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
                 let maker = string(&item, "maker").and_then(|it| serde_json::from_str(&it).ok());
+                let asked_at = int(&item, "asked_at");
+                let seen = |it: Seen| strings(&item, it.attribute()).into_iter().collect();
                 Ok(maker.map(|maker| Watch {
                     id: id.to_owned(),
                     maker,
-                    looked: strings(&item, "looked").into_iter().collect(),
-                    is_over: now - int(&item, "asked_at") > WATCHED_MILLIS,
+                    marks: each(&item, "flagged"),
+                    looked: seen(Seen::Looked),
+                    dismissed: seen(Seen::Dismissed),
+                    unrelated: seen(Seen::Unrelated),
+                    asked_at,
+                    is_over: now - asked_at > WATCHED_MILLIS,
                 }))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(None),
@@ -105,10 +177,14 @@ impl Ledger {
         holds(request.expression_attribute_values(":now", number(millis_now()))).await.map(|_| ())
     }
 
-    /// Nothing more is looked for.
-    pub async fn end_children(&self, id: &str) -> Result<(), Failure> {
-        let sent = self.update(id).update_expression("REMOVE due_bucket, due_at").send().await;
-        sent.map(|_| ()).map_err(|it| failure(&it))
+    /// Nothing more is looked for, unless somebody asked anew.
+    pub async fn end_children(&self, watch: &Watch) -> Result<(), Failure> {
+        let request = self
+            .update(&watch.id)
+            .update_expression("REMOVE due_bucket, due_at")
+            .condition_expression("asked_at = :asked")
+            .expression_attribute_values(":asked", number(watch.asked_at));
+        holds(request).await.map(|_| ())
     }
 
     /// The calls that the last report on somebody named: claims, of which nothing is believed.
@@ -118,11 +194,32 @@ impl Ledger {
         Ok(named.into_iter().filter(|it| is_event_id(it)).take(MOST_NAMED).collect())
     }
 
-    /// It needs no other look.
-    pub async fn note_looked(&self, id: &str, event: &str) -> Result<(), Failure> {
-        let request = self.update(id).update_expression("ADD looked :event");
-        let sent = request.expression_attribute_values(":event", set(event)).send().await;
-        sent.map(|_| ()).map_err(|it| failure(&it))
+    /// What is nobody's is so only as long as no other credential is flagged.
+    pub async fn note_seen_call(&self, watch: &Watch, event: &str, as_what: Seen) -> Result<(), Failure> {
+        let mut request = self
+            .update(&watch.id)
+            .update_expression("ADD #seen :event")
+            .expression_attribute_names("#seen", as_what.attribute())
+            .expression_attribute_values(":event", set(event));
+        if as_what == Seen::Unrelated {
+            request = request
+                .condition_expression("size(flagged) = :flagged")
+                .expression_attribute_values(":flagged", number(watch.marks.len()));
+        }
+        holds(request).await.map(|_| ())
+    }
+
+    /// How often AWS could not say what a call made, this time included.
+    pub async fn count_try(&self, id: &str, event: &str) -> Result<i64, Failure> {
+        let name = format!("tries {event}");
+        let request = self
+            .update(id)
+            .update_expression("ADD #tries :one")
+            .expression_attribute_names("#tries", &name)
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::UpdatedNew);
+        let item = request.send().await.map_err(|it| failure(&it))?.attributes.unwrap_or_default();
+        Ok(int(&item, &name))
     }
 
     /// A place for a user in the line, of which there are so many.
@@ -177,6 +274,14 @@ impl Ledger {
         let sent = request.expression_attribute_values(":it", set(it)).send().await;
         sent.map(|_| ()).map_err(|it| failure(&it))
     }
+}
+
+const LIST: &str = "asked_at = :now, due_bucket = :bucket, due_at = if_not_exists(due_at, :now)";
+
+/// Whoever looks at it now goes on, and nobody looks beside.
+fn listed(request: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
+    let request = request.expression_attribute_values(":bucket", text(BUCKET));
+    request.expression_attribute_values(":now", number(millis_now()))
 }
 
 /// What of a set of a record can be read, in an order that is always the same.

@@ -8,14 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use domain::child::Followed;
 use domain::evidence::revision::Gist;
 use domain::outcome::Failure;
 
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::children::MADE;
+use super::children::{self, FLAGGED, MADE};
 use super::{Item, Ledger, holds, int, millis_now, number, string, text};
 use crate::errors::{failure, is};
 
@@ -45,6 +46,8 @@ pub struct Begun {
     pub untold: BTreeSet<String>,
     /// When it was first asked for, in milliseconds since 1970. Absent where only a person asked.
     pub asked_at: Option<i64>,
+    /// Of which credentials it is to name what they made.
+    pub followed: Vec<Followed>,
 }
 
 /// A report that is due.
@@ -60,18 +63,38 @@ pub struct DueEvidence {
 }
 
 impl Ledger {
-    /// Has a report made at `at`, in milliseconds since 1970, and again until it is final.
-    pub async fn ask_for_evidence(&self, record: &str, command: &str, is_grave: bool, at: i64) -> Result<(), Failure> {
-        let request = self
+    /// Has a report made at `at`, in milliseconds since 1970, and again until it is final. `followed`: of which
+    /// credentials it is to name what they made, beside those that were handed over before.
+    pub async fn ask_for_evidence(
+        &self,
+        record: &str,
+        command: &str,
+        is_grave: bool,
+        at: i64,
+        followed: &[Followed],
+    ) -> Result<(), Failure> {
+        let mut expression =
+            "SET command = :command, asked_at = :now, due_bucket = :bucket, due_at = :at REMOVE is_final".to_owned();
+        let mut request = self
             .update(&item_of(record))
-            .update_expression(
-                "SET command = :command, asked_at = :now, due_bucket = :bucket, due_at = :at REMOVE is_final",
-            )
             .expression_attribute_values(":command", text(command))
             .expression_attribute_values(":now", number(millis_now()))
             .expression_attribute_values(":bucket", text(if is_grave { BUCKET } else { LESSER }))
             .expression_attribute_values(":at", number(at));
-        request.send().await.map(|_| ()).map_err(|it| failure(&it))
+        if !followed.is_empty() {
+            expression.push_str(" ADD #flagged :flagged");
+            let all = followed.iter().map(|it| json!(it).to_string()).collect();
+            request = request
+                .expression_attribute_names("#flagged", FLAGGED)
+                .expression_attribute_values(":flagged", AttributeValue::Ss(all));
+        }
+        request.update_expression(expression).send().await.map(|_| ()).map_err(|it| failure(&it))
+    }
+
+    /// Whether a report that is due knows that it is to name what this credential made.
+    pub async fn is_told_of(&self, record: &str, followed: &Followed) -> Result<bool, Failure> {
+        let item = self.item(&item_of(record)).await?;
+        Ok(item.contains_key("due_bucket") && children::each(&item, FLAGGED).contains(followed))
     }
 
     /// Those that are due, the graver ones first, then the oldest.
@@ -116,7 +139,8 @@ impl Ledger {
 
     /// Nothing more is to be made of it, unless somebody asked anew.
     pub async fn drop_evidence(&self, it: &DueEvidence) -> Result<(), Failure> {
-        let request = self.update(&it.id).update_expression("REMOVE due_bucket, due_at, is_final");
+        let request = self.update(&it.id).update_expression("REMOVE due_bucket, due_at, is_final, #flagged");
+        let request = request.expression_attribute_names("#flagged", FLAGGED);
         unless_asked_anew(request, it.asked_at).await
     }
 
@@ -133,6 +157,7 @@ impl Ledger {
             told: json(&item, "told").unwrap_or_default(),
             untold: json(&item, "untold").unwrap_or_default(),
             asked_at: item.contains_key("asked_at").then(|| int(&item, "asked_at")),
+            followed: children::each(&item, FLAGGED),
         })
     }
 

@@ -1,20 +1,20 @@
 //! The lease on an identity itself, by its unique ID, kept in its record: findings that call it by name, by
 //! ID or by one of its keys meet here. What is meant to be done goes with it, beside the strike.
 
-use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use domain::answered::{Answered, Answers};
 use domain::containment::admission::{self, Held, Holder};
 use domain::finding::Finding;
-use domain::history::{Answered, Past};
+use domain::history::Past;
 use domain::identity::Identity;
 use domain::outcome::Failure;
 use domain::verdict::Verdict;
 
 use super::lease::held;
-use super::records::{answered, kept, past};
+use super::records::{answers, kept, past};
 use super::{APPEND, Item, Ledger, holds, int, millis, millis_now, number, set, snapshots, strings, text};
 use crate::errors::{failure, is};
 
@@ -32,7 +32,7 @@ pub struct IdentityLease {
     /// The finding that it is held for; a restore has none.
     finding: Option<String>,
     /// Which findings were answered before.
-    answered: BTreeSet<Answered>,
+    answered: Answers,
 }
 
 pub enum Hold {
@@ -207,8 +207,8 @@ impl Ledger {
             request = request.expression_attribute_names("#ended", snapshots::ended(response));
             // A restore of those whom it made, or of itself as one of them, tells by this what the response is about.
             if let Some(finding) = &lease.finding {
-                let all = Answered::with(lease.answered.clone(), Answered::new(response, finding));
-                let all = all.iter().map(Answered::words_of_record).collect();
+                let answers = lease.answered.clone().with(Answered::new(response, finding));
+                let all = answers.all.iter().map(Answered::words_of_record).collect();
                 expression.push_str(", answered = :answered");
                 request = request.expression_attribute_values(":answered", AttributeValue::Ss(all));
             }
@@ -268,7 +268,7 @@ impl Ledger {
 fn lease(id: String, fence: i64, finding: Option<&Finding>, item: &Item) -> IdentityLease {
     let applied = item.get("applied").and_then(|it| it.as_l().ok()).into_iter().flatten();
     let applied = applied.filter_map(|it| it.as_s().ok()).map(String::len).sum();
-    let (finding, answered) = (finding.map(|it| it.id.clone()), answered(item));
+    let (finding, answered) = (finding.map(|it| it.id.clone()), answers(item));
     IdentityLease { id, fence, applied, parts: int(item, "parts"), finding, answered }
 }
 

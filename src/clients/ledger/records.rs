@@ -1,11 +1,10 @@
 //! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
-use std::collections::BTreeSet;
-
+use domain::answered::{Answered, Answers};
 use domain::command::DrillKind;
-use domain::containment::admission::KNOWN_MILLIS;
+use domain::containment::admission::{Holder, KNOWN_MILLIS};
 use domain::finding::Finding;
-use domain::history::{Answered, Kept, Past, Restoration};
+use domain::history::{Kept, Past, Restoration};
 use domain::identity::Identity;
 use domain::ids::{AccountId, Arn, UniqueId};
 use domain::outcome::Failure;
@@ -107,8 +106,9 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
     }
 }
 
-pub(super) fn answered(item: &Item) -> BTreeSet<Answered> {
-    strings(item, "answered").iter().filter_map(|it| Answered::of_record(it)).collect()
+pub(super) fn answers(item: &Item) -> Answers {
+    let all = strings(item, "answered").iter().filter_map(|it| Answered::of_record(it)).collect();
+    Answers { all, has_others: item.contains_key("has_others") }
 }
 
 pub(super) fn kept(item: &Item) -> Kept {
@@ -130,8 +130,9 @@ pub(super) fn kept(item: &Item) -> Kept {
         is_restored_told: item.contains_key("restored_told"),
         children: children::each(item, children::CHILDREN),
         parents: children::each(item, children::PARENTS),
-        answered: answered(item),
-        has_others: item.contains_key("has_others"),
+        answered: answers(item),
+        is_being_restored: string(item, "playbook").as_deref() == Some(Holder::Restore.word())
+            && int(item, "lease_until") >= millis_now(),
         restored: time("restored_at").map(|at| Restoration {
             at,
             by: string(item, "restored_by").unwrap_or_default(),

@@ -103,7 +103,7 @@ fn one(event: &Node, settings: &Responder, source: Source) -> Findings {
             title: detail.get("title").text().unwrap_or(kind_node.text().unwrap_or_default()).to_owned(),
             creator: None,
             security_hub: None,
-            began_at: service.get("eventFirstSeen").time(),
+            began_at: service.get("eventFirstSeen").time().filter(|_| says.is_behaviour()),
             parent: None,
         };
         Ok(judge(&kind, says, finding, &settings.eligibility))

@@ -51,6 +51,11 @@ impl Says {
         }
     }
 
+    /// Whether its holder did something, which began at a time.
+    pub const fn is_behaviour(self) -> bool {
+        !matches!(self, Self::Configuration | Self::Nothing)
+    }
+
     /// The default: whether it contains from MIN_SEVERITY on, and the answers from HIGH on and below.
     const fn default(self) -> (bool, Answer, Answer) {
         match self {

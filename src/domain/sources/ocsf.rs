@@ -71,6 +71,7 @@ fn one(finding: &Node, settings: &Responder, beside: &mut Vec<DecodeError>) -> R
             text::line(service, 120)
         )));
     };
+    let is_behaviour = matches!(&matter, Matter::GuardDuty(_, says) if says.is_behaviour());
     let (kind, threat) = match &matter {
         Matter::GuardDuty(kind, Says::Nothing) if !is_asked_for(kind, finding, settings) => {
             return Ok(Judged::Ignored(guardduty::not_about_credentials(kind)));
@@ -104,7 +105,7 @@ fn one(finding: &Node, settings: &Responder, beside: &mut Vec<DecodeError>) -> R
         occurred_at,
         creator: None,
         security_hub: None,
-        began_at: info.get("first_seen_time").time(),
+        began_at: info.get("first_seen_time").time().filter(|_| is_behaviour),
         parent: None,
     };
     Ok(match matter {

@@ -225,6 +225,8 @@ fn build(finding: &Node, product: &Product, about: About) -> Result<Built, Decod
         region: region.clone(),
         updated_at: finding.get("UpdatedAt").time().map(|it| it.to_string()),
     };
+    // A state began at no time that says whose doing it is.
+    let began_at = finding.get("FirstObservedAt").time().filter(|_| is_behaviour(finding, product, &kind));
     let finding = |found: Identity| {
         let times = [finding.get("LastObservedAt"), finding.get("UpdatedAt")];
         Ok(Finding {
@@ -240,13 +242,19 @@ fn build(finding: &Node, product: &Product, about: About) -> Result<Built, Decod
             kind: kind.clone(),
             creator: None,
             security_hub: is_alone.then(|| hub.clone()),
-            began_at: finding.get("FirstObservedAt").time(),
+            began_at,
             parent: None,
             id: id.to_owned(),
             region: region.clone(),
         })
     };
     Ok(Ok(found.into_iter().map(|it| it.and_then(&finding)).collect()))
+}
+
+/// Somebody did something, as GuardDuty says.
+fn is_behaviour(finding: &Node, product: &Product, kind: &str) -> bool {
+    let has_actor = finding.get("Resources").items().any(|it| is_identity(&it));
+    product.is_aws("guardduty") && GuardDutyType::parse(kind).is_some_and(|it| it.says(has_actor).is_behaviour())
 }
 
 fn threat(finding: &Node, product: &Product, settings: &Responder) -> Option<Threat> {

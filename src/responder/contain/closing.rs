@@ -15,6 +15,8 @@ use domain::verdict::Verdict;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use super::evidence;
+use super::follow::Following;
 use crate::invocation::now_millis;
 use crate::notify::{self, Scene, keep, notify, send_all};
 
@@ -297,10 +299,24 @@ impl Closing<'_> {
             self.ledger.put_due(&finding, Kind::Undelivered, now_millis() + REDELIVERY_MILLIS).await?;
             return Ok(None);
         }
+        self.follow(&finding, progress).await?;
         let update = finding.security_hub.clone().map(Notice::UpdateFinding);
         let outcomes = send_all(self.scene, update.as_slice(), progress).await;
         self.ledger.settle(&finding).await?;
         Ok(update.zip(outcomes.into_iter().next()))
+    }
+
+    /// The credential that it flags is followed too. Where that fails, the finding stays due.
+    async fn follow(&self, finding: &Finding, progress: &Progress) -> Result<(), Failure> {
+        let Scene { settings, now, .. } = *self.scene;
+        let asks = self.mode == Mode::Approve;
+        let (_, followed) = Following { settings, ledger: self.ledger, asks, now }.one(finding, progress).await;
+        match (followed?, &progress.identity) {
+            (Some(followed), Some(identity)) => {
+                evidence::list_for_another(self.ledger, finding, identity, &followed, now).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// It means the same identity, and nothing that came after what was answered.

@@ -7,11 +7,13 @@ use aws_smithy_types::DateTime;
 use clients::accounts::Home;
 use clients::ledger::Ledger;
 use clients::relay;
+use domain::child::Followed;
 use domain::command::{Report, Subject};
 use domain::containment::progress::Progress;
-use domain::evidence::{children, objects};
+use domain::evidence::objects;
 use domain::finding::{Finding, Principal, Source};
 use domain::identity::{Identity, IdentityKind};
+use domain::outcome::Failure;
 use domain::settings::Responder;
 
 use crate::invocation::now_millis;
@@ -30,7 +32,7 @@ pub(super) struct Follows {
 }
 
 /// The report that follows: where this response changed something, in this invocation or in one before it, and does not go
-/// on.
+/// on; or where somebody flagged another credential. `followed`: of which it is to name what they made.
 ///
 /// INVARIANT: one that people are told of is on the list before. `tests/test_report_due.py` holds it.
 pub(super) async fn list(
@@ -39,20 +41,21 @@ pub(super) async fn list(
     finding: &Finding,
     progress: &Progress,
     is_begun: bool,
+    followed: &[Followed],
     now: DateTime,
 ) -> Option<Follows> {
     let identity = progress.identity.as_ref().filter(|_| settings.investigator.is_some())?;
-    let is_news = is_begun || !progress.changes.applied().is_empty();
+    let is_news = is_begun || !followed.is_empty() || !progress.changes.applied().is_empty();
     if !is_news || progress.is_handed_over || finding.source == Source::Drill {
         return None;
     }
     let command = report(finding, identity, now).json().to_string();
     let (record, is_grave) = (Ledger::record_of(identity), !settings.is_hygiene);
     let at = if is_grave { now_millis() + AFTER_MILLIS } else { now_millis() };
-    let listed = tokio::time::timeout(PATIENCE, ledger.ask_for_evidence(&record, &command, is_grave, at)).await;
+    let listed =
+        tokio::time::timeout(PATIENCE, ledger.ask_for_evidence(&record, &command, is_grave, at, followed)).await;
     let problem = match listed {
         Ok(Ok(())) => {
-            watch_children(settings, ledger, finding, identity).await;
             let (account, id) = (&finding.account, identity.id.as_str());
             let kept = settings.evidence_bucket.as_ref();
             let kept = kept.map(|bucket| format!(", kept as s3://{bucket}/{}*", objects::folder(account.as_str(), id)));
@@ -78,16 +81,18 @@ pub(super) async fn ask_for_report(settings: &Responder, home: &Home, follows: O
     }
 }
 
-/// What its flagged credential made is looked for from now on, where the settings want that.
-async fn watch_children(settings: &Responder, ledger: &Ledger, finding: &Finding, identity: &Identity) {
-    let Some(maker) = children::maker(finding, identity).filter(|_| settings.children.is_some()) else { return };
-    let watched = tokio::time::timeout(PATIENCE, ledger.watch_children(&maker)).await;
-    let problem = match watched {
-        Ok(Ok(())) => return,
-        Ok(Err(failure)) => failure.to_string(),
-        Err(_) => UNANSWERED.to_owned(),
-    };
-    tracing::error!("nobody will look for what the flagged credential made: {problem}; see the report on what it did");
+/// The same where the finding was answered with another's response, and flagged a credential that the report on that does
+/// not know of: the schedule asks for it.
+pub(super) async fn list_for_another(
+    ledger: &Ledger,
+    finding: &Finding,
+    identity: &Identity,
+    followed: &Followed,
+    now: DateTime,
+) -> Result<(), Failure> {
+    let command = report(finding, identity, now).json().to_string();
+    let followed = std::slice::from_ref(followed);
+    ledger.ask_for_evidence(&Ledger::record_of(identity), &command, true, now_millis(), followed).await
 }
 
 const UNANSWERED: &str = "AWS did not answer in time";

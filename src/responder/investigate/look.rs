@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clients::cloudtrail::{By, MOST_EVENTS, OUT_OF_TIME, Span};
 use clients::iam::remains;
+use domain::child::{Flagged, Followed};
 use domain::command::Report;
 use domain::evidence::chain::{Chain, Next};
 use domain::evidence::facts::{Looked, in_few_lines};
@@ -24,6 +25,8 @@ const PARALLEL: usize = 8;
 
 /// Each is a call in every region.
 const MOST_UNEXPLAINED: usize = 8;
+/// The same of flagged keys and sessions, beside the one that the report is about.
+const MOST_FLAGGED: usize = 8;
 
 const IAM: &str = "iam.amazonaws.com";
 /// Looked up one by one where all that was asked of IAM is too much: by these access is given that lasts.
@@ -62,7 +65,7 @@ pub(super) async fn look(
     accounts: &mut Accounts<'_>,
     whom: &Whom,
     now: &Observed,
-    command: &Report,
+    (command, followed): (&Report, &[Followed]),
     span: Span,
 ) -> LookedUp {
     let (identity, home) = (&whom.identity, &command.subject.account);
@@ -71,7 +74,7 @@ pub(super) async fn look(
     let mut plan = Plan::of(whom, now);
     // Who assumed the role is somebody else, whose sessions are the role's own all the same.
     let mut assumed = Chain::default();
-    let mut next = BTreeMap::from([(home.clone(), plan.first(whom, command))]);
+    let mut next = BTreeMap::from([(home.clone(), plan.first(whom, command, followed))]);
     while !next.is_empty() {
         if Instant::now() >= span.until {
             found.give_up(&mut assumed, &next, OUT_OF_TIME);
@@ -181,7 +184,7 @@ impl Plan {
         Self { kind: whom.identity.kind, names, keys, planned: BTreeSet::new() }
     }
 
-    fn first(&mut self, whom: &Whom, command: &Report) -> Vec<Task> {
+    fn first(&mut self, whom: &Whom, command: &Report, followed: &[Followed]) -> Vec<Task> {
         let mut tasks = self.tasks(Place::OfIam, [By::Writes]);
         let by: Vec<_> = match self.kind {
             IdentityKind::User => self.names.iter().cloned().map(By::Username).collect(),
@@ -189,7 +192,11 @@ impl Plan {
             IdentityKind::Role => vec![By::Resource(whom.identity.arn.clone())],
         };
         // What a user did by a key of its own is found by its name.
-        let named = command.access_key.iter().map(ToString::to_string);
+        let of_followed = followed.iter().filter_map(|it| match &it.flagged {
+            Flagged::Key(key) => Some(key),
+            Flagged::User(_) => None,
+        });
+        let named = command.access_key.iter().chain(of_followed.take(MOST_FLAGGED)).map(ToString::to_string);
         let named: Vec<_> = named.filter(|it| !self.keys.contains(it)).map(By::AccessKey).collect();
         tasks.extend(self.tasks(Place::Everywhere, by.into_iter().chain(named)));
         let gone = whom.is_gone.then(|| By::Resource(whom.identity.name.to_string()));

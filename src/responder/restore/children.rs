@@ -11,7 +11,7 @@ use std::time::Duration;
 use clients::accounts::{Aws, Home};
 use clients::ledger::Ledger;
 use clients::round_trips::CallLog;
-use domain::child::{Child, Made, Parent};
+use domain::child::{Child, Link, Made, Parent};
 use domain::command::{Restore, Subject};
 use domain::finding::Principal;
 use domain::history::Kept;
@@ -54,8 +54,8 @@ struct Maker {
     kept: Kept,
     /// The response; `None` where nothing is in force any more. An error says why nobody comes back with it.
     taken: Result<Option<String>, String>,
-    /// Whose line those are of who come back; any, for whom the restore is about.
-    line: Option<String>,
+    /// By which it came; any, for whom the restore is about.
+    line: Option<Vec<Link>>,
     /// It was only given a key: what else it made is nothing of this.
     is_owner: bool,
 }
@@ -64,6 +64,10 @@ impl Maker {
     fn comes_back(&self, parent: &Parent) -> Result<(), String> {
         let taken = self.taken.as_ref().map_err(Clone::clone)?;
         follows(parent, &self.kept, taken.as_deref(), self.line.as_deref())
+    }
+
+    fn leads_to(&self, line: &[Link]) -> bool {
+        line.split_last().is_some_and(|(_, before)| self.line.as_deref() == Some(before))
     }
 }
 
@@ -141,7 +145,8 @@ impl Family<'_> {
         let is_user = child.id().is_some();
         let parent = kept.parents.iter().find(|it| it.event == child.event && it.id == maker.id).cloned();
         let line = parent.as_ref().map(|it| it.line.clone());
-        if (maker.is_owner && line != maker.line) || (is_user && !self.seen.insert(id.clone())) {
+        let is_elsewhere = maker.is_owner && line.as_ref().is_none_or(|it| !maker.leads_to(it));
+        if is_elsewhere || (is_user && !self.seen.insert(id.clone())) {
             return;
         }
         let comes_back = match &parent {

@@ -1,0 +1,90 @@
+//! What a flagged credential made and nobody answered: a person hears of each by name.
+
+use crate::child::{Child, Maker};
+use crate::text;
+use crate::told::Alert;
+
+/// How many are named in one alert.
+const MOST_NAMED: usize = 20;
+
+/// What nobody answered, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The call, as CloudTrail has it.
+    pub event: String,
+    pub what: String,
+    pub why: String,
+}
+
+impl Unanswered {
+    pub fn without_place(child: &Child, most: u32) -> Self {
+        let why = format!("all places are taken (MAX_CHILDREN={most})");
+        Self { event: child.event.clone(), what: child.words(), why }
+    }
+
+    pub fn unread(child: &Child, failure: &str) -> Self {
+        let why = format!("whose it is could not be read: {failure}; it may be deleted");
+        Self { event: child.event.clone(), what: child.words(), why }
+    }
+
+    /// A call that the report names, of which nothing else is known.
+    pub fn call(event: &str, why: &str) -> Self {
+        Self { event: event.to_owned(), what: format!("CloudTrail event {event}"), why: why.to_owned() }
+    }
+
+    fn line(&self) -> String {
+        text::line(&format!("- {}: {}", self.what, self.why), 500)
+    }
+}
+
+pub fn alert(maker: &Maker, unanswered: &[Unanswered]) -> Alert {
+    let Maker { account, id, name, response, .. } = maker;
+    let mut lines: Vec<_> = unanswered.iter().take(MOST_NAMED).map(Unanswered::line).collect();
+    if let Some(more) = unanswered.len().checked_sub(MOST_NAMED).filter(|it| *it > 0) {
+        lines.push(format!("- and {more} more"));
+    }
+    let lines = lines.join("\n");
+    Alert {
+        subject: text::subject(&format!("Not answered: made with a flagged credential of {name}, account {account}")),
+        text: format!(
+            "What a flagged credential of {name} ({id}) in account {account} made, and nobody answered:\n{lines}\n\n\
+             {name} was contained by {response}. What is listed here works as before.\n\n\
+             What to do: look at each in the report on {id} and in CloudTrail. Send `contain` for a user who is the \
+             intruder's, and deactivate a key that is."
+        ),
+        attributes: vec![
+            ("kind", "children".to_owned()),
+            ("account", account.to_string()),
+            ("verdict", "NotAnswered".to_owned()),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::Made;
+    use crate::fixtures::parsed;
+
+    #[test]
+    fn each_is_named_with_why_up_to_a_number() {
+        let maker = Maker {
+            account: parsed("111122223333"),
+            partition: parsed("aws"),
+            region: parsed("us-east-1"),
+            id: parsed("AIDACKCEVSQ6C2EXAMPLE"),
+            name: parsed("alice"),
+            response: "compromised-credential@2026-11-20T09:12:48Z".to_owned(),
+        };
+        let made = Made::User { id: parsed("AIDAMALLORY000EXAMPLE"), name: parsed("mallory") };
+        let child = Child { event: "an-event".to_owned(), made };
+        let one = Unanswered::without_place(&child, 10);
+        let it = alert(&maker, std::slice::from_ref(&one));
+        let line = "- user mallory (AIDAMALLORY000EXAMPLE), event an-event: all places are taken (MAX_CHILDREN=10)\n";
+        assert!(it.text.contains(line) && it.subject.contains("alice") && !it.text.contains("more"), "{}", it.text);
+        let many = vec![one; MOST_NAMED + 2];
+        let text = alert(&maker, &many).text;
+        assert_eq!(text.matches("mallory").count(), MOST_NAMED);
+        assert!(text.contains("- and 2 more\n"), "{text}");
+    }
+}

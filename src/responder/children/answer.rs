@@ -1,0 +1,197 @@
+//! Who was found is answered, as far as there are places.
+
+use std::collections::BTreeSet;
+
+use clients::iam::resolve::{self, Claimed, Unresolved};
+use clients::ledger::children::{Place, Seen, Watch};
+use clients::ledger::{Kind, Ledger};
+use domain::child::{self, Child, Made, Maker};
+use domain::containment::grouping::Group;
+use domain::containment::relay::Relay;
+use domain::evidence::unanswered::Unanswered;
+use domain::finding::Principal;
+use domain::history::{Kept, Response};
+use domain::ids::{AccessKeyId, UniqueId};
+use domain::outcome::Failure;
+use domain::session_policy::Scope;
+use domain::verdict::Verdict;
+use futures_util::future::join_all;
+
+use super::{Desk, ENOUGH, Ended, Found, TRIES};
+use crate::contain::contain;
+use crate::contain::turns::Turns;
+use crate::invocation::now_millis;
+
+/// When what failed is tried again.
+const PAUSE_MILLIS: i64 = 60_000;
+
+/// Whether somebody is to be answered.
+enum Admitted {
+    To(Place),
+    /// It needs no answer, or is left to a person: no other look is needed.
+    Not(Seen),
+    /// A person is told.
+    Unanswered(Unanswered),
+    /// The next run looks again.
+    Later,
+}
+
+/// Whose a key is.
+enum Owner {
+    Somebody,
+    /// Nobody's any more, one of the maker's own, or of a user whom it made: whoever is denied everything has no use for it.
+    Harmless,
+    Unreadable(Failure),
+}
+
+impl Desk<'_> {
+    /// Places are taken one after the other; those who have one are answered side by side.
+    pub(super) async fn answer_all(
+        &self,
+        watch: &Watch,
+        some: &[Found],
+        made: &BTreeSet<UniqueId>,
+        unanswered: &mut Vec<Unanswered>,
+        ended: &mut Ended,
+    ) {
+        let mut admitted = Vec::new();
+        for it in some {
+            let has_new = admitted.iter().any(|(_, place)| *place == Place::New);
+            let done = match self.admit(watch, it, made, has_new).await {
+                Ok(Admitted::To(place)) => {
+                    admitted.push((it, place));
+                    Ok(())
+                }
+                Ok(Admitted::Not(seen)) => self.ledger.note_seen_call(watch, &it.child.event, seen).await,
+                Ok(Admitted::Unanswered(it)) => {
+                    unanswered.push(it);
+                    Ok(())
+                }
+                Ok(Admitted::Later) => Ok(()),
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = done {
+                ended.1.push(format!("answering {}: {failure}", it.child.words()));
+            }
+        }
+        for (reports, failed) in join_all(admitted.iter().map(|(it, place)| self.answer(watch, it, *place))).await {
+            ended.0.extend(reports);
+            ended.1.extend(failed);
+        }
+    }
+
+    /// `has_new`: somebody was given a place just now, who may yet be refused.
+    async fn admit(
+        &self,
+        watch: &Watch,
+        it: &Found,
+        made: &BTreeSet<UniqueId>,
+        has_new: bool,
+    ) -> Result<Admitted, Failure> {
+        let (maker, child) = (&watch.maker, &it.child);
+        if self.call.left() < ENOUGH {
+            return Ok(Admitted::Later);
+        }
+        match &child.made {
+            Made::User { id, .. } if *id == maker.id || self.was_restored(maker, id, it.at).await? => {
+                return Ok(Admitted::Not(Seen::Dismissed));
+            }
+            Made::User { .. } => {}
+            Made::Key { id, .. } => match self.owner_of(maker, id, child, made).await? {
+                Owner::Somebody => {}
+                Owner::Harmless => return Ok(Admitted::Not(Seen::Dismissed)),
+                Owner::Unreadable(failure) => {
+                    let is_last = self.ledger.count_try(&watch.id, &child.event).await? >= TRIES;
+                    tracing::warn!(key = id.as_str(), "whose the key is that was made could not be read: {failure}");
+                    let told = || Admitted::Unanswered(Unanswered::unread(child, &failure.to_string()));
+                    return Ok(if is_last { told() } else { Admitted::Later });
+                }
+            },
+        }
+        match self.ledger.take_place(&child::item(&maker.account, &it.first), child.user(), self.most).await? {
+            Place::None if has_new => Ok(Admitted::Later),
+            Place::None => Ok(Admitted::Unanswered(Unanswered::without_place(child, self.most))),
+            place => Ok(Admitted::To(place)),
+        }
+    }
+
+    async fn answer(&self, watch: &Watch, it: &Found, place: Place) -> Ended {
+        let Found { child, finding, .. } = it;
+        let holder = format!("{}/{}", self.call.request_id, Ledger::due_id(finding));
+        let relay = Relay::new(Group { lead: finding.clone(), others: Vec::new() }, holder);
+        let (reports, mut failed) = Box::pin(contain(self.aws, self.settings, &relay, self.call, &Turns::new(1))).await;
+        let verdict = reports.first().map(|it| it.verdict);
+        if let Err(failure) = self.note(watch, it, place, verdict, !failed.is_empty()).await {
+            failed.push(format!("noting what became of {}: {failure}", child.words()));
+        }
+        (reports, failed)
+    }
+
+    async fn note(
+        &self,
+        watch: &Watch,
+        it: &Found,
+        place: Place,
+        verdict: Option<Verdict>,
+        has_failed: bool,
+    ) -> Result<(), Failure> {
+        let Found { child, finding, first, .. } = it;
+        let maker = &watch.maker;
+        // Protected, gone, somebody else by now, left alone, or only looked at.
+        let is_nobody = matches!(verdict, Some(Verdict::Refused | Verdict::Observed));
+        if !is_nobody {
+            self.ledger.note_child(maker, child).await?;
+        } else if place == Place::New {
+            self.ledger.give_place_back(&child::item(&maker.account, first), child.user()).await?;
+        }
+        // Those have put it on the list themselves.
+        if has_failed && !matches!(verdict, Some(Verdict::InProgress | Verdict::Deferred)) {
+            self.ledger.put_due(finding, Kind::Unfinished, now_millis() + PAUSE_MILLIS).await?;
+        }
+        let seen = if is_nobody { Seen::Dismissed } else { Seen::Looked };
+        self.ledger.note_seen_call(watch, &child.event, seen).await
+    }
+
+    /// Whether a person restored the user after it was made: they have decided about it.
+    async fn was_restored(&self, maker: &Maker, id: &UniqueId, made_at: i64) -> Result<bool, Failure> {
+        let kept = self.ledger.kept_by_id(&maker.account, id).await?;
+        Ok(is_restored(&kept, made_at))
+    }
+
+    /// `made`: those of this run.
+    async fn owner_of(
+        &self,
+        maker: &Maker,
+        key: &AccessKeyId,
+        child: &Child,
+        made: &BTreeSet<UniqueId>,
+    ) -> Result<Owner, Failure> {
+        let kept = self.ledger.kept_by_id(&maker.account, &maker.id).await?;
+        // Whoever was only given a key is not denied.
+        let itself = Some(&maker.id).filter(|_| kept.responses.iter().any(Response::is_quarantine));
+        let contained: BTreeSet<_> = kept.children.iter().filter_map(Child::id).chain(made).chain(itself).collect();
+        let common = &self.settings.common;
+        let member = self.home.assume(common, &maker.account, &maker.partition, &Scope::Observe).await?;
+        let principal = Principal::KeyOwner;
+        let claimed =
+            Claimed { account: &maker.account, principal: &principal, access_key: Some(key), visible_by: None };
+        let owner = match resolve::resolve(&member.read, claimed).await {
+            Ok(found) => found.identity.id,
+            // It is nobody's any more.
+            Err(Unresolved::Refused(_)) => return Ok(Owner::Harmless),
+            // What AWS answers for a key that is not there, and for one that may not be looked at.
+            Err(Unresolved::Failed(failure)) if failure.code == "AccessDenied" => {
+                return Ok(Owner::Unreadable(failure));
+            }
+            Err(Unresolved::Failed(failure)) => return Err(failure),
+        };
+        let kept = self.ledger.kept_by_id(&maker.account, &owner).await?;
+        let was_child = kept.parents.iter().any(|it| it.event == child.event);
+        let is_decided = was_child && is_restored(&kept, i64::MIN);
+        Ok(if contained.contains(&owner) || is_decided { Owner::Harmless } else { Owner::Somebody })
+    }
+}
+
+fn is_restored(kept: &Kept, made_at: i64) -> bool {
+    kept.restored.as_ref().is_some_and(|it| it.at / 1_000 >= made_at)
+}

@@ -1,0 +1,126 @@
+"""What a flagged key made and was not answered at once is tried again, and told to a person by name if nobody answers it."""
+
+import pytest
+
+from .harness.children import ago, by_key, next_report, seen, told_late, user_of
+from .harness.ledger import DUE, Table
+from .test_children import backdoor, begin, contain, look, prod_admin, works
+from .test_report import EXFILTRATION, report
+
+NOT_ANSWERED = "Not answered: made with a flagged credential of alice"
+
+
+def told(world):
+    """The texts of the alerts about what nobody answered."""
+    return [it["Message"] for it in world.alerts() if it["Subject"].startswith(NOT_ANSWERED)]
+
+
+def at_last(world, responder):
+    """What this run answers, and the one after the next report."""
+    first = look(responder)
+    made_again = {it["principal"]["name"]: it for it in next_report(world, responder)["reports"]}
+    return {**first, **made_again, **look(responder)}
+
+
+@pytest.mark.seconds(10)
+@pytest.mark.parametrize("text", ["if_not_exists(maker", "SET command"])
+def test_what_could_not_be_noted_of_a_flagged_key_fails_the_invocation_and_is_noted_by_the_next_try(world, text):
+    responder, user = begin(world)
+    _, bad = backdoor(user.session())
+    event = world.event(EXFILTRATION, user)
+    world.fault("dynamodb:UpdateItem", "AccessDeniedException", times=1, text=text)
+    answer = responder.invoke(event)
+    assert answer["errorType"] == "ResponseIncomplete" and "what it made: " in answer["errorMessage"], answer
+    assert user.is_denied()
+    world.deliveries()
+    contain(world, responder, event)
+    assert list(at_last(world, responder)) == ["mallory"] and not works(world, bad)
+
+
+@pytest.mark.seconds(6)
+def test_a_planted_key_whose_owner_could_not_be_read_once_is_looked_at_again(world):
+    responder, user = begin(world)
+    admin = prod_admin(world)
+    planted = user.session().create_access_key(UserName="prod-admin")["AccessKey"]
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.fault("iam:GetAccessKeyLastUsed", "AccessDenied", times=1)
+    assert look(responder) == {} and works(world, planted) and told(world) == []
+    assert list(look(responder)) == ["prod-admin"] and not works(world, planted) and admin.key_works()
+
+
+@pytest.mark.seconds(8)
+def test_a_planted_key_whose_owner_cannot_be_read_is_told_after_some_tries(world):
+    responder, user = begin(world)
+    prod_admin(world)
+    planted = user.session().create_access_key(UserName="prod-admin")["AccessKey"]
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.fault("iam:GetAccessKeyLastUsed", "AccessDenied")
+    world.alerts()
+    for _ in range(4):
+        assert look(responder) == {} and told(world) == []
+    assert look(responder) == {}
+    [text] = told(world)
+    assert f"- access key {planted['AccessKeyId']} of user prod-admin, event " in text and "whose it is could not be read" in text
+    # Once, and it needs no other look.
+    assert look(responder) == {} and told(world) == []
+
+
+@pytest.mark.seconds(5)
+def test_who_got_no_place_is_told_by_name(world):
+    responder, user = begin(world, MaxChildren="0")
+    mallory, key = backdoor(user.session())
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.alerts(), world.alerts()
+    world.fault("sns:Publish", "AuthorizationError", text="MAX_CHILDREN", times=1)
+    assert "telling what" in str(responder.invoke(DUE))
+    # Told once it can be, and once.
+    assert look(responder) == {} and look(responder) == {} and works(world, key)
+    [text] = told(world)
+    assert f"- user mallory ({mallory}), event " in text and "all places are taken (MAX_CHILDREN=0)" in text
+
+
+@pytest.mark.seconds(5)
+def test_calls_that_nobody_could_read_for_hours_are_told(world):
+    responder, user = begin(world)
+    backdoor(user.session())
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.alerts(), world.alerts()
+    world.fault("cloudtrail:LookupEvents", "AccessDeniedException", text="EventId")
+    assert "errorType" in responder.invoke(DUE)
+    table = Table(world)
+    table.change(table.item("children#"), "SET asked_at = :zero", zero={"N": "0"})
+    assert look(responder) == {} and "due_bucket" not in table.item("children#")
+    [text] = told(world)
+    assert "- CloudTrail event " in text and "could not be read" in text
+
+
+@pytest.mark.seconds(8)
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_report_that_a_person_asked_for_names_no_calls(world, asks):
+    responder, user = begin(world)
+    other = by_key(world, user, user.keys[1]["AccessKeyId"])
+    for number in range(62):
+        told_late(world, other, f"service-{number}", f"AIDASERVICE{number:010}")
+    ago(world, 7200)
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
+    assert look(responder) == {}
+    if asks:
+        report(world, "alice")
+    assert look(responder) == {} and "made" not in Table(world).item("evidence#")
+    # Late, as CloudTrail is.
+    bad = user_of(world, by_key(world, user), "mallory")
+    assert list(at_last(world, responder)) == ["mallory"] and not works(world, bad)
+
+
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("gone", [5, 60])
+def test_users_who_were_made_and_deleted_before_do_not_hide_one_who_is_told_of_later(world, gone):
+    responder, user = begin(world)
+    for number in range(gone):
+        told_late(world, by_key(world, user), f"chaff-{number}", f"AIDACHAFF{number:012}")
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
+    responder.invoke(DUE)
+    bad = user_of(world, by_key(world, user), "mallory")
+    next_report(world, responder)
+    responder.invoke(DUE)
+    assert not works(world, bad)

@@ -184,7 +184,7 @@ impl Desk<'_> {
             let until = Instant::now() + self.call.left().mul_f64(0.2);
             match trail.find(&id, until).await? {
                 Some(event) => self.judge(watch, marks, &id, &event, found).await?,
-                None if self.ledger.count_try(&watch.id, &id).await? < TRIES => {}
+                None if self.ledger.count_call_try(&watch.id, &id).await? < TRIES => {}
                 None => unanswered.push(Unanswered::call(&id, "the report names it, and CloudTrail does not have it")),
             }
         }

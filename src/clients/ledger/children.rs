@@ -210,7 +210,7 @@ impl Ledger {
     }
 
     /// How often AWS could not say what a call made, this time included.
-    pub async fn count_try(&self, id: &str, event: &str) -> Result<i64, Failure> {
+    pub async fn count_call_try(&self, id: &str, event: &str) -> Result<i64, Failure> {
         let name = format!("tries {event}");
         let request = self
             .update(id)

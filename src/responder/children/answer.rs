@@ -101,7 +101,7 @@ impl Desk<'_> {
                 Owner::Somebody => {}
                 Owner::Harmless => return Ok(Admitted::Not(Seen::Dismissed)),
                 Owner::Unreadable(failure) => {
-                    let is_last = self.ledger.count_try(&watch.id, &child.event).await? >= TRIES;
+                    let is_last = self.ledger.count_call_try(&watch.id, &child.event).await? >= TRIES;
                     tracing::warn!(key = id.as_str(), "whose the key is that was made could not be read: {failure}");
                     let told = || Admitted::Unanswered(Unanswered::unread(child, &failure.to_string()));
                     return Ok(if is_last { told() } else { Admitted::Later });

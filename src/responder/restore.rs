@@ -77,7 +77,8 @@ async fn one(
     let budget = call.budget();
     let now = SystemTime::now().into();
     let (lease_until, request_id) = (call.deadline, call.request_id.as_str());
-    let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until, request_id, is_foreseen };
+    let attempt =
+        Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until, request_id, is_foreseen };
     let mut progress = Progress::of(settings.mode);
     let mut leases = None;
     if tokio::time::timeout(budget, attempt.run(&mut progress, &mut leases)).await.is_err() {

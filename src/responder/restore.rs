@@ -13,16 +13,13 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
-use clients::ledger::slack::News;
 use clients::ledger::{IdentityLease, Ledger};
-use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::change::Change;
 use domain::command::Restore;
 use domain::containment::guard;
 use domain::history::{Kept, Restoration};
 use domain::identity::Identity;
-use domain::notice::Notice;
 use domain::outcome::Outcome;
 use domain::restoration::plan::{self, Undoing};
 use domain::restoration::report::{Progress, Report, Verdict};
@@ -33,12 +30,12 @@ use domain::text;
 
 use crate::invocation::{Call, RESERVE};
 use crate::note::note;
-use crate::slack::{self, Poster};
 
 mod children;
 mod leases;
 mod leftover;
 mod order;
+mod tell;
 mod writers;
 
 pub(crate) use children::restore;
@@ -363,46 +360,6 @@ impl Attempt<'_> {
         let is_restored = progress.verdict() == Verdict::Restored;
         for failure in leases.release(self.ledger, is_restored).await {
             progress.failed.push(format!("releasing the lease: {failure}"));
-        }
-    }
-}
-
-impl Attempt<'_> {
-    /// By the topic and in Slack at the same time.
-    async fn tell(&self, progress: &mut Progress) {
-        let (subject, message) = (progress.headline(self.command), progress.message(self.command));
-        let attributes = [
-            ("playbook", "restore".to_owned()),
-            ("account", self.command.subject.account.to_string()),
-            ("verdict", format!("{:?}", progress.verdict())),
-        ];
-        let common = &self.settings.common;
-        let published = async {
-            let topic = common.alert_topic_arn.clone()?;
-            let outcome = alert::publish(&self.home.sns, &topic, &subject, &message, &attributes).await;
-            Some((Notice::PublishAlert { topic }, outcome))
-        };
-        let identity = progress.identity.clone();
-        let posted = async {
-            let (poster, identity) = (Poster::new(self.home, common, None)?, identity.as_ref()?);
-            let thread = domain::slack::thread_of(&self.command.subject.account, identity);
-            let alert = slack::told(&subject, &message, self.request_id);
-            let outcome = poster.post(&thread, alert, News { words: "restore", can_be_old: false }).await;
-            Some((Notice::PostToSlack { channel: common.slack_channel.clone()? }, outcome))
-        };
-        let (published, posted) = tokio::join!(published, posted);
-        let mut is_told = true;
-        for (notice, outcome) in published.into_iter().chain(posted) {
-            if let Outcome::Failed(failure) = &outcome {
-                is_told = false;
-                progress.failed.push(format!("{notice}: {failure}"));
-            }
-            note(&progress.notices, notice, outcome);
-        }
-        if let Some(identity) = identity.filter(|_| is_told && progress.verdict() != Verdict::NotRestored)
-            && let Err(failure) = self.ledger.note_restored_told(&identity).await
-        {
-            progress.failed.push(format!("keeping that people were told: {failure}"));
         }
     }
 }

@@ -61,6 +61,7 @@ mod lease;
 mod left;
 mod lifts;
 pub mod lockout;
+mod made;
 mod offers;
 mod open_requests;
 mod records;

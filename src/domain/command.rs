@@ -226,3 +226,21 @@ pub struct Restore {
     /// And the users whom it made, who were contained for that.
     pub children: bool,
 }
+
+impl Restore {
+    /// What a person sends, who says again who it is and why, and has looked at what changed before any `force`.
+    pub fn words(&self) -> String {
+        let Subject { account, principal, .. } = &self.subject;
+        let mut it = json!({"command": "restore", "account": account, "by": "…", "reason": "…"});
+        if let Some((field, name)) = principal.target_key().split_once('/') {
+            it[field] = name.into();
+        }
+        if let Some(response) = &self.response {
+            it["response"] = response.as_str().into();
+        }
+        if self.children {
+            it["children"] = true.into();
+        }
+        it.to_string()
+    }
+}

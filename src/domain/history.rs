@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::answered::Answers;
 use crate::change::{INCIDENT_TAG, QUARANTINED, REMEDIATED, is_our_tag};
 use crate::child::{Child, Parent};
 use crate::finding::Threat;
@@ -160,6 +161,8 @@ pub struct Kept {
     pub children: Vec<Child>,
     /// Whose child it is, one for each call that made it or a key of it.
     pub parents: Vec<Parent>,
+    /// Which findings its responses answered, also those that were taken back.
+    pub answered: Answers,
     /// A restore has the lease on it.
     pub is_being_restored: bool,
 }

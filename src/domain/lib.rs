@@ -7,6 +7,7 @@
 
 pub mod acknowledgement;
 pub mod administrator;
+pub mod answered;
 pub mod approval;
 pub mod change;
 pub mod child;
@@ -25,6 +26,7 @@ pub mod history;
 pub mod hygiene;
 pub mod identity;
 pub mod ids;
+pub mod made;
 pub mod notice;
 pub mod outcome;
 pub mod payload;

@@ -130,8 +130,9 @@ pub(crate) async fn investigate(
     };
     let gone: BTreeSet<_> = exists.iter().filter(|it| it.1 == Now::Gone).map(|it| it.0.clone()).collect();
     let made = children::made(&looked.events, &followed, about.detected, &gone);
+    let made_by_it = whom.made(&ledger, account).await;
     let found = Found {
-        standing: Standing { kept: whom.kept.as_ref().map_err(Clone::clone), lacking },
+        standing: Standing { kept: whom.kept.as_ref().map_err(Clone::clone), lacking, made: made_by_it },
         could,
         events: looked.events,
         sessions: looked.chain.links(),

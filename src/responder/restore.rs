@@ -13,16 +13,13 @@ use aws_smithy_types::DateTime;
 use clients::accounts::{Aws, Home, Member};
 use clients::iam::observe;
 use clients::iam::resolve::{self, Claimed, Unresolved};
-use clients::ledger::slack::News;
 use clients::ledger::{IdentityLease, Ledger};
-use clients::notices::alert;
 use clients::round_trips::CallLog;
 use domain::change::Change;
 use domain::command::Restore;
 use domain::containment::guard;
 use domain::history::{Kept, Restoration};
 use domain::identity::Identity;
-use domain::notice::Notice;
 use domain::outcome::Outcome;
 use domain::restoration::plan::{self, Undoing};
 use domain::restoration::report::{Progress, Report, Verdict};
@@ -33,12 +30,12 @@ use domain::text;
 
 use crate::invocation::{Call, RESERVE};
 use crate::note::note;
-use crate::slack::{self, Poster};
 
 mod children;
 mod leases;
 mod leftover;
 mod order;
+mod tell;
 mod writers;
 
 pub(crate) use children::restore;
@@ -58,17 +55,27 @@ struct Attempt<'a> {
     now: DateTime,
     lease_until: SystemTime,
     request_id: &'a str,
+    /// Whoever it follows is only observed.
+    is_foreseen: bool,
 }
 
-/// Restores, tells, and releases the lease: the report, and what has to be tried again.
-async fn one(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> (Report, Vec<String>) {
+/// Restores, tells, and releases the lease: the report, and what has to be tried again. `is_foreseen`: nothing is
+/// changed, whatever the mode is.
+async fn one(
+    aws: &Aws,
+    settings: &Restorer,
+    command: &Restore,
+    call: &Call,
+    is_foreseen: bool,
+) -> (Report, Vec<String>) {
     let calls = CallLog::default();
     let home = Home::new(aws, &calls);
     let ledger = Ledger::new(home.dynamodb.clone(), &settings.common.ledger_table, &call.request_id);
     let budget = call.budget();
     let now = SystemTime::now().into();
     let (lease_until, request_id) = (call.deadline, call.request_id.as_str());
-    let attempt = Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until, request_id };
+    let attempt =
+        Attempt { settings, home: &home, ledger: &ledger, command, now, lease_until, request_id, is_foreseen };
     let mut progress = Progress::of(settings.mode);
     let mut leases = None;
     if tokio::time::timeout(budget, attempt.run(&mut progress, &mut leases)).await.is_err() {
@@ -76,7 +83,10 @@ async fn one(aws: &Aws, settings: &Restorer, command: &Restore, call: &Call) -> 
         progress.failed.push(reason.clone());
         progress.conclude(Verdict::NotRestored, reason);
     }
-    let ending = attempt.tell_and_release(&mut progress, leases.as_ref());
+    let ending = async {
+        attempt.look_at_children(&mut progress).await;
+        attempt.tell_and_release(&mut progress, leases.as_ref()).await;
+    };
     if tokio::time::timeout(RESERVE.mul_f64(0.8), ending).await.is_err() {
         progress.failed.push("the time ran out before everyone was told".to_owned());
     }
@@ -118,7 +128,7 @@ impl Attempt<'_> {
             return self.clear_leftover(&member, &identity, (&names, &kept), progress, leases).await;
         };
         // Whatever was contained can be taken back, also where most playbooks only observe.
-        progress.mode = self.settings.mode_of(&taken.response.playbook);
+        progress.mode = self.mode_of(&taken.response.playbook);
         if progress.mode == Mode::Observe {
             return self.foresee(&member, &identity, &taken, progress).await;
         }
@@ -182,11 +192,25 @@ impl Attempt<'_> {
                 progress.conclude(Verdict::NothingToDo, nothing_to_do(kept));
                 None
             }
+            // It goes on with those whom it made.
+            Err(_) if self.command.children && self.was_taken_back(kept) => {
+                progress.conclude(Verdict::NothingToDo, "the response was taken back before");
+                None
+            }
             Err(reason) => {
                 progress.conclude(Verdict::Refused, reason);
                 None
             }
         }
+    }
+
+    /// It is none of those in force, and was.
+    fn was_taken_back(&self, kept: &Kept) -> bool {
+        self.command.response.as_ref().is_some_and(|it| kept.answered.knows(it))
+    }
+
+    fn mode_of(&self, playbook: &str) -> Mode {
+        if self.is_foreseen { Mode::Observe } else { self.settings.mode_of(playbook) }
     }
 
     async fn foresee(&self, member: &Member, identity: &Identity, taken: &Taken, progress: &mut Progress) {
@@ -336,46 +360,6 @@ impl Attempt<'_> {
         let is_restored = progress.verdict() == Verdict::Restored;
         for failure in leases.release(self.ledger, is_restored).await {
             progress.failed.push(format!("releasing the lease: {failure}"));
-        }
-    }
-}
-
-impl Attempt<'_> {
-    /// By the topic and in Slack at the same time.
-    async fn tell(&self, progress: &mut Progress) {
-        let (subject, message) = (progress.headline(self.command), progress.message(self.command));
-        let attributes = [
-            ("playbook", "restore".to_owned()),
-            ("account", self.command.subject.account.to_string()),
-            ("verdict", format!("{:?}", progress.verdict())),
-        ];
-        let common = &self.settings.common;
-        let published = async {
-            let topic = common.alert_topic_arn.clone()?;
-            let outcome = alert::publish(&self.home.sns, &topic, &subject, &message, &attributes).await;
-            Some((Notice::PublishAlert { topic }, outcome))
-        };
-        let identity = progress.identity.clone();
-        let posted = async {
-            let (poster, identity) = (Poster::new(self.home, common, None)?, identity.as_ref()?);
-            let thread = domain::slack::thread_of(&self.command.subject.account, identity);
-            let alert = slack::told(&subject, &message, self.request_id);
-            let outcome = poster.post(&thread, alert, News { words: "restore", can_be_old: false }).await;
-            Some((Notice::PostToSlack { channel: common.slack_channel.clone()? }, outcome))
-        };
-        let (published, posted) = tokio::join!(published, posted);
-        let mut is_told = true;
-        for (notice, outcome) in published.into_iter().chain(posted) {
-            if let Outcome::Failed(failure) = &outcome {
-                is_told = false;
-                progress.failed.push(format!("{notice}: {failure}"));
-            }
-            note(&progress.notices, notice, outcome);
-        }
-        if let Some(identity) = identity.filter(|_| is_told && progress.verdict() != Verdict::NotRestored)
-            && let Err(failure) = self.ledger.note_restored_told(&identity).await
-        {
-            progress.failed.push(format!("keeping that people were told: {failure}"));
         }
     }
 }

@@ -11,6 +11,8 @@ use domain::child::Child;
 use domain::command::Subject;
 use domain::containment::guard;
 use domain::history::{Kept, Response};
+use domain::ids::{Parse, UniqueId};
+use domain::made::Became;
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
 use domain::settings::{Common, Settings};
@@ -46,22 +48,32 @@ async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Res
             let principal = json!({"type": identity.kind, "name": identity.name, "id": identity.id});
             let record = Ledger::record_of(&identity);
             let (kept, suspects) = tokio::try_join!(ledger.kept(&identity), ledger.suspects_of(&record))?;
-            Ok(describe(subject, &principal, &kept, &suspects))
+            let made = ledger.all_became(&subject.account, &identity.id, &kept.children).await;
+            Ok(describe(subject, &principal, (&kept, &made), &suspects))
         }
         Err(Unresolved::Refused(reason)) => {
             let record = ledger.record_of_name(&subject.account, &subject.principal.target_key()).await?;
-            let (kept, suspects) = match record {
-                Some(record) => tokio::try_join!(ledger.kept_of(&record), ledger.suspects_of(&record))?,
+            let (kept, suspects) = match &record {
+                Some(record) => tokio::try_join!(ledger.kept_of(record), ledger.suspects_of(record))?,
                 None => Default::default(),
             };
+            let made = match record.as_deref().and_then(|it| it.rsplit('#').next()).map(UniqueId::parse) {
+                Some(Ok(id)) => ledger.all_became(&subject.account, &id, &kept.children).await,
+                _ => Vec::new(),
+            };
             let principal = json!({"arn": kept.arn, "now": reason});
-            Ok(describe(subject, &principal, &kept, &suspects))
+            Ok(describe(subject, &principal, (&kept, &made), &suspects))
         }
         Err(Unresolved::Failed(failure)) => Err(failure),
     }
 }
 
-fn describe(subject: &Subject, principal: &Value, kept: &Kept, (suspects, closed): &(Suspects, Vec<Value>)) -> Value {
+fn describe(
+    subject: &Subject,
+    principal: &Value,
+    (kept, made): (&Kept, &[(Child, Became)]),
+    (suspects, closed): &(Suspects, Vec<Value>),
+) -> Value {
     let time = |millis: Option<i64>| millis.map(|it| DateTime::from_millis(it).to_string());
     let restored = kept.restored.as_ref();
     let open: BTreeMap<_, _> = suspects.open.iter().map(|(id, it)| (id, &it.words)).collect();
@@ -78,11 +90,21 @@ fn describe(subject: &Subject, principal: &Value, kept: &Kept, (suspects, closed
         "last_seen": time(kept.last_seen),
         "before": kept.responses.last().map(|it| &it.before),
         "children": kept.children.iter().map(Child::words).collect::<Vec<_>>(),
+        "children_now": made.iter().filter_map(|(child, it)| became(child, it)).collect::<Vec<_>>(),
         "parents": kept.parents,
         "responses": kept.responses.iter().map(response).collect::<Vec<_>>(),
         "applied": kept.applied,
         "restored": restored.map(|it| json!({"at": time(Some(it.at)), "by": it.by, "reason": it.reason})),
     })
+}
+
+/// What of it is in force, or was.
+fn became(child: &Child, it: &Became) -> Option<String> {
+    let words = match it {
+        Became::Restored(by) => by.clone(),
+        it => it.words()?,
+    };
+    Some(format!("{}: {words}", child.words()))
 }
 
 /// What a person restores it by, and what it was about.

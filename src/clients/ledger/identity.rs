@@ -4,6 +4,7 @@
 use std::time::SystemTime;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use domain::answered::{Answered, Answers};
 use domain::containment::admission::{self, Held, Holder};
 use domain::finding::Finding;
 use domain::history::Past;
@@ -12,7 +13,7 @@ use domain::outcome::Failure;
 use domain::verdict::Verdict;
 
 use super::lease::held;
-use super::records::{kept, past};
+use super::records::{answers, kept, past};
 use super::{APPEND, Item, Ledger, holds, int, millis, millis_now, number, refused, set, snapshots, strings, text};
 use crate::errors::{failure, is};
 
@@ -27,6 +28,10 @@ pub struct IdentityLease {
     /// Of what was done, how many bytes are in the record, and how many parts it has.
     pub(super) applied: usize,
     pub(super) parts: i64,
+    /// The finding that it is held for; a restore has none.
+    finding: Option<String>,
+    /// Which findings were answered before.
+    answered: Answers,
 }
 
 pub enum Hold {
@@ -104,7 +109,7 @@ impl Ledger {
         match sent {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
-                Ok(Hold::Mine(lease(id, now, &item), Box::new(past(&item, now))))
+                Ok(Hold::Mine(lease(id, now, Some(finding), &item), Box::new(past(&item, now))))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => {
                 Ok(Hold::Others(held(&refused(error), "unique_id")))
@@ -136,7 +141,7 @@ impl Ledger {
         match sent {
             Ok(output) => {
                 let item = output.attributes.unwrap_or_default();
-                Ok(Ok((lease(id, now, &item), kept(&item))))
+                Ok(Ok((lease(id, now, None, &item), kept(&item))))
             }
             Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(Err(held(&refused(error), "unique_id"))),
             Err(error) => Err(failure(&error)),
@@ -159,7 +164,8 @@ impl Ledger {
     pub async fn wait_along(&self, record: &str, due: &str) -> Result<bool, Failure> {
         let request = self
             .update(record)
-            .update_expression("ADD waiting :due")
+            .update_expression("SET has_others = :yes ADD waiting :due")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .condition_expression("lease_until >= :now AND (attribute_not_exists(waiting) OR size(waiting) < :most)")
             .expression_attribute_values(":due", set(due))
             .expression_attribute_values(":now", number(millis_now()))
@@ -196,6 +202,13 @@ impl Ledger {
         if let Some(response) = ending.response {
             expression.push_str(", #ended = :verdict");
             request = request.expression_attribute_names("#ended", snapshots::ended(response));
+            // A restore of those whom it made, or of itself as one of them, tells by this what the response is about.
+            if let Some(finding) = &lease.finding {
+                let answers = lease.answered.clone().with(Answered::new(response, finding));
+                let all = answers.all.iter().map(Answered::words_of_record).collect();
+                expression.push_str(", answered = :answered");
+                request = request.expression_attribute_values(":answered", AttributeValue::Ss(all));
+            }
         }
         if let Some(told) = &ending.told {
             expression.push_str(", told = :told");
@@ -249,8 +262,9 @@ impl Ledger {
     }
 }
 
-fn lease(id: String, fence: i64, item: &Item) -> IdentityLease {
+fn lease(id: String, fence: i64, finding: Option<&Finding>, item: &Item) -> IdentityLease {
     let applied = item.get("applied").and_then(|it| it.as_l().ok()).into_iter().flatten();
     let applied = applied.filter_map(|it| it.as_s().ok()).map(String::len).sum();
-    IdentityLease { id, fence, applied, parts: int(item, "parts") }
+    let (finding, answered) = (finding.map(|it| it.id.clone()), answers(item));
+    IdentityLease { id, fence, applied, parts: int(item, "parts"), finding, answered }
 }

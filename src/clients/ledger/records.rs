@@ -1,5 +1,6 @@
 //! What is known of one identity: what was done to it, how that ended, and whether it was restored.
 
+use domain::answered::{Answered, Answers};
 use domain::command::DrillKind;
 use domain::containment::admission::{Holder, KNOWN_MILLIS};
 use domain::finding::Finding;
@@ -105,6 +106,11 @@ pub(super) fn past(item: &Item, now: i64) -> Past {
     }
 }
 
+pub(super) fn answers(item: &Item) -> Answers {
+    let all = strings(item, "answered").iter().filter_map(|it| Answered::of_record(it)).collect();
+    Answers { all, has_others: item.contains_key("has_others") }
+}
+
 pub(super) fn kept(item: &Item) -> Kept {
     let time = |name: &str| item.contains_key(name).then(|| int(item, name));
     let given_back = item.get("given_back").and_then(|it| it.as_ss().ok());
@@ -124,6 +130,7 @@ pub(super) fn kept(item: &Item) -> Kept {
         is_restored_told: item.contains_key("restored_told"),
         children: children::each(item, children::CHILDREN),
         parents: children::each(item, children::PARENTS),
+        answered: answers(item),
         is_being_restored: string(item, "playbook").as_deref() == Some(Holder::Restore.word())
             && int(item, "lease_until") >= millis_now(),
         restored: time("restored_at").map(|at| Restoration {

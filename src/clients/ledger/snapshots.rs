@@ -215,7 +215,7 @@ impl Ledger {
                     request = request.expression_attribute_values(":given", AttributeValue::Ss(it.given_back));
                 }
             }
-            None => remove.push_str(", given_back, verdict, incident, first_seen"),
+            None => remove.push_str(", given_back, verdict, incident, first_seen, has_others"),
         }
         let request = request
             .update_expression(format!("{set} {remove}{add}"))

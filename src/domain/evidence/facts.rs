@@ -18,6 +18,7 @@ use crate::child::Child;
 use crate::history::Kept;
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::AccountId;
+use crate::made::Became;
 use crate::text;
 use crate::verdict::Verdict;
 
@@ -93,9 +94,15 @@ pub struct Containment {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_place: Vec<String>,
     pub responses: Vec<Value>,
-    /// What it made with a flagged credential, and was answered by a response of its own.
+    /// What it made with a flagged credential, and a response to that is in force: as the record of each says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
+    /// What of that a person restored since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children_restored: Vec<String>,
+    /// The same for a person, with what was done.
+    #[serde(skip)]
+    pub made: Vec<String>,
     /// What was done, with the request IDs that CloudTrail has too.
     pub actions: Vec<Value>,
 }
@@ -183,15 +190,29 @@ pub(super) fn containment(standing: &Standing<'_>) -> Containment {
         .responses
         .iter()
         .map(|it| json!({"id": it.id, "finding": it.finding, "at": at(it.at), "verdict": it.verdict}));
+    let these = |is_so: &dyn Fn(&Became) -> bool| {
+        standing.made.iter().filter(|(_, it)| is_so(it)).map(|(child, _)| child.words()).collect()
+    };
     Containment {
         verdict: kept.verdict,
         read_at: kept.held_at.map(at),
         not_read: standing.kept.as_ref().err().map(|it| text::line(&it.why.to_string(), 200)),
         not_in_place: standing.lacking.clone(),
         responses: responses.collect(),
-        children: kept.children.iter().map(Child::words).collect(),
+        children: these(&|it| it.is_in_force()),
+        children_restored: these(&|it| matches!(it, Became::Restored(_))),
+        made: standing.made.iter().filter_map(|(child, it)| made(child, it)).collect(),
         actions: kept.applied.clone(),
     }
+}
+
+fn made(child: &Child, became: &Became) -> Option<String> {
+    let child = child.words();
+    Some(match became {
+        Became::Contained { response, .. } => format!("Made by it, and contained by {response}: {child}"),
+        Became::Restored(by) => format!("Made by it, contained, and {by}: {child}"),
+        it => format!("Made by it: {child}: {}", it.words()?),
+    })
 }
 
 /// Nobody types more, and the query for Athena has room for as many.

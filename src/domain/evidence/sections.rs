@@ -61,7 +61,7 @@ impl Evidence {
                     .not_in_place
                     .iter()
                     .map(|it| format!("Not in place at {}: {it}", self.made_at))
-                    .chain(self.containment.children.iter().map(|it| format!("Made by it, and answered: {it}")))
+                    .chain(self.containment.made.iter().cloned())
                     .map(Item::new)
                     .collect(),
             ),

@@ -4,8 +4,10 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use crate::change::console_hold;
+use crate::child::Child;
 use crate::history::Kept;
 use crate::identity::{Identity, Observed, Read, Unreadable};
+use crate::made::Became;
 use crate::text;
 
 /// What is known of the containment.
@@ -15,11 +17,13 @@ pub struct Standing<'a> {
     pub kept: Read<&'a Kept>,
     /// What they wanted and is not so now, in words.
     pub lacking: Vec<String>,
+    /// What became of those whom it made with a flagged credential.
+    pub made: Vec<(Child, Became)>,
 }
 
 impl<'a> From<&'a Kept> for Standing<'a> {
     fn from(kept: &'a Kept) -> Self {
-        Self { kept: Ok(kept), lacking: Vec::new() }
+        Self { kept: Ok(kept), lacking: Vec::new(), made: Vec::new() }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::change::Change;
 use crate::child::Child;
 use crate::command::Restore;
 use crate::identity::Identity;
+use crate::ids::UniqueId;
 use crate::notice::Notice;
 use crate::outcome::{Done, Failure, Log, Summary};
 use crate::round_trips::RoundTrips;
@@ -66,13 +67,16 @@ pub struct Report {
     /// What stays as the containment left it, and how to replace it.
     pub stays: Vec<String>,
     pub notes: Vec<String>,
-    /// What it made with a flagged credential, and was answered for that.
+    /// Whom it is about, where that is known.
+    #[serde(skip)]
+    pub id: Option<UniqueId>,
+    /// What it made with a flagged credential.
     #[serde(skip)]
     pub made: Vec<Child>,
-    /// Those of them that were restored with it.
+    /// What became of those whom it made with a flagged credential and for whom `children` asked, each by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Report>,
-    /// Those that stay as they are, in words.
+    /// Those that stay as they are, and why: in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children_left: Vec<String>,
     pub round_trips: RoundTrips,
@@ -97,6 +101,10 @@ pub struct Progress {
     pub reason: String,
     /// What it made with a flagged credential.
     pub made: Vec<Child>,
+    /// The users among it that are contained, in words: as the record of each says.
+    pub contained: Vec<String>,
+    /// And the keys that were deactivated.
+    pub deactivated: Vec<String>,
     /// An earlier restore could not tell anybody.
     pub is_untold: bool,
 }
@@ -118,6 +126,8 @@ impl Progress {
             verdict: None,
             reason: String::new(),
             made: Vec::new(),
+            contained: Vec::new(),
+            deactivated: Vec::new(),
             is_untold: false,
         }
     }
@@ -153,6 +163,7 @@ impl Progress {
             actions: [self.changes.summary(), self.notices.summary()].concat(),
             stays: self.stays.clone(),
             notes: self.notes.clone(),
+            id: self.identity.as_ref().map(|it| it.id.clone()),
             made: self.made.clone(),
             children: Vec::new(),
             children_left: Vec::new(),
@@ -176,7 +187,8 @@ impl Progress {
             ("Changed since the containment, and left so", self.drift.clone()),
             ("Stays as it is", self.stays.clone()),
             ("Other responses, which stay in force: restore each by its name", self.others.clone()),
-            (self.about_children(it), self.made.iter().map(Child::words).collect()),
+            (self.about_children(it), self.contained.clone()),
+            ("Keys that it made for others", self.deactivated.clone()),
             ("Failed", self.failed.clone()),
             ("Good to know", self.notes.clone()),
         ];
@@ -189,9 +201,9 @@ impl Progress {
 
     fn about_children(&self, it: &Restore) -> &'static str {
         if it.children {
-            "It made, which is told of one by one"
+            "It made, and is contained until now: each that is restored is told of by itself"
         } else {
-            "It made, which stays contained: restore each by itself, or all with `children`; keys stay inactive"
+            "It made, which stays contained: restore each by itself, or those that follow from this with `children`"
         }
     }
 

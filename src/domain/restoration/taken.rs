@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::child::Child;
-use crate::finding::Threat;
 use crate::history::{Kept, Response};
 use crate::identity::{Observed, PolicyNames, Read};
 
@@ -38,13 +36,6 @@ pub fn choose(kept: &Kept, named: Option<&str>) -> Result<Option<Taken>, String>
     let response = left.remove(chosen);
     let last_seen = kept.last_seen.unwrap_or_default().max(response.at);
     Ok(Some(Taken { response, left, given_back: kept.given_back.clone(), last_seen, done: BTreeSet::new() }))
-}
-
-/// The response by which a user is contained for who made it: one that its own record knows as a child of that call.
-pub fn of_child<'a>(kept: &'a Kept, child: &Child) -> Option<&'a Response> {
-    let is_its_child = kept.parents.iter().any(|it| it.event == child.event);
-    let playbook = Threat::UnauthorizedUser.playbook();
-    kept.responses.iter().rfind(|it| it.playbook == playbook).filter(|_| is_its_child)
 }
 
 impl Taken {

@@ -3,10 +3,12 @@
 use clients::iam::IamRead;
 use clients::iam::resolve::{self, Claimed, Unresolved};
 use clients::ledger::Ledger;
+use domain::child::Child;
 use domain::command::Subject;
 use domain::history::Kept;
 use domain::identity::{Identity, IdentityKind, Read, Unreadable};
-use domain::ids::{Parse, PrincipalName, UniqueId};
+use domain::ids::{AccountId, Parse, PrincipalName, UniqueId};
+use domain::made::Became;
 use domain::outcome::Failure;
 
 pub(super) struct Whom {
@@ -35,6 +37,12 @@ impl Whom {
         let words = |it: &Unreadable| format!("the ledger, and with it what was contained ({})", it.why);
         self.unread.extend(now.as_ref().err().map(words));
         self.kept = now;
+    }
+
+    /// What became of those whom it made.
+    pub(super) async fn made(&self, ledger: &Ledger, account: &AccountId) -> Vec<(Child, Became)> {
+        let children = self.kept.as_ref().map_or(&[][..], |it| it.children.as_slice());
+        ledger.all_became(account, &self.identity.id, children).await
     }
 }
 

@@ -53,6 +53,8 @@ enum Guardrail {
 struct Setting {
     tactic: Tactic,
     poll: f64,
+    /// How long the barriers are off, for who puts them back.
+    gap: f64,
     lag: (f64, f64),
     /// Calls a second that IAM answers for the account, all kinds together.
     bucket: Option<f64>,
@@ -67,6 +69,7 @@ struct Setting {
 const PLAIN: Setting = Setting {
     tactic: Tactic::Strip,
     poll: 0.5,
+    gap: 0.12,
     lag: (4.0, 4.0),
     bucket: Some(50.0),
     until: 261.0,
@@ -76,6 +79,15 @@ const PLAIN: Setting = Setting {
 };
 const LAGS: [(f64, f64); 2] = [(4.0, 4.0), (2.0, 6.0)];
 const DEMANDED: Setting = Setting { guardrail: Guardrail::OnDemand, ..PLAIN };
+
+/// Whoever puts back, by the lag as that one knows it: how long the barriers are off, and how often it tries where it can
+/// be let through. The best for it of those that were tried.
+const PUT_BACK: [((f64, f64), f64, f64); 4] = [
+    ((4.0, 4.0), 0.05, 0.005),
+    ((3.9, 4.1), 0.12, 0.005),
+    ((3.5, 4.5), 0.3, 0.005),
+    ((2.0, 6.0), 0.12, 0.02),
+];
 
 /// What docs/attacker.md says is reached.
 fn goals() -> Vec<(Setting, f64)> {
@@ -137,11 +149,14 @@ fn an_accomplice_at_large_is_stopped_by_the_guardrail_alone() {
     let runs = runs(10);
     header();
     for guardrail in [Guardrail::None, Guardrail::OnDemand, Guardrail::Before] {
-        for (poll, lag) in [(0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.05, (4.0, 4.0))] {
+        for (poll, lag) in [(0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.2, (4.0, 4.0)), (0.05, (4.0, 4.0))] {
             let it = row(Setting { poll, lag, help: Help::AtLarge, guardrail, ..PLAIN }, runs);
             assert_eq!((it.is_false, it.said), (0, 0), "{it:?}");
-            let wanted = if guardrail == Guardrail::None { 0 } else { runs };
-            assert_eq!(it.contained, wanted, "{guardrail:?}: {it:?}");
+            match guardrail {
+                // Faster, they take each other's calls from what IAM answers.
+                Guardrail::None => assert!(poll < 0.2 || it.contained == 0, "{it:?}"),
+                _ => assert_eq!(it.contained, runs, "{it:?}"),
+            }
         }
     }
 }
@@ -163,20 +178,19 @@ fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
     }
 }
 
-/// What SECURITY.md says is not held: looks see a state, and this attacker leaves none to see. The guardrail leaves it
-/// nothing to take off.
+/// What SECURITY.md says is not held: a look sees a state, and this attacker leaves none to see. Under the guardrail it
+/// can take nothing off. If the first part begins to fail, the documents say too little of the responder.
 #[test]
 fn who_puts_back_before_a_look_is_seen_by_chance_alone() {
     let runs = runs(20);
     header();
-    let tactic = Tactic::PutsBack;
-    for guardrail in [Guardrail::None, Guardrail::OnDemand, Guardrail::Before] {
-        for lag in [(4.0, 4.0), (3.9, 4.1), (2.0, 6.0)] {
-            let it = row(Setting { tactic, poll: 0.01, lag, guardrail, ..PLAIN }, runs);
-            if guardrail == Guardrail::Before {
-                assert_eq!((it.contained, it.is_false), (runs, 0), "{it:?}");
-            }
-        }
+    for (lag, gap, poll) in PUT_BACK {
+        let at = |guardrail| Setting { tactic: Tactic::PutsBack, poll, gap, lag, guardrail, ..PLAIN };
+        let open = row(at(Guardrail::None), runs);
+        assert!(lag != (4.0, 4.0) || open.is_false > runs / 4, "{open:?}");
+        row(at(Guardrail::OnDemand), runs);
+        let guarded = row(at(Guardrail::Before), runs);
+        assert_eq!((guarded.contained, guarded.is_false), (runs, 0), "{guarded:?}");
     }
 }
 
@@ -223,7 +237,8 @@ fn nor_with_an_accomplice_or_the_guardrail() {
                         let setting = Setting { tactic, poll, lag, help, guardrail, ..PLAIN };
                         let it = row(setting, runs);
                         assert_eq!((it.is_false, it.silent), (0, 0), "{setting:?}");
-                        assert!(guardrail == Guardrail::None || it.is_untrue == 0, "{setting:?}");
+                        let is_held = it.contained == runs && it.is_untrue == 0;
+                        assert!(guardrail == Guardrail::None || is_held, "{setting:?}: {it:?}");
                     }
                 }
             }

@@ -2,10 +2,8 @@
 
 use super::iam::{ACCOMPLICE, Iam, Random, State, VICTIM};
 
-/// How long who puts back leaves the barriers off, the first time.
-const GAP: f64 = 0.12;
 /// How far ahead of the end of what it can use it puts them back.
-const AHEAD: f64 = 0.005;
+const AHEAD: f64 = 0.008;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tactic {
@@ -69,6 +67,8 @@ impl Tactic {
 pub(crate) struct Attacker {
     tactic: Tactic,
     lag: (f64, f64),
+    /// How long who puts back leaves the barriers off, the first time.
+    leaves: f64,
     /// Whether it makes an administrator as long as it can.
     wants_accomplice: bool,
     /// When that one was made.
@@ -89,8 +89,8 @@ struct Gap {
 }
 
 impl Attacker {
-    pub(crate) fn new(tactic: Tactic, lag: (f64, f64), wants_accomplice: bool) -> Self {
-        Self { tactic, lag, wants_accomplice, made_at: None, writes: 0, used_at: 0.0, gap: Gap::default() }
+    pub(crate) fn new(tactic: Tactic, lag: (f64, f64), leaves: f64, wants_accomplice: bool) -> Self {
+        Self { tactic, lag, leaves, wants_accomplice, made_at: None, writes: 0, used_at: 0.0, gap: Gap::default() }
     }
 
     /// One poll with the keys of one of the two.
@@ -154,7 +154,8 @@ impl Attacker {
             self.writes += usize::from(iam.now(target).is_denied);
             iam.change(target, at, |it| it.is_denied = false);
         }
-        let is_thrifty = self.tactic == Tactic::Thrifty;
+        // Whoever has an accomplice leaves the calls that IAM answers to that one.
+        let is_thrifty = self.tactic == Tactic::Thrifty || (own.0 == VICTIM && self.made_at.is_some());
         if is_thrifty && !is_detached && !is_guarded {
             return None;
         }
@@ -205,7 +206,7 @@ impl Attacker {
             self.writes += 2;
             iam.change(VICTIM, at, |it| (it.is_denied, it.keys[0]) = (false, true));
             let until = closed.filter(|_| self.lag.0 == self.lag.1).map(|it| it + self.lag.0 - AHEAD);
-            self.gap = Gap { opened: Some(at), until: Some(until.unwrap_or(at + GAP)), closed };
+            self.gap = Gap { opened: Some(at), until: Some(until.unwrap_or(at + self.leaves)), closed };
         }
     }
 }

@@ -92,6 +92,13 @@ impl Iam {
         states.get(known.saturating_sub(1)).is_some_and(|it| it.1.lets(key))
     }
 
+    /// Whether it was free at any moment since then, whatever is enforced.
+    pub(crate) fn was_free_since(&self, who: usize, since: f64) -> bool {
+        let states = &self.states[who];
+        let first = states.partition_point(|it| it.0 <= since).saturating_sub(1);
+        states.iter().skip(first).any(|it| it.1.lets(0) || it.1.lets(1))
+    }
+
     /// Whether nobody in the account lifts a deny any more.
     pub(crate) fn is_guarded(&self, at: f64) -> bool {
         self.binds_at.is_some_and(|it| it <= at)

@@ -175,6 +175,7 @@ impl Responder {
                 self.wake(world);
             }
             Step::Found => {
+                self.undone += usize::from(self.name != world.iam.names[self.who]);
                 self.name = world.iam.names[self.who];
                 // The search has read it.
                 self.contest.id_seen(now);

@@ -21,6 +21,8 @@ const REPORT: (f64, f64) = (5.0, 45.0);
 const MINUTE: f64 = 60.0;
 /// From the schedule to the strike: the call is read in CloudTrail once more.
 const TO_STRIKE: (f64, f64) = (2.0, 5.0);
+/// How long the last put-back may be under way.
+const PUT_BACK: f64 = 2.0;
 /// Lambda tries an invocation that failed again after a minute, and after two.
 const RETRIES: u32 = 2;
 
@@ -116,7 +118,7 @@ impl World {
             setting,
             random: Random::new(seed),
             iam: Iam::new(setting.bucket, binds_at),
-            attacker: Attacker::new(setting.tactic, setting.lag, setting.help != Help::None),
+            attacker: Attacker::new(setting.tactic, setting.lag, setting.gap, setting.help != Help::None),
             now: 0.0,
             calls: 0,
             attached_at: None,
@@ -276,7 +278,8 @@ impl Fight {
         let (ending, seconds) = victim.ended.unwrap();
         let works = |who| (0..2).any(|key| world.iam.lets(who, key, world.now, high));
         let is_gone = ending == Ending::Gone;
-        let is_contained = is_gone || !(works(VICTIM) || world.attacker.used_at > seconds + 2.0 * high);
+        // What the last look put back takes a moment to be there.
+        let is_contained = is_gone || !(works(VICTIM) || world.iam.was_free_since(VICTIM, seconds + PUT_BACK));
         let is_at_large = works(ACCOMPLICE);
         let of_child = accomplice.ended.is_some_and(|it| it.0 == Ending::Contained);
         let is_false = ending == Ending::Contained && (!is_contained || is_at_large);

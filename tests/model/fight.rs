@@ -161,10 +161,11 @@ fn an_accomplice_at_large_is_stopped_by_the_guardrail_alone() {
     }
 }
 
-/// It is found by the report, and that is asked for when a verdict is in: a fight of an hour, handed on twelve times.
+/// It is found by the report, and that is asked for when a verdict is in: a fight of an hour, handed on twelve times. Without
+/// the guardrail the two free each other, so that a verdict on the accomplice may be false.
 #[test]
 fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
-    let runs = runs(2);
+    let runs = runs(1);
     header();
     for guardrail in [Guardrail::OnDemand, Guardrail::None] {
         for (poll, lag) in [(0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.2, (4.0, 4.0))] {
@@ -172,7 +173,7 @@ fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
             let it = row(Setting { poll, lag, help, guardrail, is_handed_on: true, ..PLAIN }, runs);
             assert_eq!((it.is_false, it.is_untrue), (0, 0), "{it:?}");
             if guardrail == Guardrail::OnDemand {
-                assert_eq!(it.contained, runs, "{it:?}");
+                assert_eq!((it.contained, it.is_child_false), (runs, 0), "{it:?}");
             }
         }
     }

@@ -12,6 +12,8 @@ pub(crate) struct Result {
     pub(crate) is_false: usize,
     /// It said `SuspectsOpen`, and what was wanted did not hold.
     pub(crate) is_untrue: usize,
+    /// Of the accomplice, contained as a child.
+    pub(crate) is_child_false: usize,
     attacker_writes: usize,
     pub(crate) writes: usize,
     calls: usize,
@@ -35,6 +37,7 @@ impl Result {
         self.suspects_open += usize::from(it.ending == Ending::SuspectsOpen);
         self.is_false += usize::from(it.is_false);
         self.is_untrue += usize::from(it.ending == Ending::SuspectsOpen && !it.is_contained);
+        self.is_child_false += usize::from(it.is_child_false);
         self.attacker_writes += it.attacker_writes;
         self.writes += it.writes;
         self.calls += it.calls;
@@ -81,7 +84,7 @@ pub(crate) fn row(setting: Setting, runs: usize) -> Result {
         _ => format!("{:.0} s ({:.0} %)", sum / count as f64, 100.0 * mean(count)),
     };
     println!(
-        "| {} | {} | {} | {} s | {lag} | {} | {:.2} % | {:.2} % | {:.2} % | {} | {} | {:.1} s ({:.0}) | {} | {} | {:.1} | {:.1} s | {:.0} ({:.1}) | {:.0} |",
+        "| {} | {} | {} | {} s | {lag} | {} | {:.2} % | {:.2} % | {:.2} % | {} | {} | {} | {:.1} s ({:.0}) | {} | {} | {:.1} | {:.1} s | {:.0} ({:.1}) | {:.0} |",
         setting.tactic.words(),
         match setting.help {
             Help::None => "-",
@@ -100,6 +103,7 @@ pub(crate) fn row(setting: Setting, runs: usize) -> Result {
         100.0 * mean(it.suspects_open),
         it.is_false,
         it.is_untrue,
+        it.is_child_false,
         it.used_at / runs as f64,
         it.used_latest,
         when(it.bound),
@@ -115,7 +119,7 @@ pub(crate) fn row(setting: Setting, runs: usize) -> Result {
 
 pub(crate) fn header() {
     println!(
-        "| attacker | accomplice | guardrail | polls every | lag | IAM answers | contained | `Contained` | `SuspectsOpen` | false | untrue | keys let through last (latest) | guardrail binds | child struck | attacker's writes | verdict after | rewrites (throttled) | responder's calls |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| attacker | accomplice | guardrail | polls every | lag | IAM answers | contained | `Contained` | `SuspectsOpen` | false | untrue | false of the child | keys let through last (latest) | guardrail binds | child struck | attacker's writes | verdict after | rewrites (throttled) | responder's calls |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     );
 }

@@ -10,7 +10,7 @@ use domain::evidence::revision;
 
 use super::attacker::{Attacker, Tactic};
 use super::iam::{ACCOMPLICE, Iam, Random, VICTIM};
-use super::responder::{Responder, Step};
+use super::responder::{Ended, Responder, Step};
 use super::{Guardrail, Help, Setting};
 
 /// What a call takes.
@@ -37,8 +37,10 @@ pub(crate) enum Ending {
 pub(crate) struct Run {
     pub(crate) ending: Ending,
     pub(crate) is_contained: bool,
-    /// It said `Contained` of somebody who is not, or while somebody is at large.
+    /// It said `Contained` of the victim, who is not, or while the accomplice is at large.
     pub(crate) is_false: bool,
+    /// It said so of the accomplice, who was free again within three lags.
+    pub(crate) is_child_false: bool,
     pub(crate) attacker_writes: usize,
     /// When a call with the victim's keys was let through last.
     pub(crate) used_at: f64,
@@ -60,6 +62,8 @@ pub(crate) enum Event {
     Junk,
     /// Of a response, and in which of its invocations.
     Of(usize, usize, Step),
+    /// Three lags after a verdict on the accomplice.
+    CheckChild,
     /// A report is made.
     Report {
         asked: f64,
@@ -171,6 +175,7 @@ pub(crate) struct Fight {
     /// At which second of a minute the schedule comes.
     tick: f64,
     is_child_known: bool,
+    is_child_false: bool,
 }
 
 impl Fight {
@@ -185,6 +190,7 @@ impl Fight {
             told_after,
             tick: apart.between(0.0, MINUTE),
             is_child_known: false,
+            is_child_false: false,
         }
     }
 
@@ -218,18 +224,30 @@ impl Fight {
                 let [victim, accomplice] = &mut self.responses;
                 let response = if who == VICTIM { victim } else { accomplice };
                 response.handle(number, step, &mut self.world);
-                if let Some(ended) = response.take_ended()
-                    && who == VICTIM
-                {
-                    self.report_follows();
-                    if ended.is_final {
-                        let rest = 3.0 * self.world.setting.lag.1;
-                        self.world.later(if ended.ending == Ending::Gone { 1.0 } else { rest }, Event::End);
-                    }
+                if let Some(ended) = response.take_ended() {
+                    self.told(who, ended);
                 }
             }
+            Event::CheckChild => self.check_child(),
             Event::Report { asked } => self.report(asked),
             Event::End => {}
+        }
+    }
+
+    fn told(&mut self, who: usize, ended: Ended) {
+        let rest = 3.0 * self.world.setting.lag.1;
+        if who == ACCOMPLICE {
+            return self.world.later(rest, Event::CheckChild);
+        }
+        self.report_follows();
+        if ended.is_final {
+            self.world.later(if ended.ending == Ending::Gone { 1.0 } else { rest }, Event::End);
+        }
+    }
+
+    fn check_child(&mut self) {
+        if let Some((Ending::Contained, at)) = self.responses[ACCOMPLICE].ended {
+            self.is_child_false |= self.world.iam.was_free_since(ACCOMPLICE, at);
         }
     }
 
@@ -271,8 +289,12 @@ impl Fight {
         }
     }
 
-    fn judge(self) -> Run {
-        let Self { world, responses, .. } = self;
+    fn judge(mut self) -> Run {
+        let since_child = self.responses[ACCOMPLICE].ended.map(|(_, at)| self.world.now - at);
+        if since_child.is_some_and(|it| it < 3.0 * self.world.setting.lag.1) {
+            self.check_child();
+        }
+        let Self { world, responses, is_child_false, .. } = self;
         let high = world.setting.lag.1;
         let [victim, accomplice] = responses;
         let (ending, seconds) = victim.ended.unwrap();
@@ -281,13 +303,13 @@ impl Fight {
         // What the last look put back takes a moment to be there.
         let is_contained = is_gone || !(works(VICTIM) || world.iam.was_free_since(VICTIM, seconds + PUT_BACK));
         let is_at_large = works(ACCOMPLICE);
-        let of_child = accomplice.ended.is_some_and(|it| it.0 == Ending::Contained);
         let is_false = ending == Ending::Contained && (!is_contained || is_at_large);
         let fought = victim.contest.fought(moment(world.now)).unwrap_or_default();
         Run {
             ending,
             is_contained,
-            is_false: is_false || (of_child && is_at_large),
+            is_false,
+            is_child_false,
             attacker_writes: world.attacker.writes,
             used_at: world.attacker.used_at,
             bound_at: world.iam.binds_at.filter(|it| *it > 0.0),

@@ -2,7 +2,7 @@
 //!
 //!     FIGHTS=10000 cargo test --release --locked -p domain --test fight -- --nocapture
 //!
-//! prints the table. The pace, the budget, the settle time, when the guardrail is wanted and how long it is waited for,
+//! prints the table, and with `ROW` one row of a test that may be split. The pace, the budget, the settle time, when the guardrail is wanted and how long it is waited for,
 //! how often a fight is handed on and when a report is made again are the code that ships (`contest.rs`, `watch.rs`,
 //! `guardrail.rs`, `relay.rs`, `suspects.rs`, `revision.rs`); IAM, its lag and throttle, the attacker, CloudTrail and the
 //! order of a look are modelled here. What a call may do is decided by the state of `lag` ago, drawn anew for each call.
@@ -29,7 +29,7 @@ mod table;
 mod world;
 
 use attacker::Tactic;
-use table::{header, play, row, runs};
+use table::{header, play, row, rows, runs};
 use world::Fight;
 
 /// Who helps: an administrator whom the flagged key makes before the strike is enforced, and who goes on for ever.
@@ -82,12 +82,8 @@ const DEMANDED: Setting = Setting { guardrail: Guardrail::OnDemand, ..PLAIN };
 
 /// Whoever puts back, by the lag as that one knows it: how long the barriers are off, and how often it tries where it can
 /// be let through. The best for it of those that were tried.
-const PUT_BACK: [((f64, f64), f64, f64); 4] = [
-    ((4.0, 4.0), 0.05, 0.005),
-    ((3.9, 4.1), 0.12, 0.005),
-    ((3.5, 4.5), 0.3, 0.005),
-    ((2.0, 6.0), 0.12, 0.02),
-];
+const PUT_BACK: [((f64, f64), f64, f64); 4] =
+    [((4.0, 4.0), 0.05, 0.005), ((3.9, 4.1), 0.12, 0.005), ((3.5, 4.5), 0.3, 0.005), ((2.0, 6.0), 0.12, 0.02)];
 
 /// What docs/attacker.md says is reached.
 fn goals() -> Vec<(Setting, f64)> {
@@ -166,15 +162,17 @@ fn an_accomplice_at_large_is_stopped_by_the_guardrail_alone() {
 #[test]
 fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
     let runs = runs(1);
-    header();
+    let mut all = Vec::new();
     for guardrail in [Guardrail::OnDemand, Guardrail::None] {
         for (poll, lag) in [(0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.2, (4.0, 4.0))] {
             let help = Help::ChildrenContained;
-            let it = row(Setting { poll, lag, help, guardrail, is_handed_on: true, ..PLAIN }, runs);
-            assert_eq!((it.is_false, it.is_untrue), (0, 0), "{it:?}");
-            if guardrail == Guardrail::OnDemand {
-                assert_eq!((it.contained, it.is_child_false), (runs, 0), "{it:?}");
-            }
+            all.push(Setting { poll, lag, help, guardrail, is_handed_on: true, ..PLAIN });
+        }
+    }
+    for (setting, it) in rows(all, runs) {
+        assert_eq!((it.is_false, it.is_untrue), (0, 0), "{it:?}");
+        if setting.guardrail == Guardrail::OnDemand {
+            assert_eq!((it.contained, it.is_child_false), (runs, 0), "{it:?}");
         }
     }
 }

@@ -194,9 +194,7 @@ impl Attacker {
         }
         let Gap { opened, closed, .. } = self.gap;
         let is_time = match (opened, closed) {
-            (Some(opened), Some(closed)) => {
-                (opened + self.lag.0 - AHEAD..=closed + self.lag.1 + AHEAD).contains(&at)
-            }
+            (Some(opened), Some(closed)) => (opened + self.lag.0 - AHEAD..=closed + self.lag.1 + AHEAD).contains(&at),
             _ => at > 0.3,
         };
         if !is_time || !self.is_let(own, iam, at, random) || !self.is_let(own, iam, at, random) {

@@ -59,8 +59,7 @@ pub(crate) fn play(setting: Setting, runs: usize) -> Result {
     let mut parts: Vec<(usize, Run)> = std::thread::scope(|scope| {
         let share = |n: usize| (n..runs).step_by(threads);
         let one = move |seed: usize| (seed, Fight::new(setting, seed as u64).run());
-        let all: Vec<_> =
-            (0..threads).map(|n| scope.spawn(move || share(n).map(one).collect::<Vec<_>>())).collect();
+        let all: Vec<_> = (0..threads).map(|n| scope.spawn(move || share(n).map(one).collect::<Vec<_>>())).collect();
         all.into_iter().flat_map(|it| it.join().unwrap()).collect()
     });
     // Sums of fractions depend on their order.
@@ -115,6 +114,14 @@ pub(crate) fn row(setting: Setting, runs: usize) -> Result {
         mean(it.calls),
     );
     it
+}
+
+/// Each setting with what came of it, or with `ROW` that one alone.
+pub(crate) fn rows(all: Vec<Setting>, runs: usize) -> impl Iterator<Item = (Setting, Result)> {
+    let only: Option<usize> = std::env::var("ROW").ok().map(|it| it.parse().unwrap());
+    header();
+    let meant = all.into_iter().enumerate().filter(move |(n, _)| only.is_none_or(|it| it == *n));
+    meant.map(move |(_, setting)| (setting, row(setting, runs)))
 }
 
 pub(crate) fn header() {

@@ -2,12 +2,12 @@
 //!
 //!     FIGHTS=10000 cargo test --release --locked -p domain --test fight -- --nocapture
 //!
-//! prints the table, and with `ROW` one row of a test that may be split. The pace, the budget, the settle time, when the guardrail is wanted and how long it is waited for,
-//! how often a fight is handed on and when a report is made again are the code that ships (`contest.rs`, `watch.rs`,
-//! `guardrail.rs`, `relay.rs`, `suspects.rs`, `revision.rs`); IAM, its lag and throttle, the attacker, CloudTrail and the
-//! order of a look are modelled here. What a call may do is decided by the state of `lag` ago, drawn anew for each call.
-//! It may be wrong where the real loop does something in another order: `tests/experiments/attacker.py` plays the same
-//! settings against the real binary.
+//! prints the table; with `ROW=3` the one row of a test that takes long. The pace, the budget, how long it must hold, when
+//! the guardrail is wanted and how long it is waited for, how often a fight is handed on and when a report is made again
+//! are the code that ships (`contest.rs`, `watch.rs`, `guardrail.rs`, `relay.rs`, `suspects.rs`, `revision.rs`); IAM, its
+//! lag and throttle, the attacker, CloudTrail and the order of a look are modelled here. What a call may do is decided by
+//! the state of `lag` ago, drawn anew for each call. It may be wrong where the real loop does something in another order:
+//! `tests/experiments/attacker.py` plays some of the settings against the real binary.
 
 #![expect(
     clippy::unwrap_used,
@@ -56,6 +56,7 @@ struct Setting {
     /// How long the barriers are off, for who puts them back.
     gap: f64,
     lag: (f64, f64),
+    settle: f64,
     /// Calls a second that IAM answers for the account, all kinds together.
     bucket: Option<f64>,
     /// When the verdict must be in, or the fight is handed on.
@@ -71,6 +72,7 @@ const PLAIN: Setting = Setting {
     poll: 0.5,
     gap: 0.12,
     lag: (4.0, 4.0),
+    settle: 12.0,
     bucket: Some(50.0),
     until: 261.0,
     is_handed_on: false,
@@ -80,10 +82,18 @@ const PLAIN: Setting = Setting {
 const LAGS: [(f64, f64); 2] = [(4.0, 4.0), (2.0, 6.0)];
 const DEMANDED: Setting = Setting { guardrail: Guardrail::OnDemand, ..PLAIN };
 
-/// Whoever puts back, by the lag as that one knows it: how long the barriers are off, and how often it tries where it can
-/// be let through. The best for it of those that were tried.
-const PUT_BACK: [((f64, f64), f64, f64); 4] =
-    [((4.0, 4.0), 0.05, 0.005), ((3.9, 4.1), 0.12, 0.005), ((3.5, 4.5), 0.3, 0.005), ((2.0, 6.0), 0.12, 0.02)];
+/// Whoever puts back, by the lag as that one knows it and the settle time: how long the barriers are off, and how often it
+/// tries where it can be let through. The best for it of those that were tried.
+const PUT_BACK: [((f64, f64), f64, f64, f64); 8] = [
+    ((4.0, 4.0), 12.0, 0.05, 0.005),
+    ((4.0, 4.0), 60.0, 0.12, 0.005),
+    ((3.9, 4.1), 12.0, 0.12, 0.005),
+    ((3.9, 4.1), 60.0, 0.12, 0.005),
+    ((3.5, 4.5), 12.0, 0.3, 0.005),
+    ((3.5, 4.5), 60.0, 0.3, 0.005),
+    ((2.0, 6.0), 12.0, 0.12, 0.02),
+    ((2.0, 6.0), 60.0, 0.12, 0.02),
+];
 
 /// What docs/attacker.md says is reached.
 fn goals() -> Vec<(Setting, f64)> {
@@ -183,12 +193,15 @@ fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
 fn who_puts_back_before_a_look_is_seen_by_chance_alone() {
     let runs = runs(20);
     header();
-    for (lag, gap, poll) in PUT_BACK {
-        let at = |guardrail| Setting { tactic: Tactic::PutsBack, poll, gap, lag, guardrail, ..PLAIN };
-        let open = row(at(Guardrail::None), runs);
-        assert!(lag != (4.0, 4.0) || open.is_false > runs / 4, "{open:?}");
-        row(at(Guardrail::OnDemand), runs);
-        let guarded = row(at(Guardrail::Before), runs);
+    for (lag, settle, gap, poll) in PUT_BACK {
+        let with = |guardrail| Setting { tactic: Tactic::PutsBack, poll, gap, lag, guardrail, settle, ..PLAIN };
+        let open = row(with(Guardrail::None), runs);
+        assert!(lag != (4.0, 4.0) || settle > 12.0 || open.is_false > runs / 4, "{open:?}");
+        if settle > 12.0 {
+            continue;
+        }
+        row(with(Guardrail::OnDemand), runs);
+        let guarded = row(with(Guardrail::Before), runs);
         assert_eq!((guarded.contained, guarded.is_false), (runs, 0), "{guarded:?}");
     }
 }

@@ -2,16 +2,17 @@
 //! beside them the writes of a fight and the reads of the ID; the guardrail as `contain/guardrail.rs` has it; and a fight
 //! that is handed on, as in `contain/relay.rs`.
 
+use std::time::Duration;
+
 use domain::containment::contest::{Budget, Contest, Fought, IN_FLIGHT, Step as Turn, choose};
 use domain::containment::watch::Watch;
 use domain::guardrail::{Standing, Trigger};
 use domain::suspects::{Suspect, Suspects};
 
-use super::Guardrail;
 use super::iam::{ACCOMPLICE, State, VICTIM};
 use super::world::{Ending, Event, TAKES, World, moment};
+use super::{Guardrail, Setting};
 
-pub(crate) const SETTLE: f64 = 12.0;
 /// Calls of a look, and of a full one.
 const LIGHT: usize = 3;
 const FULL: usize = 14;
@@ -80,6 +81,7 @@ pub(crate) struct Responder {
     /// How long an invocation has, and when this one's time is up.
     lasts: f64,
     until: f64,
+    settle: Duration,
     started: f64,
     watch: Watch,
     pub(crate) contest: Contest,
@@ -101,7 +103,8 @@ pub(crate) struct Responder {
 }
 
 impl Responder {
-    pub(crate) fn new(who: usize, chain: u32, retries: u32, lasts: f64) -> Self {
+    pub(crate) fn new(who: usize, (chain, retries): (u32, u32), setting: &Setting) -> Self {
+        let (lasts, settle) = (setting.until, moment(setting.settle));
         Self {
             who,
             number: 0,
@@ -110,9 +113,10 @@ impl Responder {
             retries,
             lasts,
             until: lasts,
+            settle,
             started: 0.0,
-            watch: Watch::start(moment(SETTLE), moment(0.0)),
-            contest: Contest::new(moment(SETTLE), None, moment(0.0)),
+            watch: Watch::start(settle, moment(0.0)),
+            contest: Contest::new(settle, None, moment(0.0)),
             budget: Budget::default(),
             trigger: Trigger::default(),
             standing: None,
@@ -194,7 +198,7 @@ impl Responder {
         let now = moment(world.now);
         self.began_at.get_or_insert(world.now);
         (self.started, self.until) = (world.now, world.now + self.lasts);
-        self.watch = Watch::start(moment(SETTLE), now);
+        self.watch = Watch::start(self.settle, now);
         world.calls += 3;
         world.iam.change(self.who, world.now, |it| *it = State { is_denied: true, keys: [false, false], ..*it });
         let is_wanted = self.standing == Some(Standing::Wanted);
@@ -253,7 +257,7 @@ impl Responder {
         let now = moment(world.now);
         let fought: Option<Fought> = self.contest.fought(now);
         self.number += 1;
-        self.contest = Contest::new(moment(SETTLE), fought, moment(world.now + rest));
+        self.contest = Contest::new(self.settle, fought, moment(world.now + rest));
         self.budget = Budget::default();
         self.trigger = Trigger::default();
         (self.in_flight, self.is_asking, self.is_reading) = (0, false, false);
@@ -322,11 +326,11 @@ impl Responder {
             return false;
         }
         let since = moment(world.now - self.started);
-        if self.trigger.sees(self.undone, moment(SETTLE), since) {
+        if self.trigger.sees(self.undone, self.settle, since) {
             self.wants_guardrail(world);
         }
         let now = (world.now * 1_000.0) as i64;
-        self.standing.as_ref().is_some_and(|it| it.is_awaited(moment(SETTLE), now))
+        self.standing.as_ref().is_some_and(|it| it.is_awaited(self.settle, now))
     }
 
     /// Gives whether it was not wanted before.

@@ -83,7 +83,7 @@ pub(crate) fn row(setting: Setting, runs: usize) -> Result {
         _ => format!("{:.0} s ({:.0} %)", sum / count as f64, 100.0 * mean(count)),
     };
     println!(
-        "| {} | {} | {} | {} s | {lag} | {} | {:.2} % | {:.2} % | {:.2} % | {} | {} | {} | {:.1} s ({:.0}) | {} | {} | {:.1} | {:.1} s | {:.0} ({:.1}) | {:.0} |",
+        "| {} | {} | {} | {} s | {} s | {lag} | {} | {:.2} % | {:.2} % | {:.2} % | {} | {} | {} | {:.1} s ({:.0}) | {} | {} | {:.1} | {:.1} s | {:.0} ({:.1}) | {:.0} |",
         setting.tactic.words(),
         match setting.help {
             Help::None => "-",
@@ -95,6 +95,7 @@ pub(crate) fn row(setting: Setting, runs: usize) -> Result {
             Guardrail::Before => "beforehand",
             Guardrail::OnDemand => "on demand",
         },
+        setting.settle,
         setting.poll,
         setting.bucket.map_or_else(|| "none".to_owned(), |it| format!("{it}/s")),
         100.0 * mean(it.contained),
@@ -126,7 +127,7 @@ pub(crate) fn rows(all: Vec<Setting>, runs: usize) -> impl Iterator<Item = (Sett
 
 pub(crate) fn header() {
     println!(
-        "| attacker | accomplice | guardrail | polls every | lag | IAM answers | contained | `Contained` | `SuspectsOpen` | false | untrue | false of the child | keys let through last (latest) | guardrail binds | child struck | attacker's writes | verdict after | rewrites (throttled) | responder's calls |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| attacker | accomplice | guardrail | settle time | polls every | lag | IAM answers | contained | `Contained` | `SuspectsOpen` | false | untrue | false of the child | keys let through last (latest) | guardrail binds | child struck | attacker's writes | verdict after | rewrites (throttled) | responder's calls |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     );
 }

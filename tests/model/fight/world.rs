@@ -183,10 +183,10 @@ impl Fight {
         // What only these need is drawn apart, so that a fight without them is the same.
         let mut apart = Random::new(seed ^ 0xC1D2);
         let told_after = cloudtrail(&mut apart);
-        let (chain, retries) = if setting.is_handed_on { (relay::MOST, RETRIES) } else { (0, 0) };
+        let more = if setting.is_handed_on { (relay::MOST, RETRIES) } else { (0, 0) };
         Self {
             world: World::new(setting, seed),
-            responses: [VICTIM, ACCOMPLICE].map(|who| Responder::new(who, chain, retries, setting.until)),
+            responses: [VICTIM, ACCOMPLICE].map(|who| Responder::new(who, more, &setting)),
             told_after,
             tick: apart.between(0.0, MINUTE),
             is_child_known: false,

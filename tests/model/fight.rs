@@ -2,12 +2,13 @@
 //!
 //!     FIGHTS=10000 cargo test --release --locked -p domain --test fight -- --nocapture
 //!
-//! prints the table; with `ROW=3` the one row of a test that takes long. The pace, the budget, how long it must hold, when
-//! the guardrail is wanted and how long it is waited for, how often a fight is handed on and when a report is made again
-//! are the code that ships (`contest.rs`, `watch.rs`, `guardrail.rs`, `relay.rs`, `suspects.rs`, `revision.rs`); IAM, its
-//! lag and throttle, the attacker, CloudTrail and the order of a look are modelled here. What a call may do is decided by
-//! the state of `lag` ago, drawn anew for each call. It may be wrong where the real loop does something in another order:
-//! `tests/experiments/attacker.py` plays some of the settings against the real binary.
+//! prints the table; with `ROW=3` the one row of a test that takes long. The pace, the budget, how long it must hold,
+//! when the guardrail is wanted and how long it is waited for, how often a fight is handed on and when a report is
+//! made again are the code that ships (`contest.rs`, `watch.rs`, `guardrail.rs`, `relay.rs`, `suspects.rs`,
+//! `revision.rs`); IAM, its lag and throttle, the attacker, CloudTrail and the order of a look are modelled here.
+//! What a call may do is decided by the state of `lag` ago, drawn anew for each call. It may be wrong where the real
+//! loop does something in another order: `tests/experiments/attacker.py` plays some of the settings against the real
+//! binary.
 
 #![expect(
     clippy::unwrap_used,
@@ -82,8 +83,8 @@ const PLAIN: Setting = Setting {
 const LAGS: [(f64, f64); 2] = [(4.0, 4.0), (2.0, 6.0)];
 const DEMANDED: Setting = Setting { guardrail: Guardrail::OnDemand, ..PLAIN };
 
-/// Whoever puts back, by the lag as that one knows it and the settle time: how long the barriers are off, and how often it
-/// tries where it can be let through. The best for it of those that were tried.
+/// Whoever puts back, by the lag as that one knows it and the settle time: how long the barriers are off, and how
+/// often it tries where it can be let through. The best for it of those that were tried.
 const PUT_BACK: [((f64, f64), f64, f64, f64); 8] = [
     ((4.0, 4.0), 12.0, 0.05, 0.005),
     ((4.0, 4.0), 40.0, 0.08, 0.005),
@@ -133,7 +134,8 @@ fn what_forbids_it_against_the_fastest_is_the_throttle() {
     assert!(free.contained * 10 >= runs * 9 && free.throttled == 0, "{free:?}");
 }
 
-/// Once it binds nobody takes the deny off, however fast: what was let through after that was decided by a state of before.
+/// Once it binds nobody takes the deny off, however fast: what was let through after that was decided by a state of
+/// before.
 #[test]
 fn with_the_guardrail_on_demand_it_is_won_once_that_binds() {
     let runs = runs(10);
@@ -167,8 +169,8 @@ fn an_accomplice_at_large_is_stopped_by_the_guardrail_alone() {
     }
 }
 
-/// It is found by the report, and that is asked for when a verdict is in: a fight of an hour, handed on twelve times. Without
-/// the guardrail the two free each other, so that a verdict on the accomplice may be false.
+/// It is found by the report, and that is asked for when a verdict is in: a fight of an hour, handed on twelve times.
+/// Without the guardrail the two free each other, so that a verdict on the accomplice may be false.
 #[test]
 fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
     let runs = runs(1);
@@ -187,8 +189,8 @@ fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
     }
 }
 
-/// What SECURITY.md says is not held: a look sees a state, and this attacker leaves none to see. Under the guardrail it
-/// can take nothing off. If the first part begins to fail, the documents say too little of the responder.
+/// What SECURITY.md says is not held: a look sees a state, and this attacker leaves none to see. Under the guardrail
+/// it can take nothing off. If the first part begins to fail, the documents say too little of the responder.
 #[test]
 fn who_puts_back_before_a_look_is_seen_by_chance_alone() {
     let runs = runs(20);

@@ -23,7 +23,8 @@ pub(crate) enum Tactic {
     Recreates,
     /// Renames the user at each success.
     Renames,
-    /// Takes the barriers off for a tenth of a second and puts them back, again each time that this comes to be enforced.
+    /// Takes the barriers off for a tenth of a second and puts them back, again each time that this comes to be
+    /// enforced.
     PutsBack,
 }
 

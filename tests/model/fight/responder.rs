@@ -1,6 +1,6 @@
-//! The responder's loop, as `contain/hold.rs` and `contain/contest.rs` have it: looks with what they find put back, and
-//! beside them the writes of a fight and the reads of the ID; the guardrail as `contain/guardrail.rs` has it; and a fight
-//! that is handed on, as in `contain/relay.rs`.
+//! The responder's loop, as `contain/hold.rs` and `contain/contest.rs` have it: looks with what they find put back,
+//! and beside them the writes of a fight and the reads of the ID; the guardrail as `contain/guardrail.rs` has it; and
+//! a fight that is handed on, as in `contain/relay.rs`.
 
 use std::time::Duration;
 

@@ -325,8 +325,8 @@ impl Fight {
     }
 }
 
-/// How late CloudTrail's event history tells of a call: five minutes on the average, says AWS, and without a bound; in one
-/// run of twenty as late as it was once measured.
+/// How late CloudTrail's event history tells of a call: five minutes on the average, says AWS, and without a bound;
+/// in one run of twenty as late as it was once measured.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html>
 fn cloudtrail(random: &mut Random) -> f64 {
     if random.unit() < 0.05 {

@@ -23,7 +23,7 @@ pub(crate) enum Tactic {
     Recreates,
     /// Renames the user at each success.
     Renames,
-    /// Takes the barriers off for a tenth of a second and puts them back, again each time that this comes to be
+    /// Takes the barriers off for a moment and puts them back, again each time that this comes to be
     /// enforced.
     PutsBack,
 }

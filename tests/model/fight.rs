@@ -2,10 +2,13 @@
 //!
 //!     FIGHTS=10000 cargo test --release --locked -p domain --test fight -- --nocapture
 //!
-//! prints the table. The pace, the budget and the settle time are the code that ships (`contest.rs`, `watch.rs`);
-//! IAM, its lag and throttle, the attacker and the order of a look are modelled here. What a call may do is decided by
-//! the state of `lag` ago, drawn anew for each call. It may be wrong where the real loop does something in another
-//! order: `tests/experiments/attacker.py` plays the same settings against the real binary.
+//! prints the table; with `ROW=3` the one row of a test that takes long. The pace, the budget, how long it must hold,
+//! when the guardrail is wanted and how long it is waited for, how often a fight is handed on and when a report is
+//! made again are the code that ships (`contest.rs`, `watch.rs`, `guardrail.rs`, `relay.rs`, `suspects.rs`,
+//! `revision.rs`); IAM, its lag and throttle, the attacker, CloudTrail and the order of a look are modelled here.
+//! What a call may do is decided by the state of `lag` ago, drawn anew for each call. It may be wrong where the real
+//! loop does something in another order: `tests/experiments/attacker.py` plays some of the settings against the real
+//! binary.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,106 +24,77 @@ mod attacker;
 mod iam;
 #[path = "fight/responder.rs"]
 mod responder;
+#[path = "fight/table.rs"]
+mod table;
+#[path = "fight/world.rs"]
+mod world;
 
 use attacker::Tactic;
-use responder::Ending;
+use table::{header, play, row, rows, runs};
+use world::Fight;
+
+/// Who helps: an administrator whom the flagged key makes before the strike is enforced, and who goes on for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Help {
+    None,
+    AtLarge,
+    /// Contained as a child once CloudTrail tells of it, with `CONTAIN_CHILDREN`.
+    ChildrenContained,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guardrail {
+    None,
+    Before,
+    OnDemand,
+}
 
 /// Seconds as they would be on AWS.
 #[derive(Debug, Clone, Copy)]
 struct Setting {
     tactic: Tactic,
     poll: f64,
+    /// How long the barriers are off, for who puts them back.
+    gap: f64,
     lag: (f64, f64),
+    settle: f64,
     /// Calls a second that IAM answers for the account, all kinds together.
     bucket: Option<f64>,
-    /// When the verdict must be in.
+    /// When the verdict must be in, or the fight is handed on.
     until: f64,
+    is_handed_on: bool,
+    help: Help,
+    guardrail: Guardrail,
 }
 
-/// Of 300 s that the function may run ten are kept for the notices, and a tenth of the rest for the end. A fight that
-/// outlasts that is handed on, which is not modelled.
-const PLAIN: Setting = Setting { tactic: Tactic::Strip, poll: 0.5, lag: (4.0, 4.0), bucket: Some(50.0), until: 261.0 };
+/// Of 300 s that the function may run ten are kept for the notices, and a tenth of the rest for the end.
+const PLAIN: Setting = Setting {
+    tactic: Tactic::Strip,
+    poll: 0.5,
+    gap: 0.12,
+    lag: (4.0, 4.0),
+    settle: 12.0,
+    bucket: Some(50.0),
+    until: 261.0,
+    is_handed_on: false,
+    help: Help::None,
+    guardrail: Guardrail::None,
+};
 const LAGS: [(f64, f64); 2] = [(4.0, 4.0), (2.0, 6.0)];
+const DEMANDED: Setting = Setting { guardrail: Guardrail::OnDemand, ..PLAIN };
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Result {
-    contained: usize,
-    said: usize,
-    is_false: usize,
-    gone: usize,
-    attacker_writes: usize,
-    writes: usize,
-    calls: usize,
-    throttled: usize,
-    /// Writes that another ID got, which nobody was told of.
-    silent: usize,
-    latest_stray: f64,
-    seconds: f64,
-}
-
-fn play(setting: Setting, runs: usize) -> Result {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = |n: usize| (n..runs).step_by(threads);
-    let parts = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..threads)
-            .map(|n| scope.spawn(move || share(n).map(|seed| one(setting, seed as u64)).collect::<Vec<_>>()))
-            .collect();
-        all.into_iter().flat_map(|it| it.join().unwrap()).collect::<Vec<_>>()
-    });
-    let mut sum = Result::default();
-    for it in parts {
-        sum.contained += usize::from(it.is_contained);
-        sum.said += usize::from(it.ending == Ending::Contained);
-        sum.gone += usize::from(it.ending == Ending::Gone);
-        sum.is_false += usize::from(it.ending == Ending::Contained && !it.is_contained);
-        sum.attacker_writes += it.attacker_writes;
-        sum.writes += it.writes;
-        sum.calls += it.calls;
-        sum.throttled += it.throttled;
-        sum.silent += it.silent;
-        sum.latest_stray = sum.latest_stray.max(it.latest_stray);
-        sum.seconds += it.seconds;
-    }
-    sum
-}
-
-fn one(setting: Setting, seed: u64) -> responder::Run {
-    responder::Fight::new(setting, seed).run()
-}
-
-fn runs(otherwise: usize) -> usize {
-    std::env::var("FIGHTS").map_or(otherwise, |it| it.parse().unwrap())
-}
-
-fn row(setting: Setting, runs: usize) -> Result {
-    let it = play(setting, runs);
-    let mean = |count: usize| count as f64 / runs as f64;
-    let (low, high) = setting.lag;
-    let lag = if low == high { format!("{low} s") } else { format!("{low}-{high} s") };
-    println!(
-        "| {} | {} s | {lag} | {} | {:.0} s | {:.2} % | {:.2} % | {} | {:.1} | {:.1} s | {:.0} | {:.1} | {:.0} |",
-        setting.tactic.words(),
-        setting.poll,
-        setting.bucket.map_or_else(|| "none".to_owned(), |it| format!("{it}/s")),
-        setting.until,
-        100.0 * mean(it.contained),
-        100.0 * mean(it.said),
-        it.is_false,
-        mean(it.attacker_writes),
-        it.seconds / runs as f64,
-        mean(it.writes),
-        mean(it.throttled),
-        mean(it.calls),
-    );
-    it
-}
-
-fn header() {
-    println!(
-        "| attacker | polls every | lag | IAM answers | time | contained | said so | false | attacker's writes | verdict after | rewrites | throttled | responder's calls |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-    );
-}
+/// Whoever puts back, by the lag as that one knows it and the settle time: how long the barriers are off, and how
+/// often it tries where it can be let through. The best for it of those that were tried.
+const PUT_BACK: [((f64, f64), f64, f64, f64); 8] = [
+    ((4.0, 4.0), 12.0, 0.05, 0.005),
+    ((4.0, 4.0), 40.0, 0.08, 0.005),
+    ((3.9, 4.1), 12.0, 0.12, 0.005),
+    ((3.9, 4.1), 40.0, 0.08, 0.005),
+    ((3.5, 4.5), 12.0, 0.3, 0.005),
+    ((3.5, 4.5), 40.0, 0.3, 0.02),
+    ((2.0, 6.0), 12.0, 0.12, 0.02),
+    ((2.0, 6.0), 40.0, 0.12, 0.02),
+];
 
 /// What docs/attacker.md says is reached.
 fn goals() -> Vec<(Setting, f64)> {
@@ -160,6 +134,80 @@ fn what_forbids_it_against_the_fastest_is_the_throttle() {
     assert!(free.contained * 10 >= runs * 9 && free.throttled == 0, "{free:?}");
 }
 
+/// Once it binds nobody takes the deny off, however fast: what was let through after that was decided by a state of
+/// before.
+#[test]
+fn with_the_guardrail_on_demand_it_is_won_once_that_binds() {
+    let runs = runs(10);
+    header();
+    for lag in LAGS {
+        for poll in [0.5, 0.2, 0.05] {
+            for bucket in [50.0, 15.0, 5.0] {
+                let setting = Setting { poll, lag, bucket: Some(bucket), ..DEMANDED };
+                let it = row(setting, runs);
+                assert_eq!((it.contained, it.is_false, it.is_untrue), (runs, 0, 0), "{setting:?}: {it:?}");
+            }
+        }
+    }
+}
+
+/// At large it keeps the victim's keys active under the deny: contained, and never said to be.
+#[test]
+fn an_accomplice_at_large_is_stopped_by_the_guardrail_alone() {
+    let runs = runs(10);
+    header();
+    for guardrail in [Guardrail::None, Guardrail::OnDemand, Guardrail::Before] {
+        for (poll, lag) in [(0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.2, (4.0, 4.0)), (0.05, (4.0, 4.0))] {
+            let it = row(Setting { poll, lag, help: Help::AtLarge, guardrail, ..PLAIN }, runs);
+            assert_eq!((it.is_false, it.said), (0, 0), "{it:?}");
+            match guardrail {
+                // Faster, they take each other's calls from what IAM answers.
+                Guardrail::None => assert!(poll < 0.2 || it.contained == 0, "{it:?}"),
+                _ => assert_eq!(it.contained, runs, "{it:?}"),
+            }
+        }
+    }
+}
+
+/// It is found by the report, and that is asked for when a verdict is in: a fight of an hour, handed on twelve times.
+/// Without the guardrail the two free each other, so that a verdict on the accomplice may be false.
+#[test]
+fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {
+    let runs = runs(1);
+    let mut all = Vec::new();
+    for guardrail in [Guardrail::OnDemand, Guardrail::None] {
+        for (poll, lag) in [(0.5, (4.0, 4.0)), (0.5, (2.0, 6.0)), (0.2, (4.0, 4.0))] {
+            let help = Help::ChildrenContained;
+            all.push(Setting { poll, lag, help, guardrail, is_handed_on: true, ..PLAIN });
+        }
+    }
+    for (setting, it) in rows(all, runs) {
+        assert_eq!((it.is_false, it.is_untrue), (0, 0), "{it:?}");
+        if setting.guardrail == Guardrail::OnDemand {
+            assert_eq!((it.contained, it.is_child_false), (runs, 0), "{it:?}");
+        }
+    }
+}
+
+/// What SECURITY.md says is not held: a look sees a state, and this attacker leaves none to see. Under the guardrail
+/// it can take nothing off. If the first part begins to fail, the documents say too little of the responder.
+#[test]
+fn who_puts_back_before_a_look_is_seen_by_chance_alone() {
+    let runs = runs(20);
+    header();
+    for (lag, settle, gap, poll) in PUT_BACK {
+        let with = |guardrail| Setting { tactic: Tactic::PutsBack, poll, gap, lag, guardrail, settle, ..PLAIN };
+        let open = row(with(Guardrail::None), runs);
+        assert!(lag != (4.0, 4.0) || settle > 12.0 || open.is_false > runs / 4, "{open:?}");
+        if settle > 12.0 {
+            continue;
+        }
+        row(with(Guardrail::OnDemand), runs);
+        let guarded = row(with(Guardrail::Before), runs);
+        assert_eq!((guarded.contained, guarded.is_false), (runs, 0), "{guarded:?}");
+    }
+}
+
 /// Nothing of what an attacker does makes a verdict false, nor lets another ID keep silently what was written by name.
 #[test]
 fn nothing_is_ever_called_contained_that_is_not() {
@@ -190,10 +238,34 @@ fn nothing_is_ever_called_contained_that_is_not() {
     }
 }
 
+/// The same with an accomplice, with the guardrail, and with both.
+#[test]
+fn nor_with_an_accomplice_or_the_guardrail() {
+    let runs = runs(1);
+    header();
+    for guardrail in [Guardrail::None, Guardrail::OnDemand, Guardrail::Before] {
+        for help in [Help::None, Help::AtLarge, Help::ChildrenContained] {
+            for tactic in Tactic::ALL.into_iter().filter(|_| guardrail != Guardrail::None || help != Help::None) {
+                for poll in [0.05, 0.5] {
+                    for lag in LAGS {
+                        let setting = Setting { tactic, poll, lag, help, guardrail, ..PLAIN };
+                        let it = row(setting, runs);
+                        assert_eq!((it.is_false, it.silent), (0, 0), "{setting:?}");
+                        let is_held = it.contained == runs && it.is_untrue == 0;
+                        assert!(guardrail == Guardrail::None || is_held, "{setting:?}: {it:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_is_the_same_fight() {
     let setting = Setting { bucket: Some(15.0), ..PLAIN };
-    let runs: Vec<_> = [7, 7, 8].map(|seed| one(setting, seed)).iter().map(|it| (it.seconds, it.calls)).collect();
+    let fought = |seed| Fight::new(setting, seed).run();
+    let runs: Vec<_> = [7, 7, 8].map(fought).iter().map(|it| (it.seconds, it.calls)).collect();
     assert_eq!(runs[0], runs[1]);
     assert_ne!(runs[0], runs[2]);
+    assert_eq!(play(setting, 8).seconds, (0..8).map(|it| fought(it).seconds).sum::<f64>());
 }

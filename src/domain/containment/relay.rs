@@ -12,7 +12,7 @@ use crate::ids::RequestId;
 
 /// Lambda stops a function that has invoked itself some sixteen times in a chain.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
-const MOST: u32 = 12;
+pub const MOST: u32 = 12;
 
 /// At most so many lines of what was undone are handed on.
 const LINES: usize = 50;

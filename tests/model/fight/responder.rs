@@ -1,46 +1,33 @@
-//! The responder's loop, as `contain/hold.rs` and `contain/contest.rs` have it: looks with what they find put back, and
-//! beside them the writes of a fight and the reads of the ID.
+//! The responder's loop, as `contain/hold.rs` and `contain/contest.rs` have it: looks with what they find put back,
+//! and beside them the writes of a fight and the reads of the ID; the guardrail as `contain/guardrail.rs` has it; and
+//! a fight that is handed on, as in `contain/relay.rs`.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use domain::containment::contest::{Budget, Contest, IN_FLIGHT, Step, choose};
+use domain::containment::contest::{Budget, Contest, Fought, IN_FLIGHT, Step as Turn, choose};
 use domain::containment::watch::Watch;
+use domain::guardrail::{Standing, Trigger};
+use domain::suspects::{Suspect, Suspects};
 
-use super::Setting;
-use super::attacker::{Attacker, Tactic};
-use super::iam::{Iam, Random, State};
+use super::iam::{ACCOMPLICE, State, VICTIM};
+use super::world::{Ending, Event, TAKES, World, moment};
+use super::{Guardrail, Setting};
 
-const SETTLE: f64 = 12.0;
-/// What a call takes.
-const TAKES: (f64, f64) = (0.03, 0.12);
 /// Calls of a look, and of a full one.
 const LIGHT: usize = 3;
 const FULL: usize = 14;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Contained,
-    NotContained,
-    Gone,
-}
-
-pub(crate) struct Run {
-    pub(crate) ending: Ending,
-    pub(crate) is_contained: bool,
-    pub(crate) attacker_writes: usize,
-    pub(crate) writes: usize,
-    pub(crate) throttled: usize,
-    pub(crate) calls: usize,
-    pub(crate) silent: usize,
-    pub(crate) latest_stray: f64,
-    pub(crate) seconds: f64,
-}
+/// From the end of one invocation to the strike of the next.
+const HANDING_ON: (f64, f64) = (0.3, 2.0);
+/// A session in the management account, what is attached, and the attaching.
+const ATTACHING: (f64, f64) = (0.8, 3.0);
+/// AWS says seconds to minutes.
+const BINDING: (f64, f64) = (5.0, 60.0);
+/// When Lambda tries a failed invocation again.
+const AGAIN: [f64; 3] = [0.0, 120.0, 60.0];
 
 /// What is written again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Barrier {
+pub(crate) enum Barrier {
     Deny,
     Key(usize),
 }
@@ -48,20 +35,17 @@ enum Barrier {
 const KEYS: [Barrier; 2] = [Barrier::Key(0), Barrier::Key(1)];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Event {
+pub(crate) enum Step {
+    /// An invocation begins.
     Strike,
-    Poll,
-    Junk,
     Look,
     /// The answers to a look's reads.
     Looked {
-        is_full: bool,
+        has_settled: bool,
         is_last: bool,
     },
     /// What a look put back is there.
-    PutBack {
-        is_last: bool,
-    },
+    PutBack,
     /// The writer asks what to do.
     Ask,
     /// A write reaches IAM, by a name; and its answer arrives.
@@ -74,50 +58,69 @@ enum Event {
         began: f64,
     },
     Found,
-    End,
+    /// The guardrail is.
+    Attached,
 }
 
-pub(crate) struct Fight {
-    setting: Setting,
-    random: Random,
-    iam: Iam,
-    attacker: Attacker,
+/// A verdict that people hear of.
+#[derive(Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) ending: Ending,
+    /// Nothing goes on by itself.
+    pub(crate) is_final: bool,
+}
+
+pub(crate) struct Responder {
+    who: usize,
+    /// Which invocation this is, its retries counted.
+    number: usize,
+    pub(crate) began_at: Option<f64>,
+    /// How many more it may be handed on to, and how often Lambda tries the last one again.
+    chain: u32,
+    retries: u32,
+    /// How long an invocation has, and when this one's time is up.
+    lasts: f64,
+    until: f64,
+    settle: Duration,
+    started: f64,
     watch: Watch,
-    contest: Contest,
+    pub(crate) contest: Contest,
     budget: Budget,
-    queue: BinaryHeap<Reverse<(u64, u64)>>,
-    events: Vec<Event>,
+    trigger: Trigger,
+    standing: Option<Standing>,
+    undone: usize,
     /// The name by which it is known.
     name: usize,
-    looked: f64,
+    pub(crate) looked: f64,
     in_flight: usize,
     is_asking: bool,
     is_reading: bool,
-    deleted_at: Option<f64>,
-    strays: usize,
-    latest_stray: f64,
-    calls: usize,
-    ending: Option<(Ending, f64)>,
-    now: f64,
+    pub(crate) deleted_at: Option<f64>,
+    pub(crate) strays: usize,
+    pub(crate) latest_stray: f64,
+    news: Option<Ended>,
+    pub(crate) ended: Option<(Ending, f64)>,
 }
 
-fn moment(at: f64) -> Duration {
-    Duration::from_secs_f64(at.max(0.0))
-}
-
-impl Fight {
-    pub(crate) fn new(setting: Setting, seed: u64) -> Self {
-        let attacker = Attacker { tactic: setting.tactic, lag: setting.lag, writes: 0 };
+impl Responder {
+    pub(crate) fn new(who: usize, (chain, retries): (u32, u32), setting: &Setting) -> Self {
+        let (lasts, settle) = (setting.until, moment(setting.settle));
         Self {
-            setting,
-            random: Random::new(seed),
-            iam: Iam::new(setting.bucket),
-            attacker,
-            watch: Watch::start(moment(SETTLE), Duration::ZERO),
-            contest: Contest::new(moment(SETTLE), None, Duration::ZERO),
+            who,
+            number: 0,
+            began_at: None,
+            chain,
+            retries,
+            lasts,
+            until: lasts,
+            settle,
+            started: 0.0,
+            watch: Watch::start(settle, moment(0.0)),
+            contest: Contest::new(settle, None, moment(0.0)),
             budget: Budget::default(),
-            queue: BinaryHeap::new(),
-            events: Vec::new(),
+            trigger: Trigger::default(),
+            standing: None,
+            undone: 0,
             name: 0,
             looked: -100.0,
             in_flight: 0,
@@ -126,308 +129,329 @@ impl Fight {
             deleted_at: None,
             strays: 0,
             latest_stray: 0.0,
-            calls: 0,
-            ending: None,
-            now: 0.0,
+            news: None,
+            ended: None,
         }
     }
 
-    fn later(&mut self, after: f64, event: Event) {
-        let micros = ((self.now + after.max(0.0)) * 1e6).round();
-        self.queue.push(Reverse((micros as u64, self.events.len() as u64)));
-        self.events.push(event);
+    pub(crate) fn take_ended(&mut self) -> Option<Ended> {
+        self.news.take()
     }
 
-    fn latency(&mut self) -> f64 {
-        self.random.between(TAKES.0, TAKES.1)
-    }
-
-    /// How long calls side by side take, with what the SDK tries again; `None` where one gave up.
-    fn calls(&mut self, count: usize, attempts: usize) -> Option<f64> {
-        let mut longest: f64 = 0.0;
-        let mut is_answered = true;
-        for _ in 0..count {
-            let mut takes = self.latency();
-            let mut attempt = 1;
-            loop {
-                self.calls += 1;
-                if self.iam.answers(self.now + if attempt > 1 { takes } else { 0.0 }) {
-                    break;
-                }
-                if attempt == attempts {
-                    is_answered = false;
-                    break;
-                }
-                takes += self.random.unit() * (0.2 * f64::from(1 << attempt.min(6))).min(2.0) + TAKES.0;
-                attempt += 1;
-            }
-            longest = longest.max(takes);
+    pub(crate) fn handle(&mut self, number: usize, step: Step, world: &mut World) {
+        if let Step::Reaches(barrier, name) = step {
+            // Also when the invocation that sent it has ended.
+            return self.reaches(barrier, name, world);
         }
-        is_answered.then_some(longest)
-    }
-
-    pub(crate) fn run(mut self) -> Run {
-        self.later(0.0, Event::Strike);
-        let first = self.random.between(0.0, self.setting.poll);
-        self.later(first, Event::Poll);
-        if self.setting.tactic == Tactic::Spends {
-            self.later(0.0, Event::Junk);
+        if number != self.number {
+            return;
         }
-        while let Some(Reverse((micros, number))) = self.queue.pop() {
-            self.now = micros as f64 / 1e6;
-            let event = self.events[number as usize];
-            assert!(number < 200_000, "{event:?} at {} {:?}", self.now, self.contest);
-            if event == Event::End {
-                break;
+        let now = moment(world.now);
+        match step {
+            Step::Strike => self.strike(world),
+            Step::Look => self.look(world),
+            Step::Looked { has_settled, is_last } => self.looked(has_settled, is_last, world),
+            Step::PutBack => {
+                self.contest.written(false, now);
+                self.restart(world);
             }
-            self.handle(event);
-        }
-        let (ending, seconds) = self.ending.unwrap();
-        let is_contained =
-            !(0..2).any(|key| self.iam.lets(key, self.now, self.setting.lag.1)) || ending == Ending::Gone;
-        let fought = self.contest.fought(moment(self.now)).unwrap_or_default();
-        Run {
-            ending,
-            is_contained,
-            attacker_writes: self.attacker.writes,
-            writes: fought.writes,
-            throttled: fought.throttled,
-            calls: self.calls,
-            // What the namesake got is told with the verdict that the identity is gone.
-            silent: if ending == Ending::Gone { 0 } else { self.strays },
-            latest_stray: self.latest_stray,
-            seconds,
-        }
-    }
-
-    fn handle(&mut self, event: Event) {
-        let now = moment(self.now);
-        let is_over = self.ending.is_some();
-        match event {
-            Event::Strike => {
-                self.calls += 3;
-                self.iam.change(self.now, |it| *it = State { is_denied: true, keys: [false, false], ..*it });
-                let pause = self.watch.pause(now, self.random.unit());
-                self.later(pause.as_secs_f64(), Event::Look);
-            }
-            Event::Poll => {
-                if self.setting.tactic.is_awake(self.now, self.looked) {
-                    self.attacker.poll(&mut self.iam, self.now, &mut self.random);
-                    if self.iam.now().is_deleted {
-                        self.deleted_at.get_or_insert(self.now);
-                    }
-                }
-                let wait = self.setting.poll * self.random.between(0.97, 1.03);
-                self.later(wait, Event::Poll);
-            }
-            Event::Junk => {
-                self.iam.answers(self.now);
-                self.later(0.01, Event::Junk);
-            }
-            _ if is_over => {
-                if let Event::Reaches(barrier, name) = event {
-                    self.reaches(barrier, name);
-                }
-            }
-            Event::Look => self.look(),
-            Event::Looked { is_full, is_last } => self.looked(is_full, is_last),
-            Event::PutBack { is_last } => {
-                if !is_last {
-                    self.contest.reversed(now);
-                    self.watch.restart(now);
-                    self.wake();
-                    self.pause();
-                }
-            }
-            Event::Ask => {
+            Step::Ask => {
                 self.is_asking = false;
-                self.ask();
+                self.ask(world);
             }
-            Event::Reaches(barrier, name) => self.reaches(barrier, name),
-            Event::Answered { is_throttled } => {
+            Step::Reaches(..) => {}
+            Step::Answered { is_throttled } => {
                 self.in_flight -= 1;
                 self.contest.written(is_throttled, now);
                 if is_throttled {
                     self.budget.throttled(now);
                 }
-                self.wake();
+                self.wake(world);
             }
-            Event::ReadId => {
-                self.is_reading = true;
-                let began = self.now;
-                match self.calls(1, 1) {
-                    Some(takes) => self.later(takes, Event::IdRead { began }),
-                    None => {
-                        self.budget.throttled(now);
-                        if self.contest.is_on(now) {
-                            self.later(0.1, Event::ReadId);
-                        } else {
-                            self.is_reading = false;
-                        }
-                    }
-                }
-            }
-            Event::IdRead { began } => {
+            Step::ReadId => self.read_id(world),
+            Step::IdRead { began } => {
                 self.is_reading = false;
-                if self.is_there() {
+                if self.is_there(world) {
                     self.contest.id_seen(moment(began));
                 } else {
                     self.contest.id_lost();
                 }
-                self.wake();
+                self.wake(world);
             }
-            Event::Found => {
-                self.name = self.iam.name;
+            Step::Found => {
+                self.undone += usize::from(self.name != world.iam.names[self.who]);
+                self.name = world.iam.names[self.who];
                 // The search has read it.
                 self.contest.id_seen(now);
                 self.contest.reversed(now);
-                self.watch.restart(now);
-                self.wake();
-                self.pause();
+                self.restart(world);
             }
-            Event::End => {}
+            Step::Attached => self.attached(world),
         }
+    }
+
+    fn later(&self, after: f64, step: Step, world: &mut World) {
+        world.later(after, Event::Of(self.who, self.number, step));
+    }
+
+    fn strike(&mut self, world: &mut World) {
+        let now = moment(world.now);
+        self.began_at.get_or_insert(world.now);
+        (self.started, self.until) = (world.now, world.now + self.lasts);
+        self.watch = Watch::start(self.settle, now);
+        world.calls += 3;
+        world.iam.change(self.who, world.now, |it| *it = State { is_denied: true, keys: [false, false], ..*it });
+        let is_wanted = self.standing == Some(Standing::Wanted);
+        if is_wanted {
+            self.attach(world);
+        }
+        if self.contest.is_on(now) {
+            self.contest.id_seen(now);
+            self.wake(world);
+        }
+        self.pause(world);
     }
 
     /// The name by which it is known leads to it.
-    fn is_there(&self) -> bool {
-        !self.iam.now().is_deleted && self.iam.name == self.name
+    fn is_there(&self, world: &World) -> bool {
+        !world.iam.now(self.who).is_deleted && world.iam.names[self.who] == self.name
     }
 
-    fn pause(&mut self) {
-        let pause = self.watch.pause(moment(self.now), self.random.unit());
-        self.later(pause.as_secs_f64(), Event::Look);
+    fn restart(&mut self, world: &mut World) {
+        self.watch.restart(moment(world.now));
+        self.wake(world);
+        self.pause(world);
     }
 
-    fn is_late(&self) -> bool {
-        self.now >= self.setting.until
+    fn pause(&mut self, world: &mut World) {
+        let pause = self.watch.pause(moment(world.now), world.random.unit());
+        self.later(pause.as_secs_f64(), Step::Look, world);
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, world: &mut World) {
+        let now = moment(world.now);
         if let Some(until) = self.contest.hidden_until() {
             self.watch.was_hidden(until);
         }
-        let is_last = self.is_late();
-        let is_full = self.watch.has_settled(moment(self.now)) || is_last;
-        match self.calls(if is_full { FULL } else { LIGHT }, if is_full { 20 } else { 4 }) {
-            Some(takes) => {
-                self.later(takes, Event::Looked { is_full, is_last });
-            }
+        if self.is_awaited(world) && self.watch.has_settled(now) {
+            self.watch.restart(now);
+        }
+        let (has_settled, is_last) = (self.watch.has_settled(now), world.now >= self.until);
+        if is_last && !has_settled && self.chain > 0 {
+            self.chain -= 1;
+            let rest = world.random.between(HANDING_ON.0, HANDING_ON.1);
+            return self.go_on_after(rest, world);
+        }
+        let is_full = has_settled || is_last;
+        match world.calls(if is_full { FULL } else { LIGHT }, if is_full { 20 } else { 4 }) {
+            Some(takes) => self.later(takes, Step::Looked { has_settled, is_last }, world),
             None => {
-                self.watch.doubt(true, moment(self.now));
-                self.pause();
+                self.watch.doubt(true, now);
+                self.pause(world);
             }
         }
     }
 
-    fn looked(&mut self, is_full: bool, is_last: bool) {
-        self.looked = self.now;
-        if !self.is_there() {
+    /// In another invocation, which knows what it took so far.
+    fn go_on_after(&mut self, rest: f64, world: &mut World) {
+        let now = moment(world.now);
+        let fought: Option<Fought> = self.contest.fought(now);
+        self.number += 1;
+        self.contest = Contest::new(self.settle, fought, moment(world.now + rest));
+        self.budget = Budget::default();
+        self.trigger = Trigger::default();
+        (self.in_flight, self.is_asking, self.is_reading) = (0, false, false);
+        self.later(rest, Step::Strike, world);
+    }
+
+    fn looked(&mut self, has_settled: bool, is_last: bool, world: &mut World) {
+        self.looked = world.now;
+        if !self.is_there(world) {
             self.contest.id_lost();
-            if self.iam.now().is_deleted {
+            if world.iam.now(self.who).is_deleted {
                 // Those that are under way are waited for, and whoever bears the name now is looked at.
-                self.ending = Some((Ending::Gone, self.now));
-                return self.later(1.0, Event::End);
+                return self.conclude(Ending::Gone, world);
             }
             if is_last {
-                return self.conclude(Ending::NotContained);
+                return self.conclude(Ending::NotContained, world);
             }
-            let takes = self.calls(2, 20).unwrap_or(2.0);
-            return self.later(takes * 2.0, Event::Found);
+            let takes = world.calls(2, 20).unwrap_or(2.0);
+            return self.later(takes * 2.0, Step::Found, world);
         }
-        let began = self.now - TAKES.0;
-        self.contest.id_seen(moment(began));
-        let state = self.iam.now();
-        let missing = usize::from(!state.is_denied) + state.keys.iter().filter(|it| **it).count();
-        if missing == 0 && (is_full || is_last) && self.watch.has_settled(moment(self.now)) {
-            return self.conclude(Ending::Contained);
-        }
-        if is_last {
-            self.put_back(missing);
-            return self.conclude(Ending::NotContained);
+        self.contest.id_seen(moment(world.now - TAKES.0));
+        let missing = world.iam.now(self.who).missing();
+        let is_full = has_settled || is_last;
+        let has_suspects = is_full && !self.suspects(world).is_empty();
+        let is_news = has_suspects && self.wants_guardrail(world);
+        if is_last || (missing == 0 && has_settled && !is_news) {
+            self.put_back(missing, world);
+            return self.conclude(
+                match () {
+                    () if missing > 0 || !has_settled => Ending::NotContained,
+                    () if has_suspects => Ending::SuspectsOpen,
+                    () => Ending::Contained,
+                },
+                world,
+            );
         }
         if missing > 0 {
-            let takes = self.put_back(missing);
-            self.later(takes, Event::PutBack { is_last });
+            self.undone += missing;
+            self.contest.reversed(moment(world.now));
+            self.wake(world);
+            let takes = self.put_back(missing, world);
+            self.later(takes, Step::PutBack, world);
+        } else if is_full {
+            self.restart(world);
         } else {
             self.watch.calm_down();
-            self.pause();
+            self.pause(world);
         }
     }
 
-    fn put_back(&mut self, count: usize) -> f64 {
-        let takes = self.calls(count, 20).unwrap_or(2.0);
-        let half = takes / 2.0;
-        let name = self.name;
-        self.later(half, Event::Reaches(Barrier::Deny, name));
-        for key in KEYS {
-            self.later(half, Event::Reaches(key, name));
+    /// Whoever came into being since a day before, as IAM lists them.
+    fn suspects(&self, world: &World) -> Suspects {
+        let mut all = Suspects::default();
+        if let Some(at) = world.attacker.made_at.filter(|_| self.who != ACCOMPLICE) {
+            let since = (at * 1_000.0) as i64;
+            if since >= Suspects::from(None, (world.now * 1_000.0) as i64) {
+                all.add(vec![Suspect { id: "AIDAACCOMPLICE".to_owned(), words: String::new(), since }]);
+            }
+        }
+        all
+    }
+
+    /// Whether it can't be said yet that what is held is held.
+    fn is_awaited(&mut self, world: &mut World) -> bool {
+        if world.setting.guardrail != Guardrail::OnDemand {
+            return false;
+        }
+        let since = moment(world.now - self.started);
+        if self.trigger.sees(self.undone, self.settle, since) {
+            self.wants_guardrail(world);
+        }
+        let now = (world.now * 1_000.0) as i64;
+        self.standing.as_ref().is_some_and(|it| it.is_awaited(self.settle, now))
+    }
+
+    /// Gives whether it was not wanted before.
+    fn wants_guardrail(&mut self, world: &mut World) -> bool {
+        let is_news = world.setting.guardrail == Guardrail::OnDemand && self.standing.is_none();
+        if is_news {
+            self.standing = Some(Standing::Wanted);
+            self.attach(world);
+        }
+        is_news
+    }
+
+    fn attach(&self, world: &mut World) {
+        let takes = world.random.between(ATTACHING.0, ATTACHING.1);
+        self.later(takes, Step::Attached, world);
+    }
+
+    fn attached(&mut self, world: &mut World) {
+        let at = *world.attached_at.get_or_insert(world.now);
+        if at == world.now {
+            let takes = world.random.between(BINDING.0, BINDING.1);
+            world.iam.binds_at = Some(at + takes);
+        }
+        let policy = "p-guardrail0".to_owned();
+        self.standing = Some(Standing::Attached { policy, at: (at * 1_000.0) as i64 });
+    }
+
+    fn put_back(&mut self, count: usize, world: &mut World) -> f64 {
+        if count == 0 {
+            return 0.0;
+        }
+        let takes = world.calls(count, 20).unwrap_or(2.0);
+        for barrier in [Barrier::Deny, Barrier::Key(0), Barrier::Key(1)] {
+            self.later(takes / 2.0, Step::Reaches(barrier, self.name), world);
         }
         takes
     }
 
-    fn conclude(&mut self, ending: Ending) {
-        self.ending = Some((ending, self.now));
-        self.later(3.0 * self.setting.lag.1, Event::End);
+    fn conclude(&mut self, ending: Ending, world: &mut World) {
+        self.ended = Some((ending, world.now));
+        let is_final = ending != Ending::NotContained || self.retries == 0;
+        self.news = Some(Ended { ending, is_final });
+        if is_final {
+            self.number += 1;
+        } else {
+            let after = AGAIN.get(self.retries as usize).copied().unwrap_or_default();
+            self.retries -= 1;
+            self.go_on_after(after, world);
+        }
     }
 
-    fn reaches(&mut self, barrier: Barrier, name: usize) {
-        if self.iam.now().is_deleted {
+    fn reaches(&mut self, barrier: Barrier, name: usize, world: &mut World) {
+        if world.iam.now(self.who).is_deleted {
             // Whoever bears the name now gets the deny; the keys are not theirs.
-            if barrier == Barrier::Deny {
+            if barrier == Barrier::Deny && self.who == VICTIM {
                 self.strays += 1;
-                self.latest_stray = self.latest_stray.max(self.now - self.deleted_at.unwrap());
+                self.latest_stray = self.latest_stray.max(world.now - self.deleted_at.unwrap());
             }
             return;
         }
-        if self.iam.name != name {
+        if world.iam.names[self.who] != name {
             return;
         }
-        self.iam.change(self.now, |it| match barrier {
+        world.iam.change(self.who, world.now, |it| match barrier {
             Barrier::Deny => it.is_denied = true,
             Barrier::Key(n) => it.keys[n] = false,
         });
     }
 
-    /// The writer has something to decide.
-    fn wake(&mut self) {
-        if !self.is_asking {
-            self.is_asking = true;
-            self.later(0.0, Event::Ask);
+    fn read_id(&mut self, world: &mut World) {
+        self.is_reading = true;
+        let (began, now) = (world.now, moment(world.now));
+        if let Some(takes) = world.calls(1, 1) {
+            return self.later(takes, Step::IdRead { began }, world);
+        }
+        self.budget.throttled(now);
+        if self.contest.is_on(now) {
+            self.later(0.1, Step::ReadId, world);
+        } else {
+            self.is_reading = false;
         }
     }
 
-    fn ask(&mut self) {
-        let now = moment(self.now);
+    /// The writer has something to decide.
+    fn wake(&mut self, world: &mut World) {
+        if !self.is_asking {
+            self.is_asking = true;
+            self.later(0.0, Step::Ask, world);
+        }
+    }
+
+    fn ask(&mut self, world: &mut World) {
+        let now = moment(world.now);
         if let Some(due) = self.contest.id_due(now)
             && !self.is_reading
         {
             self.is_reading = true;
-            self.later(due.saturating_sub(now).as_secs_f64(), Event::ReadId);
+            self.later(due.saturating_sub(now).as_secs_f64(), Step::ReadId, world);
         }
         if self.in_flight >= IN_FLIGHT {
             return;
         }
-        match self.contest.next(&mut self.budget, now, self.random.unit()) {
-            Step::Write(turn) => {
+        match self.contest.next(&mut self.budget, now, world.random.unit()) {
+            Turn::Write(turn) => {
                 let barrier = *choose(&[Barrier::Deny], &KEYS, turn).unwrap();
-                let takes = self.latency();
+                let takes = world.latency();
                 self.in_flight += 1;
-                self.calls += 1;
-                let is_throttled = !self.iam.answers(self.now);
+                world.calls += 1;
+                let is_throttled = !world.iam.answers(world.now);
                 if !is_throttled {
-                    let name = self.name;
-                    self.later(takes / 2.0, Event::Reaches(barrier, name));
+                    self.later(takes / 2.0, Step::Reaches(barrier, self.name), world);
                 }
-                self.later(takes, Event::Answered { is_throttled });
-                self.wake();
+                self.later(takes, Step::Answered { is_throttled }, world);
+                self.wake(world);
             }
-            Step::Wait(time) => {
+            Turn::Wait(time) => {
                 self.is_asking = true;
                 // As fine as the runtime's timer.
-                self.later(time.as_secs_f64().max(0.001), Event::Ask);
+                self.later(time.as_secs_f64().max(0.001), Step::Ask, world);
             }
-            Step::Rest => {}
+            Turn::Rest => {}
         }
     }
 }

@@ -1,0 +1,260 @@
+"""Proofs of a hostile read of what was mended last of reports and of acknowledgements. Each says what is promised, and fails
+where it is not kept."""
+
+import concurrent.futures
+import json
+
+import pytest
+
+from .harness.ledger import DUE, Table, until
+from .harness.people import DANA, EVE
+from .harness.requests import about, ask, command
+from .harness.victims import Role, User
+from .test_acknowledged import ROOT, SEQUENCE, click, stage, woken_for
+from .test_approvals_offer import actor
+from .test_front_thieves import change, thief
+from .test_missing_mfa import ENFORCED, console_user, respond
+from .test_report import EXFILTRATION, report
+from .test_report_look import ADMINISTRATOR, in_the_middle, is_an_administrator
+from .test_report_versions import ALL, READS, SETS, attach, document, found, may, plain, told, versions  # noqa: F401
+from .test_revocation import OUTSIDE, REVOCATION
+
+DENY_EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
+PARTNER = "444455556666"
+HOUR = 3_600_000
+
+
+def allow(action, resource="*"):
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def deny(action, resource="*"):
+    return {"Effect": "Deny", "Action": action, "Resource": resource}
+
+
+def gains(could, key):
+    it = told(could).get(key, {"gains": []})
+    return [gain["what"] for gain in it["gains"]]
+
+
+# What it could do, as it was before containment.
+
+
+def test_a_deny_that_a_colleague_attaches_after_containment_is_none_of_what_it_could_do_before(world):
+    """"As they were before containment": the second revision must not be calmer by what came after."""
+    world.deploy()
+    user = User(world)
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    first = report(world, "alice")["evidence"]["report"]
+    assert first["could"]["administrator"]["answer"] == "yes"
+    quarantine = world.iam.create_policy(PolicyName="soc-quarantine", PolicyDocument=DENY_EVERYTHING)["Policy"]["Arn"]
+    world.iam.attach_user_policy(UserName="alice", PolicyArn=quarantine)
+    second = report(world, "alice")["evidence"]["report"]
+    seen = (second["could"]["administrator"]["answer"], first["risk"]["level"], second["risk"]["level"], second["summary"][2])
+    assert second["could"]["administrator"]["answer"] == "yes" and second["risk"]["level"] == first["risk"]["level"], seen
+
+
+def test_a_deny_written_over_our_revocation_is_none_of_what_the_role_could_do_before(world):
+    """The mend judges what bears the name of ours by its text, and takes whatever else it says for the identity's own."""
+    world.deploy()
+    role = Role(world)
+    world.responder().invoke(world.event(OUTSIDE, role=role))
+    first = report(world, role="app")["evidence"]["report"]
+    assert first["could"]["administrator"]["answer"] == "yes"
+    world.iam.put_role_policy(RoleName="app", PolicyName=REVOCATION, PolicyDocument=DENY_EVERYTHING)
+    second = report(world, role="app")["evidence"]["report"]
+    seen = (second["could"]["administrator"]["answer"], first["risk"]["level"], second["risk"]["level"], second["summary"][2])
+    assert second["could"]["administrator"]["answer"] == "yes", seen
+
+
+def test_a_hold_of_the_console_that_could_not_be_read_is_not_taken_for_its_own(world):
+    """One read fails; the revocation's sibling leaves ours out then, and says so."""
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    respond(world, user)
+    assert "SecurityRequireMfa" in user.state()["policies"]
+    assert report(world, "alice")["evidence"]["report"]["could"]["administrator"]["answer"] == "yes"
+    world.fault("iam:GetPolicy", "AccessDenied", status=403, text="SecurityRequireMfa", times=1)
+    again = report(world, "alice")["evidence"]["report"]
+    assert again["could"]["administrator"]["answer"] in ("yes", "not-known"), again["could"]["administrator"]
+
+
+def test_a_containment_while_aws_simulates_is_none_of_what_aws_is_asked(world):
+    """"About the identity as it was before containment": the simulator is asked for 25 s after the ledger was read last."""
+    world.deploy()
+    user = User(world)
+    contain = lambda: world.responder().invoke(world.event(EXFILTRATION, user))  # noqa: E731
+    made = in_the_middle(world, contain, "iam:SimulatePrincipalPolicy")
+    differing = [it for it in made["could"]["simulation"]["answers"] if it.get("differs")] if "answers" in made["could"]["simulation"] else []
+    points = [it for it in made["open_points"] if "disagree" in it]
+    assert user.is_denied() and made["could"]["administrator"]["answer"] == "yes"
+    assert not points, (len(differing), points)
+    assert is_an_administrator(made)
+
+
+# Other versions of its policies.
+
+
+def test_a_version_that_lifts_a_deny_on_another_accounts_role_gives_more(world, plain):
+    """The same pattern on both sides; what a Deny takes out of it is not compared."""
+    partner = f"arn:aws:iam::{PARTNER}:role"
+    some = [allow("sts:AssumeRole", f"{partner}/*"), deny("sts:AssumeRole", f"{partner}/prod-*"), SETS]
+    team = versions(world, "team", [allow("sts:AssumeRole", f"{partner}/*"), SETS], some)
+    attach(world, team)
+    answer = report(world, "alice")["evidence"]
+    could = answer["report"]["could"]
+    assert gains(could, (team, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]
+
+
+def test_a_boundarys_version_that_opens_every_other_account_gives_more(world, plain):
+    """Its own policy says `*` on both sides; only the boundary names roles."""
+    role = f"arn:aws:iam::{PARTNER}:role/reader"
+    bounds = versions(world, "bounds", [allow("sts:AssumeRole"), SETS], [allow("sts:AssumeRole", role), SETS])
+    may(world, allow("sts:AssumeRole"), SETS)
+    world.iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=bounds)
+    answer = report(world, "alice")["evidence"]
+    assert gains(answer["report"]["could"], (bounds, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]
+
+
+def test_a_version_that_names_fewer_roles_of_another_account_gives_no_more(world, plain):
+    partner = f"arn:aws:iam::{PARTNER}:role"
+    team = versions(world, "team", [allow("sts:AssumeRole", f"{partner}/reader")], [allow("sts:AssumeRole", f"{partner}/*"), SETS])
+    attach(world, team)
+    could = found(world)["could"]
+    assert gains(could, (team, "v1")) == [], could["versions"]
+
+
+def test_a_version_that_is_read_and_asked_in_full_is_known_though_a_role_trusts_a_service(world, plain):
+    """It passes no role now, so that there is nothing to compare: every way is new, and named as that."""
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]})
+    world.iam.create_role(RoleName="worker", AssumeRolePolicyDocument=trust)
+    team = versions(world, "team", [allow(["iam:PassRole", "lambda:*"]), SETS], [READS, SETS])
+    attach(world, team)
+    made = found(world)
+    could = made["could"]
+    assert "run a Lambda function with a role (lambda-001)" in gains(could, (team, "v1")), could["versions"]
+    version = told(could)[team, "v1"]
+    assert "not_known" not in version and could["versions_read"] == 1, (version["not_known"], could["versions_read"], made["risk"]["because"])
+
+
+def test_a_version_that_lifts_a_deny_that_the_report_names_gives_more(world, plain):
+    """`administrator_but` names it: asked about, and not compared."""
+    team = versions(world, "team", [ALL], [ALL, deny(["kms:ScheduleKeyDeletion", "s3:DeleteBucket"])])
+    attach(world, team)
+    answer = report(world, "alice")["evidence"]
+    could = answer["report"]["could"]
+    assert could["administrator_but"] == ["s3:DeleteBucket", "kms:ScheduleKeyDeletion"]
+    assert gains(could, (team, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]
+
+
+def test_a_version_that_lifts_a_deny_by_a_tag_of_the_session_gives_more(world):
+    world.deploy()
+    Role(world)
+    world.iam.detach_role_policy(RoleName="app", PolicyArn=ADMINISTRATOR)
+    secret = f"arn:aws:secretsmanager:*:{world.member}:secret"
+    reads = allow("secretsmanager:GetSecretValue")
+    team = versions(world, "team", [reads, SETS], [reads, deny("secretsmanager:GetSecretValue", f"{secret}:${{aws:PrincipalTag/team}}-*"), SETS])
+    world.iam.attach_role_policy(RoleName="app", PolicyArn=team)
+    answer = report(world, role="app")["evidence"]
+    assert gains(answer["report"]["could"], (team, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]
+
+
+# Acknowledgements.
+
+
+@pytest.mark.parametrize("known_by", ["the ARN", "the unique ID"])
+def test_an_approver_does_not_acknowledge_what_names_her_user_without_a_unique_id(world, known_by):
+    """`nor any user of the account where the finding has no unique ID`; SECURITY.md tells to write the unique ID."""
+    user = User(world)
+    own = user.arn if known_by == "the ARN" else user.id
+    escalation, _, door, responder = stage(world, identities=f"{DANA}={own},{EVE}=arn:aws:iam::{world.security}:user/eve", FindingResponses="AttackSequence=alert")
+    event = world.event(SEQUENCE, user)
+    named = actor(world, user)
+    del named["user"]["uid"]
+    event["detail"]["service"]["detection"]["sequence"].update(actors=[named], resources=[])
+    responder.invoke(event)
+    assert click(escalation, door, DANA) == 403
+    assert click(escalation, door, EVE) == 200
+
+
+@pytest.mark.parametrize("known_by", ["the ARN", "the unique ID"])
+def test_an_approver_does_not_acknowledge_the_refusal_to_contain_her_where_nobody_could_look(world, known_by):
+    user = User(world)
+    own = user.arn if known_by == "the ARN" else user.id
+    escalation, _, door, responder = stage(world, identities=f"{DANA}={own},{EVE}=arn:aws:iam::{world.security}:user/eve", ProtectedPrincipals="arn:aws:iam::*:user/alice")
+    world.fault("sts:AssumeRole", "AccessDenied", status=403)
+    responder.invoke(about(world, "health-risk-credentials-exposed", user))
+    assert click(escalation, door, DANA) == 403 and click(escalation, door, EVE) == 200
+
+
+@pytest.mark.parametrize("by", ["command", "click"])
+def test_what_nobody_acknowledged_for_a_day_is_acknowledged_by_nobody_later_without_a_word(world, by):
+    """"Can be given for a day after that too", and "everybody who got the alert is told who made it"."""
+    escalation, slack, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    escalation.pass_time(minutes=24 * 60 + 1)
+    responder.invoke(DUE)
+    [kept] = escalation.items()
+    assert "due_at" not in kept and kept["is_over"]["BOOL"]
+    world.alerts(), escalation.pages()
+    if by == "command":
+        answer = responder.invoke({"command": "ack", "alert": escalation.alert(), "by": "Eve"})
+        is_taken = answer.get("acknowledgement", {}).get("answer") == "acknowledged"
+    else:
+        is_taken = click(escalation, door) == 200
+        world.deliveries()
+    responder.invoke(DUE)
+    assert not is_taken or world.alerts(), "it was taken, and nobody was told"
+
+
+def test_an_acknowledgement_of_a_question_that_was_decided_is_told_or_refused(world):
+    escalation, _, _, responder = stage(world, Mode="approve")
+    request = ask(world, responder, User(world))
+    command(responder, "decline", request)
+    escalation.pass_time()
+    responder.invoke(DUE)
+    world.alerts()
+    answer = responder.invoke({"command": "ack", "alert": escalation.alert(), "by": "Eve"})
+    is_taken = answer.get("acknowledgement", {}).get("answer") == "acknowledged"
+    responder.invoke(DUE)
+    assert not is_taken or world.alerts(), "it was taken, and nobody was told"
+
+
+def an_hour_later(world, escalation):
+    for item in escalation.items():
+        moved = ", ".join(f"{it} = {it} - :hour" for it in ("due_at", "repeats_at", "repeated_at") if it in item)
+        Table(world).change(item, f"SET {moved}", hour={"N": str(HOUR)})
+
+
+def test_a_click_after_the_repetition_that_woke_nobody_is_told_within_the_hour(world):
+    """Before the repetition it is found within a quarter of an hour; after it everybody who was called comes for a day."""
+    escalation, _, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1
+    world.alerts()
+    world.fault("events:PutEvents", "AuthorizationError", status=403)
+    assert click(escalation, door) == 200
+    an_hour_later(world, escalation)
+    responder.invoke(DUE)
+    assert [it["Subject"][:13] for it in world.alerts()] == ["Acknowledged:"]
+
+
+def test_an_acknowledgement_that_a_thief_writes_anew_is_told_once_to_each_while_one_refuses(world):
+    """"Is told … once each": of another time all are told anew, and the day begins anew."""
+    escalation, _, _, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    world.alerts()
+    assert len(escalation.pages()) == 1
+    [topic] = [it["TopicArn"] for it in world.client("sns", world.security).list_topics()["Topics"] if "lert" in it["TopicArn"]]
+    world.fault("sns:Publish", "AuthorizationError", status=403, text=topic.rsplit(":", 1)[1])
+    stolen, alert = thief(world, "slack"), escalation.alert()
+    for n in range(4):
+        change(world, stolen, f"acked#{alert}", "SET acknowledged_by = :by, acknowledged_at = :at", by={"S": "x"}, at={"N": str(n + 1)})
+        responder.invoke(woken_for(world, alert))
+    assert len(escalation.pages()) == 1

@@ -3,6 +3,7 @@ where it is not kept."""
 
 import concurrent.futures
 import json
+import time
 
 import pytest
 
@@ -90,6 +91,28 @@ def test_a_containment_while_aws_simulates_is_none_of_what_aws_is_asked(world):
     assert user.is_denied() and made["could"]["administrator"]["answer"] == "yes"
     assert not points, (len(differing), points)
     assert is_an_administrator(made)
+
+
+def ago(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - seconds))
+
+
+def test_what_came_after_the_first_sighting_is_not_from_before_what_is_suspected_began(world):
+    """GuardDuty saw it an hour ago first and ten minutes ago last; half an hour ago it made a user from a new address."""
+    world.deploy(Evidence="true")
+    user = User(world)
+    user.session().list_users()
+    world.control("history", {"account": world.member, "older_by": 7_200})
+    user.session().create_user(UserName="mallory")
+    world.control("history", {"account": world.member, "older_by": 1_800})
+    event = world.event(EXFILTRATION, user)
+    event["detail"]["service"].update(eventFirstSeen=ago(3_600), eventLastSeen=ago(600))
+    world.responder().invoke(event)
+    [asked] = Table(world).items("evidence#")
+    made = world.responder(part="investigator").invoke(json.loads(asked["command"]["S"]))["evidence"]["report"]
+    [left] = [it for it in made["left"] if it["object"] == "mallory"]
+    assert not left["is_of_before"], (made["times"], [it for it in made["open_points"] if "everyday work" in it])
+    assert made["times"]["seconds_to_detect"] >= 3_600
 
 
 # Other versions of its policies.

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from .harness.doors import ALLOW_ALL
 from .harness.ledger import DUE, Table, until
 from .harness.people import DANA, EVE
 from .harness.requests import about, ask, command
@@ -19,6 +20,7 @@ from .test_report import EXFILTRATION, report
 from .test_report_look import ADMINISTRATOR, in_the_middle, is_an_administrator
 from .test_report_versions import ALL, READS, SETS, attach, document, found, may, plain, told, versions  # noqa: F401
 from .test_revocation import OUTSIDE, REVOCATION
+from .test_suspects import suspect
 
 DENY_EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
 PARTNER = "444455556666"
@@ -281,3 +283,39 @@ def test_an_acknowledgement_that_a_thief_writes_anew_is_told_once_to_each_while_
         change(world, stolen, f"acked#{alert}", "SET acknowledged_by = :by, acknowledged_at = :at", by={"S": "x"}, at={"N": str(n + 1)})
         responder.invoke(woken_for(world, alert))
     assert len(escalation.pages()) == 1
+
+
+def test_a_hold_that_was_edited_since_is_called_no_containment_by_the_next_response(world):
+    """It is attached already, so that its text is not read: "only what is done in the console without MFA is denied"."""
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    first, _ = respond(world, user)
+    assert first["verdict"] == "Contained" and "SecurityRequireMfa" in user.state()["policies"]
+    world.iam.create_policy_version(PolicyArn=f"arn:aws:iam::{world.member}:policy/SecurityRequireMfa", PolicyDocument=ALLOW_ALL, SetAsDefault=True)
+    world.alerts()
+    event = world.event("security-hub-iam-5-console-user-without-mfa", user)
+    event["detail"]["findings"][0]["Id"] += "-later"
+    world.finding(event)
+    responder = world.responder(part="hygiene")
+    responder.invoke(event)
+    again = responder.last_report()
+    assert again["verdict"] != "Contained", (again["verdict"], again["reason"], again["notes"], [it["Message"][:200] for it in world.alerts()])
+
+
+def test_an_alert_that_names_a_suspect_whom_nobody_saw_is_not_told_as_acknowledged(world):
+    """The same finding again, with somebody new in it: whoever acknowledged the first saw one suspect less."""
+    escalation, _, _, responder = stage(world)
+    user = User(world)
+    suspect(world)
+    [first] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert first["verdict"] == "SuspectsOpen"
+    assert responder.invoke({"command": "ack", "alert": escalation.alert(), "by": "Dana"})["acknowledgement"]["answer"] == "acknowledged"
+    world.alerts()
+    suspect(world, name="svc-second", hours=0)
+    [again] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert any("svc-second" in it for it in again["open"]), again
+    [alert] = [it for it in world.alerts() if "svc-second" in it["Message"]]
+    escalation.pass_time()
+    responder.invoke(DUE)
+    line = [it for it in alert["Message"].splitlines() if it.startswith("Acknowledged: ")]
+    assert not line and escalation.pages(), line

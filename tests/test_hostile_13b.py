@@ -43,18 +43,24 @@ def gains(could, key):
 # What it could do, as it was before containment.
 
 
-def test_a_deny_that_a_colleague_attaches_after_containment_is_none_of_what_it_could_do_before(world):
-    """"As they were before containment": the second revision must not be calmer by what came after."""
+@pytest.mark.parametrize("whose", ["a colleague's", "AWS's own"])
+def test_a_deny_that_came_after_containment_is_none_of_what_it_could_do_before(world, whose):
+    """"As they were before containment": the second revision must not be calmer by what came after. A boundary that came
+    since bounds nothing either."""
     world.deploy()
     user = User(world)
     world.responder().invoke(world.event(EXFILTRATION, user))
     first = report(world, "alice")["evidence"]["report"]
     assert first["could"]["administrator"]["answer"] == "yes"
-    quarantine = world.iam.create_policy(PolicyName="soc-quarantine", PolicyDocument=DENY_EVERYTHING)["Policy"]["Arn"]
+    quarantine = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    if whose == "a colleague's":
+        quarantine = world.iam.create_policy(PolicyName="soc-quarantine", PolicyDocument=DENY_EVERYTHING)["Policy"]["Arn"]
     world.iam.attach_user_policy(UserName="alice", PolicyArn=quarantine)
     second = report(world, "alice")["evidence"]["report"]
-    seen = (second["could"]["administrator"]["answer"], first["risk"]["level"], second["risk"]["level"], second["summary"][2])
-    assert second["could"]["administrator"]["answer"] == "yes" and second["risk"]["level"] == first["risk"]["level"], seen
+    ways = [len(it["could"]["escalations"]) for it in (first, second)]
+    seen = (second["could"]["administrator"], first["risk"]["level"], second["risk"]["level"], ways, second["summary"][2], second.get("changes"))
+    assert second["could"]["administrator"] == first["could"]["administrator"] and ways[0] == ways[1], seen
+    assert second["risk"]["level"] == first["risk"]["level"], seen
 
 
 def test_a_deny_written_over_our_revocation_is_none_of_what_the_role_could_do_before(world):

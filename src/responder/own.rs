@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clients::accounts::{Home, Member};
 use clients::iam::resolve;
-use domain::containment::escalation;
+use domain::containment::escalation::{self, user_of};
 use domain::decision::is_own;
 use domain::finding::{Finding, Principal};
 use domain::identity::{Identity, IdentityKind};
-use domain::ids::{Arn, Parse, UniqueId};
 use domain::session_policy::Scope;
 use domain::settings::Responder;
 
@@ -65,14 +64,10 @@ pub(crate) async fn of_alert(
 ) -> BTreeSet<String> {
     let known = &settings.approvals.identities;
     let mut barred = escalation::barred(known, finding, identity);
-    let others: Vec<_> = known.iter().filter(|(user, _)| !barred.contains(*user)).collect();
     let target = identity.map(|it| it.id.as_str()).or(finding.principal.unique_id().map(|it| it.as_str()));
-    let Some(target) = target else {
-        let meant = others.into_iter().filter(|(_, own)| may_be_meant(own, finding));
-        barred.extend(meant.map(|(user, _)| user.clone()));
-        return barred;
-    };
-    let users = others.into_iter().filter_map(|(user, own)| Some((user.clone(), user_of(own, finding)?)));
+    let Some(target) = target else { return barred };
+    let others = known.iter().filter(|(user, _)| !barred.contains(*user));
+    let users = others.filter_map(|(user, own)| Some((user.clone(), user_of(own, finding)?)));
     let users: Vec<_> = users.collect();
     if users.is_empty() || !may_be_a_user(finding, identity) {
         return barred;
@@ -94,29 +89,6 @@ pub(crate) async fn of_alert(
     let own = futures_util::future::join_all(each).await;
     barred.extend(own.into_iter().filter(|(_, own)| !matches!(own, Own::No)).map(|(user, _)| user));
     barred
-}
-
-/// The user of the finding's account that an approver is said to be.
-fn user_of<'a>(own: &'a str, finding: &Finding) -> Option<&'a str> {
-    let arn = Arn::parse(own).filter(|it| it.account == finding.account.as_str());
-    arn.and_then(|it| it.kind_and_name()).filter(|(kind, _)| *kind == "user").map(|(_, name)| name)
-}
-
-/// Whether an approver may be whom a finding means that has no unique ID, and of whom nobody was found: whoever bore the
-/// name then, or had the key, may be called anything by now. Roles keep their names, and of an ID alone nobody knows the
-/// name.
-fn may_be_meant(own: &str, finding: &Finding) -> bool {
-    let (is_user, is_role) = match &finding.principal {
-        Principal::User { .. } | Principal::KeyOwner => (true, false),
-        Principal::Role { .. } => (false, true),
-        Principal::UserOrRole { .. } => (true, true),
-        Principal::Root | Principal::NotContainable { .. } => (false, false),
-    };
-    match UniqueId::parse(own) {
-        Ok(id) if id.is_user() => is_user,
-        Ok(_) => is_role,
-        Err(_) => is_user && user_of(own, finding).is_some(),
-    }
 }
 
 fn may_be_a_user(finding: &Finding, identity: Option<&Identity>) -> bool {

@@ -17,6 +17,7 @@ from .test_front import refused
 from .test_front_thieves import change, thief
 from .test_approvals_many import decoys
 from .test_approvals_offer import actor
+from .test_suspects import suspect
 
 ROOT = "security-hub-iam-4-root-access-key"
 SEQUENCE = "guardduty-attack-sequence-iam-compromised-credentials"
@@ -436,3 +437,104 @@ def test_who_acknowledged_is_told_once_to_each_though_one_refuses_and_for_a_day(
     assert "due_at" not in kept and escalation.pages() == []
     assert len(world.alerts()) == (end == "mended")
     assert len([it for it in slack.messages() if "Acknowledged by" in shown(it)]) == 2
+
+
+@pytest.mark.parametrize("known_by", ["the ARN", "the unique ID"])
+def test_an_approver_does_not_acknowledge_what_names_her_user_without_a_unique_id(world, known_by):
+    user = User(world)
+    own = user.arn if known_by == "the ARN" else user.id
+    escalation, _, door, responder = stage(world, identities=f"{DANA}={own},{EVE}=arn:aws:iam::{world.security}:user/eve", FindingResponses="AttackSequence=alert")
+    event = world.event(SEQUENCE, user)
+    named = actor(world, user)
+    del named["user"]["uid"]
+    event["detail"]["service"]["detection"]["sequence"].update(actors=[named], resources=[])
+    responder.invoke(event)
+    assert click(escalation, door, DANA) == 403
+    assert click(escalation, door, EVE) == 200
+
+
+@pytest.mark.parametrize("known_by", ["the ARN", "the unique ID"])
+def test_an_approver_does_not_acknowledge_the_refusal_to_contain_her_where_nobody_could_look(world, known_by):
+    user = User(world)
+    own = user.arn if known_by == "the ARN" else user.id
+    escalation, _, door, responder = stage(world, identities=f"{DANA}={own},{EVE}=arn:aws:iam::{world.security}:user/eve", ProtectedPrincipals="arn:aws:iam::*:user/alice")
+    world.fault("sts:AssumeRole", "AccessDenied", status=403)
+    responder.invoke(about(world, "health-risk-credentials-exposed", user))
+    assert click(escalation, door, DANA) == 403 and click(escalation, door, EVE) == 200
+
+
+@pytest.mark.parametrize("by", ["command", "click"])
+def test_what_nobody_acknowledged_for_a_day_is_acknowledged_by_nobody_later(world, by):
+    """People would not be told of it any more."""
+    escalation, slack, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    escalation.pass_time(minutes=24 * 60 + 1)
+    responder.invoke(DUE)
+    [kept] = escalation.items()
+    assert "due_at" not in kept and kept["is_over"]["BOOL"]
+    world.alerts(), escalation.pages()
+    if by == "command":
+        answer = responder.invoke({"command": "ack", "alert": escalation.alert(), "by": "Eve"})
+        assert answer["acknowledgement"]["answer"] == "over", answer
+    else:
+        assert click(escalation, door) == 403
+        assert "Nobody acknowledged it until" in shown(slack.messages()[0])
+
+
+@pytest.mark.parametrize("by", ["command", "click"])
+def test_a_question_that_was_decided_is_acknowledged_by_nobody_later(world, by):
+    escalation, _, door, responder = stage(world, Mode="approve")
+    request = ask(world, responder, User(world))
+    command(responder, "decline", request)
+    escalation.pass_time()
+    responder.invoke(DUE)
+    if by == "command":
+        answer = responder.invoke({"command": "ack", "alert": escalation.alert(), "by": "Eve"})
+        assert answer["acknowledgement"]["answer"] == "over", answer
+    else:
+        assert click(escalation, door) == 403
+
+
+HOUR = 3_600_000
+
+
+def an_hour_later(world, escalation):
+    for item in escalation.items():
+        moved = ", ".join(f"{it} = {it} - :hour" for it in ("due_at", "repeats_at", "repeated_at") if it in item)
+        Table(world).change(item, f"SET {moved}", hour={"N": str(HOUR)})
+
+
+def test_a_click_after_the_repetition_that_woke_nobody_is_told_within_the_hour(world):
+    """Before the repetition it is found within a quarter of an hour; after it everybody who was called comes for a day."""
+    escalation, _, door, responder = stage(world)
+    responder.invoke(world.event(ROOT))
+    escalation.pass_time()
+    responder.invoke(DUE)
+    assert len(escalation.pages()) == 1
+    world.alerts()
+    world.fault("events:PutEvents", "AuthorizationError", status=403)
+    assert click(escalation, door) == 200
+    an_hour_later(world, escalation)
+    responder.invoke(DUE)
+    assert [it["Subject"][:13] for it in world.alerts()] == ["Acknowledged:"]
+
+
+def test_an_alert_with_a_suspect_whom_nobody_saw_is_to_be_acknowledged_again(world):
+    """The same finding again, with somebody new in it: whoever acknowledged the first saw one suspect less."""
+    escalation, _, _, responder = stage(world)
+    user = User(world)
+    suspect(world)
+    [first] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert first["verdict"] == "SuspectsOpen"
+    assert responder.invoke({"command": "ack", "alert": escalation.alert(), "by": "Dana"})["acknowledgement"]["answer"] == "acknowledged"
+    world.alerts()
+    suspect(world, name="svc-second", hours=0)
+    [again] = responder.invoke(world.event(EXFILTRATION, user))["reports"]
+    assert any("svc-second" in it for it in again["open"]), again
+    [alert] = [it for it in world.alerts() if "svc-second" in it["Message"]]
+    escalation.pass_time()
+    responder.invoke(DUE)
+    line = [it for it in alert["Message"].splitlines() if it.startswith("Acknowledged: ")]
+    assert not line and escalation.pages(), line

@@ -143,3 +143,34 @@ def test_a_hold_that_somebody_edited_is_attached_to_nobody(world):
     assert attached(world) == before
     assert "SecurityRequireMfa was edited" in str(responder.last_report())
     assert "SecurityRequireMfa was edited" in world.alerts()[-1]["Message"]
+
+
+def test_a_hold_that_was_edited_since_is_called_no_containment_by_the_next_response(world):
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    first, _ = respond(world, user)
+    assert first["verdict"] == "Contained" and "SecurityRequireMfa" in user.state()["policies"]
+    world.iam.create_policy_version(PolicyArn=f"arn:aws:iam::{world.member}:policy/SecurityRequireMfa", PolicyDocument=ALLOW_ALL, SetAsDefault=True)
+    world.alerts()
+    event = world.event("security-hub-iam-5-console-user-without-mfa", user)
+    event["detail"]["findings"][0]["Id"] += "-later"
+    world.finding(event)
+    responder = world.responder(part="hygiene")
+    responder.invoke(event)
+    again = responder.last_report()
+    assert again["verdict"] == "NotContained", again
+    message = world.alerts()[-1]["Message"]
+    assert "somebody edited it" in message and "only what is done in the console" not in message
+
+
+def test_a_hold_that_can_not_be_read_is_called_no_containment_by_the_next_response(world):
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    respond(world, user)
+    event = world.event("security-hub-iam-5-console-user-without-mfa", user)
+    event["detail"]["findings"][0]["Id"] += "-later"
+    world.finding(event)
+    world.fault("iam:GetPolicy", "AccessDenied", status=403, text="SecurityRequireMfa")
+    responder = world.responder(part="hygiene")
+    responder.invoke(event)
+    assert responder.last_report()["verdict"] == "Unverified", responder.last_report()

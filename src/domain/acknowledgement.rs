@@ -17,6 +17,9 @@ use crate::told::Alert;
 pub const WITHIN: i64 = 15 * 60_000;
 pub const LATER: i64 = 24 * 3_600_000;
 
+/// How often it is looked at after that: who clicks may wake nobody.
+const LOOK: i64 = 5 * 60_000;
+
 /// By how much the clocks of two functions may differ.
 const SKEW: i64 = 60_000;
 
@@ -58,19 +61,23 @@ pub struct Watched {
 pub struct Acknowledged {
     pub by: String,
     pub at: i64,
+    /// By whoever takes clicks, not by command.
+    pub is_click: bool,
 }
 
 impl Acknowledged {
     /// As whoever takes clicks wrote it: that it was this person, or then, nobody else can tell.
     pub fn clicked(name: &str, at: i64) -> Self {
-        Self { by: format!("Slack's endpoint in the name of {}", text::line(name, 300)), at }
+        let by = format!("Slack's endpoint in the name of {}", text::line(name, 300));
+        Self { by, at, is_click: true }
     }
 }
 
-/// Of one acknowledgement, who was told of it and since when it is tried.
+/// Who was told of an acknowledgement and since when it is tried: whoever takes clicks may write it anew again and again,
+/// and is told of once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Telling {
-    /// Which one: of another one all are told.
+    /// Of one by command all are told beside it.
     of: String,
     since: i64,
     told: BTreeSet<Sink>,
@@ -159,9 +166,13 @@ impl Watched {
         }
     }
 
-    /// When it is looked at next, where nobody acknowledges it.
-    pub fn looked_at_again(&self) -> i64 {
-        if self.repeated_at.is_some() { self.repeats_at + LATER } else { self.repeats_at }
+    /// When it is looked at next, where nobody acknowledges it. `now`: of this look.
+    pub fn looked_at_again(&self, now: i64) -> i64 {
+        match self.repeated_at {
+            Some(_) if now < self.repeats_at + LATER => (now + LOOK).min(self.repeats_at + LATER),
+            Some(_) => now + LOOK,
+            None => self.repeats_at,
+        }
     }
 
     pub fn watch(&self, id: &RequestId, is_shown: bool) -> Watch {
@@ -229,11 +240,11 @@ impl Watched {
         }
     }
 
-    /// Of this acknowledgement, who was told.
+    /// Of such an acknowledgement, who was told.
     pub fn telling(&self, it: &Acknowledged, now: i64) -> Telling {
-        let of = hex::encode(Sha256::digest(json!([it.by, it.at]).to_string()));
+        let of = if it.is_click { "click" } else { "command" };
         let kept = self.telling.clone().filter(|telling| telling.of == of);
-        kept.unwrap_or_else(|| Telling { of, since: now, told: BTreeSet::new() })
+        kept.unwrap_or_else(|| Telling { of: of.to_owned(), since: now, told: BTreeSet::new() })
     }
 
     fn attributes(&self, verdict: &str) -> Vec<(&'static str, String)> {
@@ -284,7 +295,7 @@ mod tests {
     }
 
     fn by_dana(at: i64) -> Option<Acknowledged> {
-        Some(Acknowledged { by: "dana (Slack U0DANA)".to_owned(), at })
+        Some(Acknowledged { by: "dana (Slack U0DANA)".to_owned(), at, is_click: false })
     }
 
     #[test]
@@ -294,7 +305,10 @@ mod tests {
         let repeated = Watched { repeated_at: Some(NOW + WITHIN), ..open.clone() };
         assert_eq!(repeated.step(NOW + WITHIN + LATER - 1), Step::Nothing);
         assert_eq!(repeated.step(NOW + WITHIN + LATER), Step::End);
-        assert_eq!((open.looked_at_again(), repeated.looked_at_again()), (NOW + WITHIN, NOW + WITHIN + LATER));
+        assert_eq!(open.looked_at_again(NOW), NOW + WITHIN);
+        assert_eq!(repeated.looked_at_again(NOW + WITHIN), NOW + WITHIN + LOOK);
+        assert_eq!(repeated.looked_at_again(NOW + WITHIN + LATER - 1), NOW + WITHIN + LATER);
+        assert_eq!(repeated.looked_at_again(NOW + WITHIN + LATER), NOW + WITHIN + LATER + LOOK);
         for it in [&open, &repeated] {
             let seen = Watched { acknowledged: by_dana(NOW + 1), ..it.clone() };
             assert_eq!(seen.step(NOW + 2 * LATER), Step::TellWho);
@@ -338,14 +352,15 @@ mod tests {
     }
 
     #[test]
-    fn who_was_told_of_one_acknowledgement_is_told_of_another() {
-        let (one, other) = (by_dana(NOW).unwrap(), by_dana(NOW + 1).unwrap());
+    fn who_was_told_of_one_click_is_told_of_no_other_and_of_a_command() {
+        let (one, command) = (Acknowledged::clicked("dana", NOW), by_dana(NOW + 1).unwrap());
         let mut telling = watched().telling(&one, NOW);
         telling.note(Sink::EscalationTopic);
         let kept = Watched { telling: Some(telling), ..watched() };
-        let same = kept.telling(&one, NOW + LATER);
+        // As whoever takes clicks writes it anew.
+        let same = kept.telling(&Acknowledged::clicked("x", NOW + LATER), NOW + LATER);
         assert!(same.is_told(Sink::EscalationTopic) && !same.is_told(Sink::AlertTopic) && same.is_in_vain(NOW + LATER));
-        let new = kept.telling(&other, NOW + LATER);
+        let new = kept.telling(&command, NOW + LATER);
         assert!(!new.is_told(Sink::EscalationTopic) && !new.is_in_vain(NOW + LATER));
     }
 
@@ -360,7 +375,7 @@ mod tests {
     /// Who has the right to click is called as they like.
     #[test]
     fn a_name_begins_no_line() {
-        let it = Acknowledged { by: "x\nThe alert:\n- nothing".to_owned(), at: NOW };
+        let it = Acknowledged { by: "x\nThe alert:\n- nothing".to_owned(), at: NOW, is_click: true };
         assert!(watched().told_who(&it, NOW).text.starts_with("Acknowledged by x?The alert:?- nothing at"));
     }
 

@@ -179,7 +179,8 @@ pub struct Observed {
     pub revoked_before: Read<Option<DateTime>>,
     /// What stands under the name of that revocation and revokes nothing: its text (roles only).
     pub not_a_revocation: Option<String>,
-    /// The policy that holds the console back is attached, and denies and does nothing else; read only for a report.
+    /// The policy that holds the console back is attached, and denies and does nothing else; read only for a report, and
+    /// where it is to be attached.
     pub is_held: Read<bool>,
     /// The deny was found beside the strike, which attaches it too: whether it was there before is not known.
     pub is_deny_unclear: bool,
@@ -234,6 +235,8 @@ impl Observed {
             self.groups.as_ref().err(),
             self.denying.as_ref().err(),
             self.revoked_before.as_ref().err(),
+            // Without what is attached it is not known either.
+            self.is_held.as_ref().err().filter(|it| it.why != Why::NotRead && self.attached.is_ok()),
         ];
         each.into_iter().flatten().collect()
     }

@@ -11,7 +11,7 @@ use clients::ledger::Ledger;
 use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::acknowledgement::{Sink, Step, Watch, Watched};
+use domain::acknowledgement::{Acknowledged, Sink, Step, Watch, Watched};
 use domain::approval::decision::{Decided, Decider};
 use domain::approval::request::request_id;
 use domain::command::Acknowledge;
@@ -54,11 +54,11 @@ enum Standing {
     Answered,
 }
 
-/// Of an alert about the matter, with what it came to, and under which approval. One that comes again on another day is
-/// to be acknowledged again.
-pub(crate) fn id_of(thread: &str, matter: &str, came_to: [&str; 2], now: i64) -> Option<RequestId> {
-    let [verdict, approved] = came_to;
-    request_id(&["alert", thread, matter, verdict, approved, &(now / DAY).to_string()])
+/// Of an alert about the matter, with what it came to, under which approval, and who is suspected: of somebody new nobody
+/// has seen the alert. One that comes again on another day is to be acknowledged again.
+pub(crate) fn id_of(thread: &str, matter: &str, came_to: [&str; 3], now: i64) -> Option<RequestId> {
+    let [verdict, approved, suspects] = came_to;
+    request_id(&["alert", thread, matter, verdict, approved, suspects, &(now / DAY).to_string()])
 }
 
 /// Of a question, whatever finding it is told of with: it is repeated once.
@@ -102,6 +102,10 @@ pub(crate) async fn acknowledge(
         Decided::Before { by, at, .. } => {
             let at = aws_smithy_types::DateTime::from_millis(*at).to_string();
             json!({"alert": command.alert, "answer": "acknowledged before", "by": by, "at": at})
+        }
+        Decided::NotWaiting => {
+            let reason = "its question was decided, or nobody acknowledged it for a day after it was repeated";
+            json!({"alert": command.alert, "answer": "over", "reason": reason})
         }
         _ => {
             let message = format!("there is no critical alert {}", command.alert);
@@ -154,22 +158,21 @@ impl Desk<'_> {
     async fn try_look(&self, id: &RequestId) -> Result<bool, Failure> {
         // Before it is taken: whoever forges a wake-up must hold nothing up.
         let Some(seen) = self.ledger.watched(id).await? else { return Ok(false) };
-        let (now, again_at) = (now_millis(), seen.watched.looked_at_again());
-        let step = seen.watched.step(now);
-        match seen.unread {
+        let now = now_millis();
+        let (step, again_at) = (seen.watched.step(now), seen.watched.looked_at_again(now));
+        match &seen.unread {
             // Repeated though somebody clicked, rather than never.
             Some(failure) if step == Step::Repeat => {
                 tracing::warn!(alert = id.as_str(), "whether somebody acknowledged it could not be read: {failure}");
             }
-            Some(failure) => return Err(failure),
-            None if step == Step::Nothing => {
-                // It stands among those that are due: after an acknowledgement that is gone, or another's failure.
+            None if step != Step::Nothing => {}
+            unread => {
+                // It stands among those that are due: nobody clicked since the last look, or it could not be read.
                 if seen.due_at.is_some_and(|it| it <= now) && again_at > now {
                     self.ledger.correct_watched(id, &seen, again_at).await?;
                 }
-                return Ok(false);
+                return unread.clone().map_or(Ok(false), Err);
             }
-            None => {}
         }
         let Some(mut kept) = self.ledger.take_watched(id, self.call.deadline).await? else { return Ok(false) };
         kept.watched.acknowledged = kept.watched.acknowledged.or(seen.watched.acknowledged);
@@ -184,18 +187,36 @@ impl Desk<'_> {
 
     async fn step(&self, id: &RequestId, it: &Watched) -> Result<(), Failure> {
         match it.step(now_millis()) {
-            Step::Nothing => self.ledger.leave_watched(id, it.looked_at_again()).await,
-            Step::End => self.ledger.end_watched(id, None).await,
+            Step::Nothing => self.ledger.leave_watched(id, it.looked_at_again(now_millis())).await,
+            Step::End => self.end(id).await,
             Step::TellWho => self.tell_who(id, it).await,
             Step::Repeat => match self.decided(it).await? {
                 // Whoever decided has seen it, and people know that.
-                Standing::Answered => self.ledger.end_watched(id, None).await,
+                Standing::Answered => self.end(id).await,
                 Standing::Decided if now_millis() < it.repeats_at + DECIDED_FOR => {
                     self.ledger.leave_watched(id, now_millis() + PAUSE).await
                 }
                 Standing::Decided | Standing::Open => self.repeat(id, it).await,
             },
         }
+    }
+
+    /// Nobody acknowledges it any more: whoever did at the last moment is told of.
+    async fn end(&self, id: &RequestId) -> Result<(), Failure> {
+        if self.ledger.close_to_clicks(id).await? {
+            self.ledger.end_watched(id, None).await
+        } else {
+            self.ledger.leave_watched(id, now_millis()).await
+        }
+    }
+
+    async fn end_told(&self, id: &RequestId, it: &Acknowledged) -> Result<(), Failure> {
+        self.ledger.end_watched(id, Some(it)).await?;
+        // Of a later click nobody would be told. Who clicked now is told that it was before.
+        if let Err(failure) = self.ledger.close_to_clicks(id).await {
+            tracing::warn!(alert = id.as_str(), "a click on it is still taken, and changes nothing: {failure}");
+        }
+        Ok(())
     }
 
     async fn decided(&self, it: &Watched) -> Result<Standing, Failure> {
@@ -216,7 +237,7 @@ impl Desk<'_> {
         tracing::error!(alert = id.as_str(), "nobody acknowledged it, it is repeated: {}", it.subject);
         self.publish(self.settings.notices.escalation_topic_arn.as_deref(), &words).await?;
         let noted = Watched { repeated_at: Some(now), ..it.clone() };
-        self.ledger.note_repeated(id, now, noted.looked_at_again()).await?;
+        self.ledger.note_repeated(id, now, noted.looked_at_again(now)).await?;
         // Somebody did, while it was being repeated.
         match self.ledger.watched(id).await? {
             Some(kept) if kept.watched.acknowledged.is_some() => Box::pin(self.try_look(id)).await.map(|_| ()),
@@ -254,9 +275,9 @@ impl Desk<'_> {
             }
         }
         match failed {
-            None => self.ledger.end_watched(id, Some(acknowledged)).await,
+            None => self.end_told(id, acknowledged).await,
             Some(failure) if telling.is_in_vain(now) => {
-                self.ledger.end_watched(id, Some(acknowledged)).await?;
+                self.end_told(id, acknowledged).await?;
                 self.show(id, it).await;
                 let message = format!("not all could be told for a day who acknowledged it: {}", failure.message);
                 Err(Failure { message, ..failure })
@@ -297,9 +318,13 @@ mod tests {
 
     #[test]
     fn the_same_on_another_day_is_to_be_acknowledged_again() {
-        let of = |now| id_of("target#1#X", "contain X", ["NotContained", ""], now);
+        let of = |now| id_of("target#1#X", "contain X", ["NotContained", "", ""], now);
         assert!(of(0).is_some() && of(0) == of(DAY - 1) && of(0) != of(DAY));
-        assert!(of(0) != id_of("target#1#X", "contain X", ["NotContained", "dana (request x)"], 0));
+        for other in
+            [["NotContained", "dana (request x)", ""], ["NotContained", "", "somebody"], ["Unverified", "", ""]]
+        {
+            assert!(of(0) != id_of("target#1#X", "contain X", other, 0), "{other:?}");
+        }
     }
 
     #[test]

@@ -131,7 +131,8 @@ impl Scene<'_> {
             Some(request) => acknowledge::id_of_question(request),
             None => {
                 let approved = progress.approved.as_deref().unwrap_or_default();
-                acknowledge::id_of(&thread, &progress.matter, [progress.verdict().name(), approved], now_millis())
+                let came_to = [progress.verdict().name(), approved, &progress.who_is_suspected()];
+                acknowledge::id_of(&thread, &progress.matter, came_to, now_millis())
             }
         };
         let Some(id) = id else { return };

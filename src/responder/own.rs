@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clients::accounts::{Home, Member};
 use clients::iam::resolve;
-use domain::containment::escalation;
+use domain::containment::escalation::{self, user_of};
 use domain::decision::is_own;
 use domain::finding::{Finding, Principal};
 use domain::identity::{Identity, IdentityKind};
-use domain::ids::Arn;
 use domain::session_policy::Scope;
 use domain::settings::Responder;
 
@@ -65,17 +64,14 @@ pub(crate) async fn of_alert(
 ) -> BTreeSet<String> {
     let known = &settings.approvals.identities;
     let mut barred = escalation::barred(known, finding, identity);
+    let target = identity.map(|it| it.id.as_str()).or(finding.principal.unique_id().map(|it| it.as_str()));
+    let Some(target) = target else { return barred };
     let others = known.iter().filter(|(user, _)| !barred.contains(*user));
-    let users: Vec<_> = others.filter_map(|(user, own)| Some((user.clone(), user_of(own, finding)?))).collect();
+    let users = others.filter_map(|(user, own)| Some((user.clone(), user_of(own, finding)?)));
+    let users: Vec<_> = users.collect();
     if users.is_empty() || !may_be_a_user(finding, identity) {
         return barred;
     }
-    let target = identity.map(|it| it.id.as_str()).or(finding.principal.unique_id().map(|it| it.as_str()));
-    let Some(target) = target else {
-        // By a name alone: whoever bore it then may be called otherwise by now.
-        barred.extend(users.into_iter().map(|(user, _)| user));
-        return barred;
-    };
     let opened = match member {
         None if !is_hurried => {
             home.assume(&settings.common, &finding.account, &finding.partition, &Scope::Observe).await.ok()
@@ -95,18 +91,10 @@ pub(crate) async fn of_alert(
     barred
 }
 
-/// The user of the finding's account that an approver is said to be.
-fn user_of<'a>(own: &'a str, finding: &Finding) -> Option<&'a str> {
-    let arn = Arn::parse(own).filter(|it| it.account == finding.account.as_str());
-    arn.and_then(|it| it.kind_and_name()).filter(|(kind, _)| *kind == "user").map(|(_, name)| name)
-}
-
 fn may_be_a_user(finding: &Finding, identity: Option<&Identity>) -> bool {
     match (identity, &finding.principal) {
         (Some(identity), _) => identity.kind == IdentityKind::User,
-        (None, Principal::User { .. } | Principal::UserOrRole { .. }) => true,
-        // Of a key alone nobody knows whose it is, and the others are none.
-        (None, _) => false,
+        (None, principal) => matches!(principal, Principal::User { .. }),
     }
 }
 

@@ -223,7 +223,8 @@ impl Teller<'_> {
         let Stand::Thread { thread, matter, finding } = stand else { return Ok(None) };
         let is_repeated = self.settings.notices.escalation_topic_arn.is_some();
         let is_critical = finding.severity >= Severity::CRITICAL;
-        let id = acknowledge::id_of(thread, matter, ["Told", ""], now_millis()).filter(|_| is_repeated && is_critical);
+        let id =
+            acknowledge::id_of(thread, matter, ["Told", "", ""], now_millis()).filter(|_| is_repeated && is_critical);
         let Some(id) = id else { return Ok(None) };
         let barred = own::of_alert((self.home, self.settings), finding, None, None, false).await;
         let watched = Watched { is_beside: true, barred, ..Watched::new(it, thread, now_millis()) };

@@ -52,7 +52,7 @@ impl Ledger {
         let mut kept = self.keep_watched(id, it).await?;
         // By what is kept: the same again may say other words, and its button is the first one's.
         let clicked = self.open_to_clicks(id, &kept.watched).await?;
-        kept.watched.acknowledged = kept.watched.acknowledged.or(clicked);
+        kept.watched.acknowledged = kept.watched.acknowledged.or(clicked.filter(|_| !kept.watched.is_over));
         Ok(kept)
     }
 
@@ -134,6 +134,8 @@ impl Ledger {
         let (item, clicked) = tokio::join!(self.item(&item), self.item(&clicked));
         let Some(mut kept) = kept(&item?) else { return Ok(None) };
         match clicked {
+            // What comes there later, people are not told of.
+            _ if kept.watched.is_over => {}
             Ok(it) => kept.watched.acknowledged = kept.watched.acknowledged.or_else(|| by_click(&it)),
             Err(failure) => kept.unread = Some(failure),
         }
@@ -143,11 +145,12 @@ impl Ledger {
     /// Somebody has seen it, and says so by command: the first who does.
     pub async fn acknowledge(&self, id: &RequestId, by: &Decider) -> Result<Decided, Failure> {
         let Some(kept) = self.watched(id).await? else { return Ok(Decided::NotFound) };
-        if let Some(Acknowledged { by, at }) = kept.watched.acknowledged {
+        if let Some(Acknowledged { by, at, .. }) = kept.watched.acknowledged {
             return Ok(Decided::Before { decision: "ack".to_owned(), by, at });
         }
         let request = self.update(&watched_item(id));
-        self.write_acknowledged(request, "attribute_exists(told_at)".to_owned(), None, by).await
+        let is_open = "attribute_exists(told_at) AND attribute_not_exists(is_over)";
+        self.write_acknowledged(request, is_open.to_owned(), None, by).await
     }
 
     /// Somebody has seen it, and clicks. `hash`: of what was clicked.
@@ -179,6 +182,24 @@ impl Ledger {
         match sent {
             Ok(_) => Ok(Decided::Now),
             Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(refusal(&refused(error), hash, by)),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// No click counts any more: it is compared with nothing. Whether none had come.
+    pub async fn close_to_clicks(&self, id: &RequestId) -> Result<bool, Failure> {
+        let sent = self
+            .update(&clicked_item(id))
+            .update_expression("REMOVE alert_hash")
+            .condition_expression("attribute_exists(told_at) AND attribute_not_exists(acknowledged_at)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if is(&error, "ConditionalCheckFailedException") => {
+                Ok(acknowledged(&seen(error.into_service_error())).is_none())
+            }
             Err(error) => Err(failure(&error)),
         }
     }
@@ -215,7 +236,7 @@ impl Ledger {
         Ok(self.take_item(request, until).await?.and_then(|it| kept(&it)))
     }
 
-    /// It was published: it is looked at again once nobody will acknowledge it any more.
+    /// It was published: it is looked at again at `again_at`.
     pub async fn note_repeated(&self, id: &RequestId, now: i64, again_at: i64) -> Result<(), Failure> {
         let request = self
             .update(&watched_item(id))
@@ -250,7 +271,7 @@ impl Ledger {
     /// Nothing more is done about it. `by`: who acknowledged it, as people were told: what is written where clicks
     /// are changes nothing of that any more.
     pub async fn end_watched(&self, id: &RequestId, by: Option<&Acknowledged>) -> Result<(), Failure> {
-        let mut expression = "SET is_over = :yes".to_owned();
+        let (mut expression, mut condition) = ("SET is_over = :yes".to_owned(), "holder = :me");
         let mut request =
             self.update(&watched_item(id)).expression_attribute_values(":yes", AttributeValue::Bool(true));
         if let Some(it) = by {
@@ -258,9 +279,13 @@ impl Ledger {
             request = request
                 .expression_attribute_values(":by", text(words::line(&it.by, LONGEST_NAME)))
                 .expression_attribute_values(":seen", number(it.at));
+        } else {
+            // Somebody did by command in this moment: people are told, once the lease is over.
+            condition = "holder = :me AND attribute_not_exists(acknowledged_at)";
         }
         let ended = " REMOVE due_bucket, due_at, holder, lease_until, attempts, telling";
-        self.change_watched(request.update_expression(expression + ended)).await
+        let request = request.update_expression(expression + ended).condition_expression(condition);
+        holds(request.expression_attribute_values(":me", text(&self.owner))).await.map(|_| ())
     }
 
     pub async fn note_watched_card(&self, id: &RequestId, it: &Card) -> Result<(), Failure> {
@@ -295,7 +320,7 @@ fn refusal(seen: &Item, hash: Option<&str>, by: &Decider) -> Decided {
     let is_barred = by.user.as_ref().is_some_and(|it| strings(seen, "barred").contains(it));
     match acknowledged(seen) {
         _ if !seen.contains_key("told_at") => Decided::NotFound,
-        Some(Acknowledged { by, at }) => Decided::Before { decision: "ack".to_owned(), by, at },
+        Some(Acknowledged { by, at, .. }) => Decided::Before { decision: "ack".to_owned(), by, at },
         None if is_barred => Decided::Own,
         None if hash.is_some() && string(seen, "alert_hash").as_deref() != hash => Decided::OtherPlan,
         None => Decided::NotWaiting,
@@ -304,7 +329,7 @@ fn refusal(seen: &Item, hash: Option<&str>, by: &Decider) -> Decided {
 
 fn acknowledged(item: &Item) -> Option<Acknowledged> {
     let at = item.contains_key("acknowledged_at").then(|| int(item, "acknowledged_at"))?;
-    Some(Acknowledged { by: string(item, "acknowledged_by").unwrap_or_default(), at })
+    Some(Acknowledged { by: string(item, "acknowledged_by").unwrap_or_default(), at, is_click: false })
 }
 
 fn by_click(item: &Item) -> Option<Acknowledged> {

@@ -7,8 +7,9 @@ use super::admission;
 use super::playbooks::{Escalation, Playbook};
 use super::progress::Progress;
 use crate::decision::is_own;
-use crate::finding::{Finding, Severity, Source, Threat};
+use crate::finding::{Finding, Principal, Severity, Source, Threat};
 use crate::identity::{Identity, IdentityKind};
+use crate::ids::{Arn, Parse, UniqueId};
 use crate::notice::{Notice, Workflow};
 use crate::settings::Responder;
 use crate::verdict::Verdict;
@@ -91,7 +92,7 @@ fn is_grave(finding: &Finding) -> bool {
 }
 
 /// Who does not acknowledge an alert, by Slack's user IDs: whoever it is about, as far as their names tell. Of one who
-/// was not looked up, the names that the finding gives. `known`: what approvers are in AWS.
+/// was not looked up, the names that the finding gives, and whoever else may be meant. `known`: what approvers are in AWS.
 pub fn barred(known: &BTreeMap<String, String>, finding: &Finding, identity: Option<&Identity>) -> BTreeSet<String> {
     let (account, partition, principal) = (&finding.account, &finding.partition, &finding.principal);
     let named = principal.name().map(|it| format!("arn:{partition}:iam::{account}:user/{it}"));
@@ -99,7 +100,32 @@ pub fn barred(known: &BTreeMap<String, String>, finding: &Finding, identity: Opt
     let found = identity.into_iter().flat_map(|it| [it.arn.to_string(), it.id.to_string()]);
     let names: Vec<String> = told.chain(found).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    known.iter().filter(|(_, own)| is_own([own.as_str()], &names)).map(|(user, _)| user.clone()).collect()
+    let is_unclear = identity.is_none() && principal.unique_id().is_none();
+    let is_barred = |own: &str| is_own([own], &names) || (is_unclear && may_be_meant(own, finding));
+    known.iter().filter(|(_, own)| is_barred(own)).map(|(user, _)| user.clone()).collect()
+}
+
+/// Whether an approver may be whom a finding means that has no unique ID, and of whom nobody was found: whoever bore the
+/// name then, or had the key, may be called anything by now. Roles keep their names, and of an ID alone nobody knows the
+/// name.
+fn may_be_meant(own: &str, finding: &Finding) -> bool {
+    let (is_user, is_role) = match &finding.principal {
+        Principal::User { .. } | Principal::KeyOwner => (true, false),
+        Principal::Role { .. } => (false, true),
+        Principal::UserOrRole { .. } => (true, true),
+        Principal::Root | Principal::NotContainable { .. } => (false, false),
+    };
+    match UniqueId::parse(own) {
+        Ok(id) if id.is_user() => is_user,
+        Ok(_) => is_role,
+        Err(_) => is_user && user_of(own, finding).is_some(),
+    }
+}
+
+/// The user of the finding's account that an approver is said to be.
+pub fn user_of<'a>(own: &'a str, finding: &Finding) -> Option<&'a str> {
+    let arn = Arn::parse(own).filter(|it| it.account == finding.account.as_str());
+    arn.and_then(|it| it.kind_and_name()).filter(|(kind, _)| *kind == "user").map(|(_, name)| name)
 }
 
 /// The status changes only after success, and after people were told. For root, success is that they
@@ -119,7 +145,6 @@ pub fn workflow(settings: &Responder, finding: &Finding, progress: &Progress) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Principal;
     use crate::fixtures::{finding, parsed};
 
     fn is_critical_of(threat: Threat, severity: Severity, verdict: Verdict) -> bool {
@@ -153,6 +178,29 @@ mod tests {
         assert!(barred("AIDACKCEVSQ6C2EXAMPLE"));
         assert!(!barred("arn:aws:iam::111122223333:user/somebody"));
         assert!(!barred("arn:aws:iam::999999999999:user/alice"));
+    }
+
+    #[test]
+    fn of_whom_nobody_was_found_every_approver_is_barred_who_may_be_meant() {
+        let (user, role) = ("AIDACKCEVSQ6C2EXAMPLE", "AROADBQP57FF2AEXAMPLE");
+        let (here, elsewhere) = ("arn:aws:iam::111122223333:user/eve", "arn:aws:iam::999999999999:user/eve");
+        let own = [user, role, here, elsewhere, "arn:aws:iam::111122223333:role/eve"];
+        let known: BTreeMap<_, _> = own.map(|it| (it.to_owned(), it.to_owned())).into();
+        let named = Some(parsed("alice"));
+        for (principal, expected) in [
+            (Principal::User { name: named.clone(), id: None }, vec![user, here]),
+            (Principal::KeyOwner, vec![user, here]),
+            (Principal::Role { name: named, id: None, session: None }, vec![role]),
+            (Principal::UserOrRole { name: parsed("alice") }, vec![user, role, here]),
+            (Principal::User { name: None, id: Some(parsed("AIDAANOTHER234567890")) }, vec![]),
+            (Principal::Root, vec![]),
+        ] {
+            let finding = Finding { principal, ..finding(Threat::CompromisedCredential) };
+            let barred = barred(&known, &finding, None);
+            assert_eq!(barred, expected.iter().map(ToString::to_string).collect(), "{:?}", finding.principal);
+            let found = crate::fixtures::identity(IdentityKind::User);
+            assert!(!super::barred(&known, &finding, Some(&found)).contains(here));
+        }
     }
 
     #[test]

@@ -148,11 +148,17 @@ impl Progress {
         if self.verdict() == Verdict::Refused {
             return format!("{} {}", self.verdict().name(), digest(&format!("{} {:?}", self.matter, self.reason)));
         }
+        format!("{} {}", self.verdict().name(), self.who_is_suspected()).trim_end().to_owned()
+    }
+
+    /// Who, in few bytes; empty where nobody is.
+    pub fn who_is_suspected(&self) -> String {
         let suspects = &self.past.suspects;
+        if suspects.is_empty() {
+            return String::new();
+        }
         let who: Vec<_> = suspects.open.keys().map(String::as_str).collect();
-        let who = digest(&format!("{} {}", who.join(" "), suspects.more));
-        let who = if suspects.is_empty() { "" } else { who.as_str() };
-        format!("{} {who}", self.verdict().name()).trim_end().to_owned()
+        digest(&format!("{} {}", who.join(" "), suspects.more))
     }
 
     /// Whether there is more to tell than what people were told of: news is what was not delivered, and

@@ -22,7 +22,7 @@ use domain::containment::playbooks::{Case, Plan, Playbook, holding};
 use domain::containment::progress::Progress;
 use domain::containment::relay::Relay;
 use domain::containment::snapshot;
-use domain::finding::Finding;
+use domain::finding::{Finding, Threat};
 use domain::identity::{Identity, Observed};
 use domain::outcome::{Deed, Failure, Log, Outcome};
 use domain::settings::{Mode, Options};
@@ -108,7 +108,12 @@ impl Engine<'_> {
     }
 
     pub(super) async fn observe(&self, identity: &Identity) -> Observed {
-        observe::observe(&self.member.read, identity, self.playbook.detaches).await
+        let iam = &self.member.read;
+        let observed = observe::observe(iam, identity, self.playbook.detaches).await;
+        match self.finding.threat {
+            Threat::MissingMfa if self.options.holds_console => observe::with_hold(iam, identity, observed).await,
+            _ => observed,
+        }
     }
 
     /// The plan, and nothing of it done.

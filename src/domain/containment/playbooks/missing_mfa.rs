@@ -31,15 +31,20 @@ const CONSOLE: &str = "the console stays open: the password still signs in witho
 const KEYS: &str = "the access keys work on: only what is done in the console without MFA is denied, but for setting MFA \
                     up, which whoever has the password can do";
 
-/// Unless it is there.
-fn hold_console(case: &Case, observed: &Observed) -> Vec<Change> {
+const EDITED: &str = "is attached, and somebody edited it: it does more than deny, so that it holds nothing back and may give \
+                      rights. Update the StackSet's instances, or set its former version as the default one; then send \
+                      the finding again";
+
+/// Unless it is there, by what it says: whoever administers the account may edit it.
+fn hold_console(case: &Case, observed: &Observed) -> (Vec<Change>, String) {
     let (Some(policy), Ok(attached)) = (console_hold(&case.identity.arn), &observed.attached) else {
-        return Vec::new();
+        return (Vec::new(), KEYS.to_owned());
     };
-    if attached.contains(&policy) {
-        return Vec::new();
-    }
-    vec![Change::HoldConsole { user: case.identity.name.clone(), policy }]
+    let is_edited = attached.contains(&policy) && observed.is_held == Ok(false);
+    let note = if is_edited { format!("the policy {policy} {EDITED}") } else { KEYS.to_owned() };
+    let hold =
+        (observed.is_held == Ok(false)).then(|| Change::HoldConsole { user: case.identity.name.clone(), policy });
+    (hold.into_iter().collect(), note)
 }
 
 fn plan(case: &Case, observed: &Observed) -> Plan {
@@ -54,13 +59,13 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
         (Ok(true), Ok([_, ..])) => noted("MFA was turned on since: nothing is done"),
         (Ok(true), Ok([])) => {
             let (mut changes, note) = match case.options.holds_console {
-                true => (hold_console(case, observed), KEYS),
-                false => (deactivate_keys(case, observed), CONSOLE),
+                true => hold_console(case, observed),
+                false => (deactivate_keys(case, observed), CONSOLE.to_owned()),
             };
             if !changes.is_empty() {
                 changes.extend(tag(case, observed, REMEDIATED));
             }
-            Plan { changes, ..noted(note) }
+            Plan { changes, ..noted(&note) }
         }
     }
 }
@@ -103,6 +108,12 @@ mod tests {
         assert_eq!(planned.changes.len(), 2, "{words:?}");
         assert!(planned.notes[0].contains("the access keys work on"));
         observed.attached = Ok(vec!["arn:aws:iam::111122223333:policy/SecurityRequireMfa".to_owned()]);
+        let edited = plan(&case, &observed);
+        assert_eq!(edited.changes, planned.changes);
+        assert!(edited.notes[0].contains("somebody edited it") && !edited.notes[0].contains("keys work on"));
+        observed.is_held = Ok(true);
+        assert_eq!(plan(&case, &observed).changes, []);
+        observed.is_held = Err(Unreadable::not_read("policies"));
         assert_eq!(plan(&case, &observed).changes, []);
         observed.attached = Err(Unreadable::not_read("policies"));
         assert_eq!(plan(&case, &observed).changes, []);

@@ -1,5 +1,6 @@
 """What a report looks up, and finds though somebody hides it; and whether the containment is still in place."""
 
+import json
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ from .test_report import EXFILTRATION, report
 from .test_revocation import OUTSIDE, restore
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+DENY_EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
 
 
 def names(found):
@@ -137,6 +139,51 @@ def test_the_hold_of_a_console_counts_once_it_says_something_else(world):
     found = report(world, user.name)["evidence"]["report"]
     assert is_an_administrator(found), found["could"]
     assert "SecurityRequireMfa says something else" in found["summary"][0], found["summary"]
+
+
+@pytest.mark.parametrize("whose", ["a colleague's", "AWS's own"])
+def test_a_deny_that_came_after_containment_is_none_of_what_it_could_do_before(world, whose):
+    """"As they were before containment": the second revision must not be calmer by what came after. A boundary that came
+    since bounds nothing either."""
+    world.deploy()
+    user = User(world)
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    first = report(world, "alice")["evidence"]["report"]
+    assert first["could"]["administrator"]["answer"] == "yes"
+    quarantine = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    if whose == "a colleague's":
+        quarantine = world.iam.create_policy(PolicyName="soc-quarantine", PolicyDocument=DENY_EVERYTHING)["Policy"]["Arn"]
+    world.iam.attach_user_policy(UserName="alice", PolicyArn=quarantine)
+    second = report(world, "alice")["evidence"]["report"]
+    ways = [len(it["could"]["escalations"]) for it in (first, second)]
+    seen = (second["could"]["administrator"], first["risk"]["level"], second["risk"]["level"], ways, second["summary"][2], second.get("changes"))
+    assert second["could"]["administrator"] == first["could"]["administrator"] and ways[0] == ways[1], seen
+    assert second["risk"]["level"] == first["risk"]["level"], seen
+
+
+def test_a_deny_written_over_our_revocation_is_none_of_what_the_role_could_do_before(world):
+    """The mend judges what bears the name of ours by its text, and takes whatever else it says for the identity's own."""
+    world.deploy()
+    role = Role(world)
+    world.responder().invoke(world.event(OUTSIDE, role=role))
+    first = report(world, role="app")["evidence"]["report"]
+    assert first["could"]["administrator"]["answer"] == "yes"
+    world.iam.put_role_policy(RoleName="app", PolicyName=REVOCATION, PolicyDocument=DENY_EVERYTHING)
+    second = report(world, role="app")["evidence"]["report"]
+    seen = (second["could"]["administrator"]["answer"], first["risk"]["level"], second["risk"]["level"], second["summary"][2])
+    assert second["could"]["administrator"]["answer"] == "yes", seen
+
+
+def test_a_hold_of_the_console_that_could_not_be_read_is_not_taken_for_its_own(world):
+    """One read fails; the revocation's sibling leaves ours out then, and says so."""
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    respond(world, user)
+    assert "SecurityRequireMfa" in user.state()["policies"]
+    assert report(world, "alice")["evidence"]["report"]["could"]["administrator"]["answer"] == "yes"
+    world.fault("iam:GetPolicy", "AccessDenied", status=403, text="SecurityRequireMfa", times=1)
+    again = report(world, "alice")["evidence"]["report"]
+    assert again["could"]["administrator"]["answer"] in ("yes", "not-known"), again["could"]["administrator"]
 
 
 def in_the_middle(world, act, held, **fault):

@@ -10,6 +10,7 @@ from .harness.world import POLICIES
 from .test_missing_mfa import ENFORCED, console_user, respond
 from .test_overprivileged import OVERPRIVILEGED
 from .test_report import EXFILTRATION, report
+from .test_report_look import in_the_middle, is_an_administrator
 from .test_revocation import OUTSIDE, REVOCATION
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
@@ -304,6 +305,19 @@ def test_the_hold_of_a_console_is_left_out_as_well(world):
     _, found, simulation = simulated(world)
     assert set(agree(simulation).values()) == {("yes", "yes")} and found["could"]["administrator"]["answer"] == "yes"
     assert asked(world)[0]["PolicyExclusionList"] == [{"PolicyArn": hold}]
+
+
+def test_a_containment_while_aws_simulates_is_none_of_what_aws_is_asked(world):
+    """"About the identity as it was before containment": the simulator is asked for 25 s after the ledger was read last."""
+    world.deploy()
+    user = User(world)
+    contain = lambda: world.responder().invoke(world.event(EXFILTRATION, user))  # noqa: E731
+    made = in_the_middle(world, contain, "iam:SimulatePrincipalPolicy")
+    differing = [it for it in made["could"]["simulation"]["answers"] if it.get("differs")] if "answers" in made["could"]["simulation"] else []
+    points = [it for it in made["open_points"] if "disagree" in it]
+    assert user.is_denied() and made["could"]["administrator"]["answer"] == "yes"
+    assert not points, (len(differing), points)
+    assert is_an_administrator(made)
 
 
 def test_of_whom_is_gone_aws_is_not_asked(world):

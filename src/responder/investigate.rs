@@ -96,7 +96,7 @@ pub(crate) async fn investigate(
     let seen = observed(iam.as_ref(), &whom).await;
     whom.look_again(&ledger).await;
     let (could, looked, begun) = tokio::join!(
-        could::could(iam.as_ref(), &whom, &seen, (account, &subject.partition), until),
+        could::could(iam.as_ref(), &ledger, &whom, &seen, (account, &subject.partition), until),
         look::look(&mut accounts, &whom, &seen, command, span),
         ledger.begin_evidence(&record)
     );

@@ -10,7 +10,7 @@ from .harness.world import POLICIES
 from .test_missing_mfa import ENFORCED, console_user, respond
 from .test_overprivileged import OVERPRIVILEGED
 from .test_report import EXFILTRATION, report
-from .test_report_look import in_the_middle, is_an_administrator
+from .test_report_look import in_the_middle
 from .test_revocation import OUTSIDE, REVOCATION
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
@@ -313,11 +313,12 @@ def test_a_containment_while_aws_simulates_is_none_of_what_aws_is_asked(world):
     user = User(world)
     contain = lambda: world.responder().invoke(world.event(EXFILTRATION, user))  # noqa: E731
     made = in_the_middle(world, contain, "iam:SimulatePrincipalPolicy")
-    differing = [it for it in made["could"]["simulation"]["answers"] if it.get("differs")] if "answers" in made["could"]["simulation"] else []
+    answers = made["could"]["simulation"]["answers"]
     points = [it for it in made["open_points"] if "disagree" in it]
     assert user.is_denied() and made["could"]["administrator"]["answer"] == "yes"
-    assert not points, (len(differing), points)
-    assert is_an_administrator(made)
+    assert not points, points
+    # Nothing is held against what AWS said of somebody else's deny, or of ours.
+    assert "began or was taken back while AWS was asked" in answers["not_asked"], answers
 
 
 def test_of_whom_is_gone_aws_is_not_asked(world):

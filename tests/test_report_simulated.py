@@ -272,7 +272,10 @@ def test_a_policy_that_only_bears_the_name_of_ours_counts(world):
     assert [found[it] for it in ("s3:GetObject", "lambda:CreateFunction", "ec2:RunInstances", "iam:CreateUser")] == [("no", "no")] * 3 + [("yes", "yes")]
     # By its ARN our deny is left out of groups too, and is put back where a group has it.
     iam.attach_group_policy(GroupName="odd+=,.@-_name", PolicyArn=DENY_ALL)
-    _, _, simulation = simulated(world)
+    other = poor(world, name="bob")
+    iam.add_user_to_group(GroupName="odd+=,.@-_name", UserName="bob")
+    responder.invoke(world.event(EXFILTRATION, other))
+    _, _, simulation = simulated(world, "bob")
     assert set(agree(simulation).values()) == {("no", "no")}
 
 

@@ -1,18 +1,21 @@
 """What a report looks up, and finds though somebody hides it; and whether the containment is still in place."""
 
+import json
 import threading
+import time
 
 import pytest
 
 from .harness.doors import ALLOW_ALL, REVOCATION
 from .harness.intrusion import client_of, happened, prepare
-from .harness.ledger import until
+from .harness.ledger import Table, until
 from .harness.victims import Role, User
 from .test_missing_mfa import ENFORCED, console_user, respond
 from .test_report import EXFILTRATION, report
 from .test_revocation import OUTSIDE, restore
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+DENY_EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
 
 
 def names(found):
@@ -139,6 +142,51 @@ def test_the_hold_of_a_console_counts_once_it_says_something_else(world):
     assert "SecurityRequireMfa says something else" in found["summary"][0], found["summary"]
 
 
+@pytest.mark.parametrize("whose", ["a colleague's", "AWS's own"])
+def test_a_deny_that_came_after_containment_is_none_of_what_it_could_do_before(world, whose):
+    """"As they were before containment": the second revision must not be calmer by what came after. A boundary that came
+    since bounds nothing either."""
+    world.deploy()
+    user = User(world)
+    world.responder().invoke(world.event(EXFILTRATION, user))
+    first = report(world, "alice")["evidence"]["report"]
+    assert first["could"]["administrator"]["answer"] == "yes"
+    quarantine = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    if whose == "a colleague's":
+        quarantine = world.iam.create_policy(PolicyName="soc-quarantine", PolicyDocument=DENY_EVERYTHING)["Policy"]["Arn"]
+    world.iam.attach_user_policy(UserName="alice", PolicyArn=quarantine)
+    second = report(world, "alice")["evidence"]["report"]
+    ways = [len(it["could"]["escalations"]) for it in (first, second)]
+    seen = (second["could"]["administrator"], first["risk"]["level"], second["risk"]["level"], ways, second["summary"][2], second.get("changes"))
+    assert second["could"]["administrator"] == first["could"]["administrator"] and ways[0] == ways[1], seen
+    assert second["risk"]["level"] == first["risk"]["level"], seen
+
+
+def test_a_deny_written_over_our_revocation_is_none_of_what_the_role_could_do_before(world):
+    """The mend judges what bears the name of ours by its text, and takes whatever else it says for the identity's own."""
+    world.deploy()
+    role = Role(world)
+    world.responder().invoke(world.event(OUTSIDE, role=role))
+    first = report(world, role="app")["evidence"]["report"]
+    assert first["could"]["administrator"]["answer"] == "yes"
+    world.iam.put_role_policy(RoleName="app", PolicyName=REVOCATION, PolicyDocument=DENY_EVERYTHING)
+    second = report(world, role="app")["evidence"]["report"]
+    seen = (second["could"]["administrator"]["answer"], first["risk"]["level"], second["risk"]["level"], second["summary"][2])
+    assert second["could"]["administrator"]["answer"] == "yes", seen
+
+
+def test_a_hold_of_the_console_that_could_not_be_read_is_not_taken_for_its_own(world):
+    """One read fails; the revocation's sibling leaves ours out then, and says so."""
+    world.deploy(**ENFORCED, MissingMfaAction="console")
+    user = console_user(world)
+    respond(world, user)
+    assert "SecurityRequireMfa" in user.state()["policies"]
+    assert report(world, "alice")["evidence"]["report"]["could"]["administrator"]["answer"] == "yes"
+    world.fault("iam:GetPolicy", "AccessDenied", status=403, text="SecurityRequireMfa", times=1)
+    again = report(world, "alice")["evidence"]["report"]
+    assert again["could"]["administrator"]["answer"] in ("yes", "not-known"), again["could"]["administrator"]
+
+
 def in_the_middle(world, act, held, **fault):
     """The report that had read the ledger, and not all of IAM, when something was done."""
     world.fault(held, hold=True, times=1, **fault)
@@ -170,3 +218,25 @@ def test_a_restore_in_the_middle_of_a_report_makes_our_deny_nobody_elses(world):
     restore = lambda: world.responder(part="restorer").invoke(command)  # noqa: E731
     found = in_the_middle(world, restore, "iam:ListGroupsForUser")
     assert not user.is_denied() and found["could"]["administrator"]["answer"] == "not-known", found["could"]
+
+
+def stamp(seconds_ago):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - seconds_ago))
+
+
+def test_what_came_after_the_first_sighting_is_not_from_before_what_is_suspected_began(world):
+    """GuardDuty saw it an hour ago first and ten minutes ago last; half an hour ago it made a user from a new address."""
+    world.deploy(Evidence="true")
+    user = User(world)
+    user.session().list_users()
+    world.control("history", {"account": world.member, "older_by": 7_200})
+    user.session().create_user(UserName="mallory")
+    world.control("history", {"account": world.member, "older_by": 1_800})
+    event = world.event(EXFILTRATION, user)
+    event["detail"]["service"].update(eventFirstSeen=stamp(3_600), eventLastSeen=stamp(600))
+    world.responder().invoke(event)
+    [asked] = Table(world).items("evidence#")
+    made = world.responder(part="investigator").invoke(json.loads(asked["command"]["S"]))["evidence"]["report"]
+    [left] = [it for it in made["left"] if it["object"] == "mallory"]
+    assert not left["is_of_before"], (made["times"], [it for it in made["open_points"] if "everyday work" in it])
+    assert made["times"]["seconds_to_detect"] >= 3_600

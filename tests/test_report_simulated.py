@@ -10,6 +10,7 @@ from .harness.world import POLICIES
 from .test_missing_mfa import ENFORCED, console_user, respond
 from .test_overprivileged import OVERPRIVILEGED
 from .test_report import EXFILTRATION, report
+from .test_report_look import in_the_middle
 from .test_revocation import OUTSIDE, REVOCATION
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
@@ -271,7 +272,10 @@ def test_a_policy_that_only_bears_the_name_of_ours_counts(world):
     assert [found[it] for it in ("s3:GetObject", "lambda:CreateFunction", "ec2:RunInstances", "iam:CreateUser")] == [("no", "no")] * 3 + [("yes", "yes")]
     # By its ARN our deny is left out of groups too, and is put back where a group has it.
     iam.attach_group_policy(GroupName="odd+=,.@-_name", PolicyArn=DENY_ALL)
-    _, _, simulation = simulated(world)
+    other = poor(world, name="bob")
+    iam.add_user_to_group(GroupName="odd+=,.@-_name", UserName="bob")
+    responder.invoke(world.event(EXFILTRATION, other))
+    _, _, simulation = simulated(world, "bob")
     assert set(agree(simulation).values()) == {("no", "no")}
 
 
@@ -304,6 +308,20 @@ def test_the_hold_of_a_console_is_left_out_as_well(world):
     _, found, simulation = simulated(world)
     assert set(agree(simulation).values()) == {("yes", "yes")} and found["could"]["administrator"]["answer"] == "yes"
     assert asked(world)[0]["PolicyExclusionList"] == [{"PolicyArn": hold}]
+
+
+def test_a_containment_while_aws_simulates_is_none_of_what_aws_is_asked(world):
+    """"About the identity as it was before containment": the simulator is asked for 25 s after the ledger was read last."""
+    world.deploy()
+    user = User(world)
+    contain = lambda: world.responder().invoke(world.event(EXFILTRATION, user))  # noqa: E731
+    made = in_the_middle(world, contain, "iam:SimulatePrincipalPolicy")
+    answers = made["could"]["simulation"]["answers"]
+    points = [it for it in made["open_points"] if "disagree" in it]
+    assert user.is_denied() and made["could"]["administrator"]["answer"] == "yes"
+    assert not points, points
+    # Nothing is held against what AWS said of somebody else's deny, or of ours.
+    assert "began or was taken back while AWS was asked" in answers["not_asked"], answers
 
 
 def test_of_whom_is_gone_aws_is_not_asked(world):

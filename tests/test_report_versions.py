@@ -6,12 +6,22 @@ import json
 import pytest
 
 from .harness.ledger import until
-from .harness.victims import User
+from .harness.victims import Role, User
 from .test_report import EXFILTRATION, report
+from .test_report_look import ADMINISTRATOR
 
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 READS = {"Effect": "Allow", "Action": ["ec2:Describe*", "s3:ListAllMyBuckets"], "Resource": "*"}
 SETS = {"Effect": "Allow", "Action": "iam:SetDefaultPolicyVersion", "Resource": "*"}
+PARTNER = "444455556666"
+
+
+def allow(action, resource="*"):
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def deny(action, resource="*"):
+    return {"Effect": "Deny", "Action": action, "Resource": resource}
 
 
 def document(*statements):
@@ -50,6 +60,10 @@ def found(world):
 
 def told(could):
     return {(it["policy"], it.get("version")): it for it in could["versions"]}
+
+
+def gains(could, key):
+    return [gain["what"] for gain in told(could).get(key, {"gains": []})["gains"]]
 
 
 def reads(world):
@@ -203,3 +217,67 @@ def test_a_version_that_comes_to_count_while_the_report_is_made_is_read(world, p
         could = made.result()["could"]
     assert could["administrator"]["answer"] == "no" and list(told(could)) == [(team, "v1")]
     assert could["versions"][0]["gains"][0]["what"] == "be an administrator"
+
+
+def test_a_version_that_lifts_a_deny_on_another_accounts_role_gives_more(world, plain):
+    """The same pattern on both sides; what a Deny takes out of it is not compared."""
+    partner = f"arn:aws:iam::{PARTNER}:role"
+    some = [allow("sts:AssumeRole", f"{partner}/*"), deny("sts:AssumeRole", f"{partner}/prod-*"), SETS]
+    team = versions(world, "team", [allow("sts:AssumeRole", f"{partner}/*"), SETS], some)
+    attach(world, team)
+    answer = report(world, "alice")["evidence"]
+    could = answer["report"]["could"]
+    assert gains(could, (team, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]
+
+
+def test_a_boundarys_version_that_opens_every_other_account_gives_more(world, plain):
+    """Its own policy says `*` on both sides; only the boundary names roles."""
+    role = f"arn:aws:iam::{PARTNER}:role/reader"
+    bounds = versions(world, "bounds", [allow("sts:AssumeRole"), SETS], [allow("sts:AssumeRole", role), SETS])
+    may(world, allow("sts:AssumeRole"), SETS)
+    world.iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=bounds)
+    answer = report(world, "alice")["evidence"]
+    assert gains(answer["report"]["could"], (bounds, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]
+
+
+def test_a_version_that_names_fewer_roles_of_another_account_gives_no_more(world, plain):
+    partner = f"arn:aws:iam::{PARTNER}:role"
+    team = versions(world, "team", [allow("sts:AssumeRole", f"{partner}/reader")], [allow("sts:AssumeRole", f"{partner}/*"), SETS])
+    attach(world, team)
+    could = found(world)["could"]
+    assert gains(could, (team, "v1")) == [], could["versions"]
+
+
+def test_a_version_that_is_read_and_asked_in_full_is_known_though_a_role_trusts_a_service(world, plain):
+    """It passes no role now, so that there is nothing to compare: every way is new, and named as that."""
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]})
+    world.iam.create_role(RoleName="worker", AssumeRolePolicyDocument=trust)
+    team = versions(world, "team", [allow(["iam:PassRole", "lambda:*"]), SETS], [READS, SETS])
+    attach(world, team)
+    made = found(world)
+    could = made["could"]
+    assert "run a Lambda function with a role (lambda-001)" in gains(could, (team, "v1")), could["versions"]
+    version = told(could)[team, "v1"]
+    assert "not_known" not in version and could["versions_read"] == 1, (version["not_known"], could["versions_read"], made["risk"]["because"])
+
+
+def test_a_version_that_lifts_a_deny_that_the_report_names_gives_more(world, plain):
+    """`administrator_but` names it: asked about, and not compared."""
+    team = versions(world, "team", [ALL], [ALL, deny(["kms:ScheduleKeyDeletion", "s3:DeleteBucket"])])
+    attach(world, team)
+    answer = report(world, "alice")["evidence"]
+    could = answer["report"]["could"]
+    assert could["administrator_but"] == ["s3:DeleteBucket", "kms:ScheduleKeyDeletion"]
+    assert gains(could, (team, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]
+
+
+def test_a_version_that_lifts_a_deny_by_a_tag_of_the_session_gives_more(world):
+    world.deploy()
+    Role(world)
+    world.iam.detach_role_policy(RoleName="app", PolicyArn=ADMINISTRATOR)
+    secret = f"arn:aws:secretsmanager:*:{world.member}:secret"
+    reads = allow("secretsmanager:GetSecretValue")
+    team = versions(world, "team", [reads, SETS], [reads, deny("secretsmanager:GetSecretValue", f"{secret}:${{aws:PrincipalTag/team}}-*"), SETS])
+    world.iam.attach_role_policy(RoleName="app", PolicyArn=team)
+    answer = report(world, role="app")["evidence"]
+    assert gains(answer["report"]["could"], (team, "v1")), [it for it in answer["markdown"].splitlines() if "that it may make count" in it]

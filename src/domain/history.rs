@@ -225,7 +225,7 @@ pub fn snapshot(observed: &Observed) -> Value {
     });
     if let Some(fields) = snapshot.as_object_mut() {
         if let Some(text) = &observed.not_a_revocation {
-            fields.insert(FORMER_REVOCATION.to_owned(), json!(text::cut(text, LONGEST_POLICY)));
+            fields.insert(FORMER_REVOCATION.to_owned(), json!(cut_policy(text)));
         }
         if observed.is_deny_unclear {
             fields.insert(DENY_UNCLEAR.to_owned(), json!(true));
@@ -250,6 +250,11 @@ pub const OTHER_TAGS: &str = "other_tags";
 
 /// IAM takes 10,240 characters for all inline policies of a role, white space apart.
 const LONGEST_POLICY: usize = 20_000;
+
+/// As a snapshot keeps it.
+pub fn cut_policy(text: &str) -> String {
+    text::cut(text, LONGEST_POLICY)
+}
 
 /// The tags that a response writes over. The mark of an earlier one is no state of before.
 fn our_tags(profile: &Profile) -> BTreeMap<String, String> {

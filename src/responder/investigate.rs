@@ -101,7 +101,7 @@ pub(crate) async fn investigate(
     let begun = ledger.begin_evidence(&record).await;
     let followed = followed(begun.as_ref().ok(), &whom, command);
     let (could, looked) = tokio::join!(
-        could::could(iam.as_ref(), &whom, &seen, (account, &subject.partition), until),
+        could::could(iam.as_ref(), &ledger, &whom, &seen, (account, &subject.partition), until),
         look::look(&mut accounts, &whom, &seen, (command, &followed), span)
     );
     let until = Instant::now() + LOOKING_AFTER.min(call.budget().mul_f64(0.5));

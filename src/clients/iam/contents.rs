@@ -107,17 +107,26 @@ pub(super) async fn group_document(iam: &IamRead, group: &str, policy: &str) -> 
     Ok(sent.map_err(unreadable(WHAT))?.policy_document)
 }
 
-/// The version of a managed policy that counts, and what it says.
-pub(super) async fn default_document(iam: &IamRead, arn: &str) -> Read<(String, String)> {
-    let sent = iam.get_policy().policy_arn(arn).send().await.map_err(unreadable(WHAT))?;
-    let version = sent.policy().and_then(|it| it.default_version_id()).unwrap_or("v1").to_owned();
+/// The version of a managed policy that counts.
+pub(super) struct Counted {
+    pub(super) version: String,
+    pub(super) document: String,
+    /// As `Contents` has it; none of AWS's own.
+    pub(super) fingerprint: Option<String>,
+}
+
+pub(super) async fn default_document(iam: &IamRead, arn: &str) -> Read<Counted> {
+    let policy = iam.get_policy().policy_arn(arn).send().await.map_err(unreadable(WHAT))?.policy;
+    let version = policy.as_ref().and_then(|it| it.default_version_id()).unwrap_or("v1").to_owned();
     let document = version_document(iam, arn, &version).await?;
-    Ok((version, document))
+    let id = policy.as_ref().and_then(|it| it.policy_id()).unwrap_or_default();
+    let fingerprint = (!is_aws_own(arn)).then(|| format!("{id} {version}"));
+    Ok(Counted { version, document, fingerprint })
 }
 
 /// Whether a managed policy, as it counts now, denies and does nothing else.
 pub(super) async fn only_denies(iam: &IamRead, arn: &str) -> Read<bool> {
-    iam.patiently(|| default_document(iam, arn)).await.map(|(_, it)| policy_document::only_denies(&it))
+    iam.patiently(|| default_document(iam, arn)).await.map(|it| policy_document::only_denies(&it.document))
 }
 
 pub(super) async fn version_document(iam: &IamRead, arn: &str, version: &str) -> Read<String> {
@@ -177,14 +186,18 @@ async fn group(iam: &IamRead, group: &str, depth: Depth) -> Read<One> {
         attached.buffered(PARALLEL_READS).try_collect::<Vec<_>>()
     )?;
     inline.extend(attached);
-    let mut lines: Vec<_> =
-        inline.iter().map(|(one, name)| format!("{name}={}", one.fingerprint.as_deref().unwrap_or("aws"))).collect();
-    lines.sort();
     Ok(One {
-        fingerprint: Some(fingerprint(&lines.join("\n"))),
+        fingerprint: Some(of_group(inline.iter().map(|(one, name)| (name.as_str(), one.fingerprint.as_deref())))),
         denies: inline.iter().any(|(one, _)| one.denies),
         grants: inline.iter().any(|(one, _)| one.grants),
     })
+}
+
+/// The fingerprint of a group, by those of its policies.
+pub(super) fn of_group<'a>(policies: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {
+    let mut lines: Vec<_> = policies.map(|(name, it)| format!("{name}={}", it.unwrap_or("aws"))).collect();
+    lines.sort();
+    fingerprint(&lines.join("\n"))
 }
 
 pub(super) async fn inline_of_group(iam: &IamRead, group: &str) -> Read<Vec<String>> {

@@ -1,15 +1,18 @@
 //! What the policies say that decide about an identity, and whom roles trust: for a report. Changes nothing.
 
+use std::collections::BTreeSet;
+
 use domain::change::REVOCATION_POLICY;
 use domain::evidence::before::Before;
 use domain::evidence::document::Policy;
 use domain::identity::{Identity, Read};
+use domain::policy_document::fingerprint;
 use futures_util::{StreamExt, stream};
 
 use super::IamRead;
 use super::contents::{
-    all_versions, attached_to_group, default_document, group_document, inline_document, inline_of_group,
-    version_document,
+    Counted, all_versions, attached_to_group, default_document, group_document, inline_document, inline_of_group,
+    of_group, version_document,
 };
 use crate::errors::unreadable;
 
@@ -25,6 +28,8 @@ pub struct Documents {
     pub boundary: Option<Policy>,
     /// In words.
     pub unread: Vec<String>,
+    /// What differs from what the first response found.
+    pub edited: BTreeSet<String>,
 }
 
 /// Every document, each with where it comes from. One that can't be read takes no other with it.
@@ -50,9 +55,13 @@ pub async fn documents(iam: &IamRead, identity: &Identity, before: &Before) -> D
         boundary
     );
     let mut found = Documents { unread: before.unread.clone(), ..Documents::default() };
+    let mut edited = BTreeSet::new();
     for read in inline.into_iter().chain(attached).chain(groups).flatten() {
         match read {
-            Ok(policy) => found.policies.push(policy),
+            Ok(policy) => {
+                edited.extend(before.edited(&policy));
+                found.policies.push(before.dated(policy));
+            }
             Err(words) => found.unread.push(words),
         }
     }
@@ -64,21 +73,23 @@ pub async fn documents(iam: &IamRead, identity: &Identity, before: &Before) -> D
     if let Some(text) = &before.former {
         found.policies.push(Policy::new("inline policy", REVOCATION_POLICY, None, text));
     }
+    found.edited = edited;
     found
 }
 
 fn policy(kind: &'static str, name: &str, group: Option<&str>, read: Read<String>) -> Result<Policy, String> {
     let of = group.map_or_else(String::new, |it| format!(" of group {it}"));
-    read.map(|document| Policy::new(kind, name, group, &document))
+    let print = |document: &str| (kind == "inline policy").then(|| fingerprint(document));
+    read.map(|document| Policy { fingerprint: print(&document), ..Policy::new(kind, name, group, &document) })
         .map_err(|it| format!("{kind} {name}{of} ({})", it.why))
 }
 
-fn managed(kind: &'static str, arn: &str, group: Option<&str>, read: Read<(String, String)>) -> Result<Policy, String> {
-    let (version, read) = match read {
-        Ok((version, document)) => (Some(version), Ok(document)),
-        Err(error) => (None, Err(error)),
+fn managed(kind: &'static str, arn: &str, group: Option<&str>, read: Read<Counted>) -> Result<Policy, String> {
+    let (version, fingerprint, read) = match read {
+        Ok(it) => (Some(it.version), it.fingerprint, Ok(it.document)),
+        Err(error) => (None, None, Err(error)),
     };
-    Ok(Policy { version, ..policy(kind, arn, group, read)? })
+    Ok(Policy { version, fingerprint, ..policy(kind, arn, group, read)? })
 }
 
 async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
@@ -96,7 +107,10 @@ async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
         let read = iam.patiently(|| default_document(iam, &arn)).await;
         found.push(managed("policy", &arn, Some(group), read));
     }
-    found
+    // A group is what its policies are: where one could not be read, nobody knows whether it is another.
+    let all: Option<Vec<_>> = found.iter().map(|it| it.as_ref().ok()).collect();
+    let print = all.map(|all| of_group(all.iter().map(|it| (it.origin.name.as_str(), it.fingerprint.as_deref()))));
+    found.into_iter().map(|it| it.map(|it| Policy { fingerprint: print.clone(), ..it })).collect()
 }
 
 /// The versions of a policy but for the one that was read as what counts, each with what it says: another one may count

@@ -223,22 +223,21 @@ fn evaluated(result: EvaluationResult, resource: &str) -> Evaluated {
 /// The SDK writes every entry of this list, which is a union, as `member.N.member`, whatever it is, and IAM can't tell a
 /// policy from a type of policies: this is what botocore writes. `tests/policies.rs` holds it.
 pub fn exclusion_list(left_out: &[Exclusion]) -> String {
+    fn inline<'a>(name: &'a str, kind: &'a str, of: &'a str) -> Vec<(&'static str, &'a str)> {
+        vec![
+            ("InlinePolicyIdentifier.PolicyName", name),
+            ("InlinePolicyIdentifier.AttachmentType", kind),
+            ("InlinePolicyIdentifier.AttachmentName", of),
+        ]
+    }
     let mut form = String::new();
     for (n, exclusion) in left_out.iter().enumerate() {
         let fields = match exclusion {
             Exclusion::Policy(arn) => vec![("PolicyArn", arn.as_str())],
             Exclusion::Boundary => vec![("PolicyType", "permission-boundary")],
-            Exclusion::Inline { name, of, identity } => {
-                let of = match of {
-                    IdentityKind::User => "user",
-                    IdentityKind::Role => "role",
-                };
-                vec![
-                    ("InlinePolicyIdentifier.PolicyName", name.as_str()),
-                    ("InlinePolicyIdentifier.AttachmentType", of),
-                    ("InlinePolicyIdentifier.AttachmentName", identity.as_str()),
-                ]
-            }
+            Exclusion::Inline { name, of: IdentityKind::User, identity } => inline(name, "user", identity),
+            Exclusion::Inline { name, of: IdentityKind::Role, identity } => inline(name, "role", identity),
+            Exclusion::InlineOfGroup { name, group } => inline(name, "group", group),
         };
         for (field, value) in fields {
             let _ = write!(form, "&PolicyExclusionList.member.{}.{field}={}", n + 1, encoded(value));

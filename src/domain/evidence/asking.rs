@@ -65,6 +65,12 @@ impl Asker<'_> {
         let rest = resources(action).unwrap_or("*").replace("{a}", self.account.as_str());
         format!("arn:{}:{rest}", self.partition)
     }
+
+    /// Every role, and what is of its own account.
+    pub(super) fn elsewhere(&self) -> (String, String) {
+        let (account, partition) = (self.account, self.partition);
+        (format!("arn:{partition}:iam::*:role/*"), format!("arn:{partition}:iam::{account}:*"))
+    }
 }
 
 impl Asking<'_> {
@@ -80,7 +86,7 @@ impl Asking<'_> {
     }
 
     pub fn end(self) -> Could {
-        let (administrator, administrator_but) = self.administrator();
+        let (administrator, administrator_but, probes) = self.administrator();
         let (mut elsewhere, roles_elsewhere) = self.roles_elsewhere();
         let more_roles_elsewhere = elsewhere.len().saturating_sub(MOST_ROLES_ELSEWHERE);
         elsewhere.truncate(MOST_ROLES_ELSEWHERE);
@@ -110,12 +116,12 @@ impl Asking<'_> {
             not_asked: Vec::new(),
             notes: Vec::new(),
             simulation: Simulation::not_asked("nobody asked"),
-            uncut: Uncut { roles_elsewhere, ..Uncut::default() },
+            uncut: Uncut { roles_elsewhere, probes, ..Uncut::default() },
         }
     }
 
-    /// The answer, and which of the actions asked about are denied to it.
-    fn administrator(&self) -> (Decision, Vec<&'static str>) {
+    /// The answer, which of the actions asked about are denied to it, and the answer about each.
+    fn administrator(&self) -> (Decision, Vec<&'static str>, BTreeMap<&'static str, Answer>) {
         let ask = |action: &&'static str| {
             let resource = match resources(action) {
                 None => "*".to_owned(),
@@ -131,7 +137,8 @@ impl Asking<'_> {
         let is_denied = |(action, it): &(&'static str, Decision)| (it.answer == Answer::No).then_some(*action);
         let denied = rights.iter().chain(&guarded).filter_map(is_denied);
         let but = if all.answer == Answer::No { Vec::new() } else { denied.collect() };
-        (all.in_short(), but)
+        let probes = rights.iter().chain(&guarded).map(|(action, it)| (*action, it.answer)).collect();
+        (all.in_short(), but, probes)
     }
 
     fn found(&mut self, path: &'static Path) -> Found {
@@ -187,9 +194,8 @@ impl Asking<'_> {
 
     /// Those that a report may list, and all.
     fn roles_elsewhere(&self) -> (Vec<Attempt>, BTreeMap<String, Answer>) {
-        let (account, partition) = (self.asker.account, self.asker.partition);
-        let anywhere = format!("arn:{partition}:iam::*:role/*");
-        let found = self.rules.about(ASSUME).patterns_to_some(&anywhere, &format!("arn:{partition}:iam::{account}:*"));
+        let (anywhere, own) = self.asker.elsewhere();
+        let found = self.rules.about(ASSUME).patterns_to_some(&anywhere, &own);
         let all = found.iter().map(|(roles, it)| (roles.clone(), it.answer)).collect();
         let attempt =
             |(roles, it): (String, Decision)| Attempt { roles: cut(&roles, LONGEST_ROLES), decision: it.in_short() };

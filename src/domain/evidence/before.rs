@@ -1,10 +1,11 @@
 //! What decided about an identity before it was contained: from its snapshots and what is found now, without what our
 //! own responses put there.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::document::{Denies, Policy};
 use crate::change::{REVOCATION_POLICY, console_hold};
-use crate::history::{DENY_UNCLEAR, FORMER_REVOCATION, Kept};
+use crate::history::{CONTENTS, DENY_UNCLEAR, FORMER_REVOCATION, Kept, cut_policy};
 use crate::identity::{Observed, PolicyNames, Read};
 use crate::text;
 
@@ -14,6 +15,12 @@ pub struct Before {
     /// The permissions boundary apart.
     pub names: PolicyNames,
     pub boundary: Option<String>,
+    /// Those of the names that came since the first response: what they deny came too late.
+    pub since: PolicyNames,
+    /// Those of which nobody knows whether they did.
+    pub undated: PolicyNames,
+    /// What the policies and groups were then, as far as that is known: as `Contents`.
+    pub contents: Map<String, Value>,
     /// An inline policy whose text only the snapshot has.
     pub former: Option<String>,
     pub notes: Vec<String>,
@@ -21,15 +28,74 @@ pub struct Before {
     pub unread: Vec<String>,
 }
 
+/// One of the lists.
+type Of = fn(&mut PolicyNames) -> &mut Vec<String>;
+
+impl Before {
+    /// The policy with as much of it as counts: what came since can only add to what the identity could do before.
+    pub fn dated(&self, policy: Policy) -> Policy {
+        let (list, name) = place(&policy);
+        let is_in = |names: &PolicyNames| list(names).iter().any(|it| it == name);
+        match (is_in(&self.since), is_in(&self.undated) || self.edited(&policy).is_some()) {
+            (true, _) => policy.with_denies(Denies::TooLate),
+            (_, true) => policy.with_denies(Denies::Undated),
+            _ => policy,
+        }
+    }
+
+    /// Which policy or group says something else than the first response found, if it does.
+    pub fn edited(&self, policy: &Policy) -> Option<String> {
+        let kind = match (&policy.origin.group, policy.origin.kind) {
+            (Some(_), _) => "group",
+            (None, "boundary") => "policy",
+            (None, kind) => kind,
+        };
+        let words = format!("{kind} {}", place(policy).1);
+        let had = self.contents.get(&words)?.as_str()?;
+        (policy.fingerprint.as_ref()? != had).then_some(words)
+    }
+
+    /// Of what is left in the lists.
+    fn note_later(&mut self) {
+        for (later, words) in [
+            (&self.since, "came since the first response, and what they deny is left out"),
+            (&self.undated, "may have come since the first response, and what they deny depends on that"),
+        ] {
+            let of = [
+                (&later.policies, &self.names.policies, "policy"),
+                (&later.inline, &self.names.inline, "inline policy"),
+                (&later.groups, &self.names.groups, "group"),
+            ];
+            let left = of.into_iter().flat_map(|(later, names, kind)| {
+                later.iter().filter(move |it| names.contains(it)).map(move |it| format!("{kind} {it}"))
+            });
+            let left: Vec<_> = left.collect();
+            if !left.is_empty() {
+                self.notes.push(format!("these {words}: {}", text::line(&left.join(", "), 500)));
+            }
+        }
+    }
+}
+
+/// The list in which it is named, and by what.
+fn place(policy: &Policy) -> (fn(&PolicyNames) -> &Vec<String>, &String) {
+    match (&policy.origin.group, policy.origin.kind) {
+        (Some(group), _) => (|it| &it.groups, group),
+        (None, "inline policy") => (|it| &it.inline, &policy.origin.name),
+        _ => (|it| &it.policies, &policy.origin.name),
+    }
+}
+
 /// Both what it had before the first response and what it has now: an attacker may have taken more meanwhile.
 pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
     let first = kept.responses.first().map(|it| &it.before);
     let mut before = Before::default();
-    before.names.policies = both(first, "attached_policies", &now.attached, &mut before);
-    before.names.inline = both(first, "inline_policies", &now.inline, &mut before);
-    before.names.groups = both(first, "groups", &now.groups, &mut before);
-    before.boundary = boundary(first.and_then(|it| it.get("permissions_boundary")), now, deny_all, &mut before);
+    both(first, ("attached_policies", &now.attached), |it| &mut it.policies, &mut before);
+    both(first, ("inline_policies", &now.inline), |it| &mut it.inline, &mut before);
+    both(first, ("groups", &now.groups), |it| &mut it.groups, &mut before);
+    before.boundary = boundary(first, now, deny_all, &mut before);
     let Some(first) = first else { return before };
+    before.contents = first.get(CONTENTS).and_then(Value::as_object).cloned().unwrap_or_default();
     let was_there = |field: &str, name: &str| list(first, field).is_some_and(|it| it.iter().any(|it| it == name));
     let is_unclear = first.get(DENY_UNCLEAR).is_some();
     let is_quarantine = kept.responses.iter().any(|it| it.is_quarantine());
@@ -42,27 +108,35 @@ pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
     let meant = |change: &str| kept.responses.iter().any(|it| it.planned.iter().any(|it| it.starts_with(change)));
     if let Some(hold) = kept.arn.as_deref().and_then(console_hold).filter(|_| meant("HoldConsole "))
         && !was_there("attached_policies", &hold)
-        // Once somebody wrote something else into it, it is no hold.
-        && now.is_held == Ok(true)
+        && before.names.policies.contains(&hold)
     {
-        before.names.policies.retain(|it| *it != hold);
+        // Once somebody wrote something else into it, it is no hold.
+        if now.is_held != Ok(false) {
+            before.names.policies.retain(|it| *it != hold);
+        }
+        before.unread.extend(now.is_held.as_ref().err().map(|it| format!("policy {hold} ({})", it.why)));
     }
     if before.boundary.as_deref() == Some(deny_all) && first.get("permissions_boundary").is_none_or(Value::is_object) {
         before.boundary = None;
         before.notes.push("the former permissions boundary is not known: `AWSDenyAll` stands there now".to_owned());
     }
     if meant("RevokeSessions ") {
+        let former = first.get(FORMER_REVOCATION).and_then(Value::as_str);
+        let text = now.not_a_revocation.as_deref().map(cut_policy);
         match &now.revoked_before {
+            // Nobody wrote over it.
+            Ok(_) if text.is_some() && text.as_deref() == former => {}
             // Somebody wrote something else under its name since.
-            Ok(_) if now.not_a_revocation.is_some() => {}
+            Ok(_) if text.is_some() => before.since.inline.push(REVOCATION_POLICY.to_owned()),
             Ok(_) => before.names.inline.retain(|it| it != REVOCATION_POLICY),
             Err(error) => {
                 before.names.inline.retain(|it| it != REVOCATION_POLICY);
                 before.unread.push(format!("inline policy {REVOCATION_POLICY} ({})", error.why));
             }
         }
-        before.former = first.get(FORMER_REVOCATION).and_then(Value::as_str).map(str::to_owned);
+        before.former = former.map(str::to_owned);
     }
+    before.note_later();
     before.notes.push(
         "judged as it was before containment, without what the responses put there; the texts of policies and groups are \
          those of now"
@@ -72,7 +146,8 @@ pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
 }
 
 /// The one that bounded it all the time: what was taken from it or exchanged since the first response bounds nothing.
-fn boundary(former: Option<&Value>, now: &Observed, deny_all: &str, before: &mut Before) -> Option<String> {
+fn boundary(first: Option<&Value>, now: &Observed, deny_all: &str, before: &mut Before) -> Option<String> {
+    let former = first.and_then(|it| it.get("permissions_boundary"));
     let now = now.profile.as_ref().map(|it| it.boundary.clone());
     match (former, now) {
         (Some(Value::Null), _) => None,
@@ -92,6 +167,13 @@ fn boundary(former: Option<&Value>, now: &Observed, deny_all: &str, before: &mut
             before.notes.push(format!("permissions boundary as in the snapshot: now it is {why}"));
             Some(had.clone())
         }
+        (_, Ok(Some(now))) if first.is_some() && now != deny_all => {
+            before.notes.push(format!(
+                "whether the permissions boundary {now} was there before containment is not known: it bounds none of \
+                 these answers"
+            ));
+            None
+        }
         (_, Ok(now)) => now,
         (_, Err(error)) => {
             before.unread.push(format!("permissions boundary ({})", error.why));
@@ -100,14 +182,18 @@ fn boundary(former: Option<&Value>, now: &Observed, deny_all: &str, before: &mut
     }
 }
 
-fn both(first: Option<&Value>, field: &str, now: &Read<Vec<String>>, before: &mut Before) -> Vec<String> {
+fn both(first: Option<&Value>, (field, now): (&str, &Read<Vec<String>>), of: Of, before: &mut Before) {
     let former = first.and_then(|it| list(it, field));
-    let mut names = former.clone().unwrap_or_default();
+    let had = former.clone().unwrap_or_default();
+    let new: Vec<_> = now.iter().flatten().filter(|it| !had.contains(it)).cloned().collect();
+    of(&mut before.names).extend(had.into_iter().chain(new.iter().cloned()));
+    match (first, &former) {
+        (None, _) => {}
+        (Some(_), Some(_)) => *of(&mut before.since) = new,
+        (Some(_), None) => *of(&mut before.undated) = new,
+    }
     match now {
-        Ok(now) => {
-            let new: Vec<_> = now.iter().filter(|it| !names.contains(it)).cloned().collect();
-            names.extend(new);
-        }
+        Ok(_) => {}
         Err(error) if former.is_none() => before.unread.push(format!("{error}")),
         Err(error) => before.notes.push(format!(
             "{} as in the snapshot: now it is {}",
@@ -115,7 +201,6 @@ fn both(first: Option<&Value>, field: &str, now: &Read<Vec<String>>, before: &mu
             text::line(&error.why.to_string(), 200)
         )),
     }
-    names
 }
 
 fn list(snapshot: &Value, field: &str) -> Option<Vec<String>> {
@@ -127,12 +212,16 @@ fn list(snapshot: &Value, field: &str) -> Option<Vec<String>> {
 mod tests {
     use aws_smithy_types::DateTime;
 
+    use serde_json::json;
+
+    use super::super::answer::{Answer, Holdings};
     use super::*;
     use crate::fixtures::observed;
     use crate::history::{Response, snapshot};
     use crate::identity::Unreadable;
 
     const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
+    const ALL: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
 
     fn kept(snapshot: Value) -> Kept {
         let response = Response::new("compromised-credential", "f", DateTime::from_secs(1), snapshot);
@@ -156,6 +245,62 @@ mod tests {
     }
 
     #[test]
+    fn what_came_since_adds_what_it_allows_and_takes_nothing_by_what_it_denies() {
+        let both = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iam:*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "s3:*", "Resource": "*"},
+        ]});
+        let policy = |kind, name: &str, group| Policy::new(kind, name, group, &both.to_string());
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push("arn:late".to_owned());
+        now.inline.as_mut().unwrap().push("late".to_owned());
+        now.groups.as_mut().unwrap().push("late".to_owned());
+        let answer = |before: &Before, policy: Policy| {
+            let policies = vec![before.dated(policy), Policy::new("policy", "arn:all", None, ALL)];
+            Holdings { policies, ..Holdings::default() }.may("s3:GetObject", "arn:aws:s3:::b/k").answer
+        };
+        let late = [
+            policy("policy", "arn:late", None),
+            policy("inline policy", "late", None),
+            policy("policy", "arn:any", Some("late")),
+        ];
+        let found = before(&kept(snapshot(&observed())), &now, DENY_ALL);
+        assert!(
+            found.notes.iter().any(|it| it.contains("policy arn:late, inline policy late, group late")),
+            "{found:?}"
+        );
+        for one in late.clone() {
+            assert_eq!(answer(&found, one.clone()), Answer::Yes);
+            assert!(found.dated(one).allowing().unwrap().contains("iam:*"));
+        }
+        // What it had before stays whole.
+        assert_eq!(answer(&found, policy("policy", "arn:any", Some("developers"))), Answer::No);
+        // When it came nobody knows.
+        let undated = before(&kept(snapshot(&Observed::nothing_read())), &now, DENY_ALL);
+        assert!(late.clone().into_iter().all(|it| answer(&undated, it) == Answer::Depends));
+        // Nobody contained it: all of it is its own.
+        let own = before(&Kept::default(), &now, DENY_ALL);
+        assert!(late.into_iter().all(|it| answer(&own, it) == Answer::No));
+    }
+
+    #[test]
+    fn what_was_edited_since_denies_nothing_surely() {
+        let mut had = observed();
+        had.contents = Ok([("policy arn:own".to_owned(), "ANPA v1".to_owned())].into());
+        let found = before(&kept(snapshot(&had)), &observed(), DENY_ALL);
+        let version = |version: &str, kind| {
+            let print = Some(format!("ANPA {version}"));
+            Policy { fingerprint: print, ..Policy::new(kind, "arn:own", None, "{}") }
+        };
+        assert_eq!(found.edited(&version("v1", "policy")), None);
+        for kind in ["policy", "boundary"] {
+            assert_eq!(found.edited(&version("v2", kind)).as_deref(), Some("policy arn:own"));
+        }
+        assert_eq!(found.dated(version("v1", "policy")).denies, Denies::Count);
+        assert_eq!(found.dated(version("v2", "policy")).denies, Denies::Undated);
+    }
+
+    #[test]
     fn the_hold_of_a_console_is_left_out_where_a_response_put_it_there() {
         let hold = "arn:aws:iam::111122223333:policy/SecurityRequireMfa";
         let mut now = observed();
@@ -165,10 +310,11 @@ mod tests {
         // Somebody else's.
         assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
         kept.responses[0].planned.insert("HoldConsole alice".to_owned());
-        // It says something else by now, or nobody knows what.
+        // It says something else by now. Where nobody knows what, that is said, and it is none of its own.
         assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
         now.is_held = Err(Unreadable::not_read("hold"));
-        assert!(before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
+        let unknown = before(&kept, &now, DENY_ALL);
+        assert!(!unknown.names.policies.contains(&hold.to_owned()) && unknown.unread.len() == 1, "{unknown:?}");
         now.is_held = Ok(true);
         assert!(!before(&kept, &now, DENY_ALL).names.policies.contains(&hold.to_owned()));
         kept.responses[0].before = snapshot(&now);
@@ -184,9 +330,11 @@ mod tests {
         assert!(before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
         kept.responses[0].planned.insert("RevokeSessions app 2026-01-01T00:00:00Z".to_owned());
         assert!(!before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
-        // What somebody wrote over it is no revocation.
+        // What somebody wrote over it is no revocation, and came since.
         now.not_a_revocation = Some("{}".to_owned());
-        assert!(before(&kept, &now, DENY_ALL).names.inline.contains(&REVOCATION_POLICY.to_owned()));
+        let over = before(&kept, &now, DENY_ALL);
+        let name = REVOCATION_POLICY.to_owned();
+        assert!(over.names.inline.contains(&name) && over.since.inline.contains(&name), "{over:?}");
         (now.revoked_before, now.not_a_revocation) = (Err(Unreadable::not_read("revocation")), None);
         assert_eq!(before(&kept, &now, DENY_ALL).unread.len(), 1);
     }
@@ -212,6 +360,11 @@ mod tests {
         assert_eq!(before(&kept(snapshot(&observed())), &now, DENY_ALL).boundary, None);
         let unknown = before(&kept(snapshot(&Observed::nothing_read())), &now, DENY_ALL);
         assert!(unknown.boundary.is_none() && unknown.notes.iter().any(|it| it.contains("boundary is not known")));
+        now.profile.as_mut().unwrap().boundary = Some("arn:some".to_owned());
+        let undated = before(&kept(snapshot(&Observed::nothing_read())), &now, DENY_ALL);
+        assert!(
+            undated.boundary.is_none() && undated.notes.iter().any(|it| it.contains("boundary arn:some was there"))
+        );
     }
 
     /// The list of what it had is both of before and now; the boundary too must not be better than what is there.

@@ -76,12 +76,16 @@ impl Found {
 /// What a report has no room for, and what is compared all the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Uncut {
-    /// By the service that they are passed to; `None`: not all were asked about.
+    /// By the service that they are passed to, of each to which some way passes one; `None`: not all were asked about.
     pub(super) passable: BTreeMap<&'static str, Option<BTreeMap<String, Answer>>>,
+    /// Whom roles trust was read.
+    pub(super) is_passing_asked: bool,
     /// Of its own account.
     pub(super) roles: BTreeMap<String, Answer>,
     /// Of others, as its policies name them.
     pub(super) roles_elsewhere: BTreeMap<String, Answer>,
+    /// Of the actions by which an administrator is known.
+    pub(super) probes: BTreeMap<&'static str, Answer>,
 }
 
 /// The answers about one identity.

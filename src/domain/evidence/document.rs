@@ -26,16 +26,53 @@ pub struct Policy {
     pub origin: Origin,
     /// Which of a managed policy's versions was read.
     pub version: Option<String>,
+    /// What tells it, or its group, from what it was: as `Contents`.
+    pub fingerprint: Option<String>,
     /// As it is written.
     pub text: String,
     /// What is wrong with a document that is none.
     pub document: Result<Document, String>,
+    pub denies: Denies,
+}
+
+/// Whether what a policy denies counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Denies {
+    #[default]
+    Count,
+    /// It came after the time that is judged.
+    TooLate,
+    /// Nobody knows whether it did.
+    Undated,
 }
 
 impl Policy {
     pub fn new(kind: &'static str, name: &str, group: Option<&str>, document: &str) -> Self {
-        let origin = Origin { kind, name: name.to_owned(), group: group.map(str::to_owned) };
-        Self { origin, version: None, text: decoded(document).into_owned(), document: Document::parse(document) }
+        Self {
+            origin: Origin { kind, name: name.to_owned(), group: group.map(str::to_owned) },
+            version: None,
+            fingerprint: None,
+            text: decoded(document).into_owned(),
+            document: Document::parse(document),
+            denies: Denies::Count,
+        }
+    }
+
+    pub fn with_denies(self, denies: Denies) -> Self {
+        Self { document: self.document.map(|it| it.with_denies(denies)), denies, ..self }
+    }
+
+    /// What it allows, where what it denies does not count or not surely; `None`: it counts as it is written.
+    pub(super) fn allowing(&self) -> Option<String> {
+        let mut policy: Value = serde_json::from_str(&self.text).ok().filter(|_| self.denies != Denies::Count)?;
+        let all = statements(&policy);
+        let allowing = all.iter().filter(|it| it.get("Effect").and_then(Value::as_str) != Some("Deny"));
+        let allowing: Vec<_> = allowing.map(|it| (*it).clone()).collect();
+        if allowing.len() == all.len() {
+            return None;
+        }
+        policy.as_object_mut()?.insert("Statement".to_owned(), Value::Array(allowing));
+        Some(policy.to_string())
     }
 }
 
@@ -57,6 +94,8 @@ pub struct Statement {
     /// The version of 2008 takes `${…}` for what it says.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>
     has_variables: bool,
+    /// See `Denies`.
+    is_undated: bool,
 }
 
 /// `Action` or `NotAction`, in small letters.
@@ -90,6 +129,17 @@ impl Document {
         };
         Ok(Self { statements: each.map(read).collect::<Result<_, _>>()? })
     }
+
+    pub(super) fn with_denies(mut self, denies: Denies) -> Self {
+        match denies {
+            Denies::Count => {}
+            Denies::TooLate => self.statements.retain(|it| it.is_allow),
+            Denies::Undated => {
+                self.statements.iter_mut().filter(|it| !it.is_allow).for_each(|it| it.is_undated = true);
+            }
+        }
+        self
+    }
 }
 
 impl Statement {
@@ -116,6 +166,7 @@ impl Statement {
             principal: statement.get("Principal").cloned(),
             clauses,
             has_variables,
+            is_undated: false,
         })
     }
 
@@ -136,7 +187,8 @@ impl Statement {
 
     /// Whether its conditions hold.
     pub(super) fn holds(&self, context: &Context) -> Truth {
-        Truth::all(self.clauses.iter().map(|it| it.holds(context, self.has_variables)))
+        let undated = self.is_undated.then(|| Truth::depends("whether it was there before containment"));
+        Truth::all(self.clauses.iter().map(|it| it.holds(context, self.has_variables)).chain(undated))
     }
 
     /// What it names, with variables put in.

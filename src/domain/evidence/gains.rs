@@ -15,6 +15,9 @@ impl Could {
         if other.administrator.answer > self.administrator.answer {
             gains.push(Gain::new(ADMINISTRATOR, other.administrator.answer));
         }
+        let answer = |action: &str| other.uncut.probes.get(action).copied().unwrap_or(Answer::No);
+        let lifted = self.administrator_but.iter().map(|it| (it, answer(it))).filter(|(_, it)| *it > Answer::No);
+        gains.extend(lifted.map(|(it, answer)| Gain::new(&format!("use {it}, which is denied to it now"), answer)));
         for (before, after) in self.parts().into_iter().zip(other.parts()) {
             gains.extend(more(&ways(before), &ways(after)).map(|(what, answer)| Gain::new(what, answer)));
         }
@@ -27,12 +30,8 @@ impl Could {
                 gains.extend(more(before, after).map(|(what, answer)| Gain::new(&words(what), answer)));
             }
         }
-        for (verb, before, after) in [
-            ("assume role", &self.uncut.roles, &other.uncut.roles),
-            ("try roles of other accounts,", &self.uncut.roles_elsewhere, &other.uncut.roles_elsewhere),
-        ] {
-            gains.extend(more(before, after).map(|(what, answer)| Gain::new(&format!("{verb} {what}"), answer)));
-        }
+        let roles = more(&self.uncut.roles, &other.uncut.roles);
+        gains.extend(roles.map(|(what, answer)| Gain::new(&format!("assume role {what}"), answer)));
         gains
     }
 
@@ -66,9 +65,13 @@ impl Could {
         [&self.escalations, &self.secrets, &self.data, &self.logging]
     }
 
-    /// All that it may pass to that service, where all of them were asked about.
+    /// All that it may pass to that service, where all of them were asked about. Where no way passes one, there are none.
     fn passable(&self, service: &str) -> Option<&BTreeMap<String, Answer>> {
-        self.uncut.passable.get(service)?.as_ref()
+        static NONE: BTreeMap<String, Answer> = BTreeMap::new();
+        match self.uncut.passable.get(service) {
+            Some(asked) => asked.as_ref(),
+            None => self.uncut.is_passing_asked.then_some(&NONE),
+        }
     }
 
     /// `found`: the versions that were judged, and those that could not be; `holdings`: by what it may make them count.
@@ -134,6 +137,7 @@ mod tests {
     use crate::evidence::report::Evidence;
     use crate::evidence::report::tests::{contained, report_of};
     use crate::evidence::risk::Level;
+    use crate::evidence::wider::Widening;
     use crate::fixtures::parsed;
 
     const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
@@ -165,10 +169,24 @@ mod tests {
         Holdings { policies, ..Holdings::default() }
     }
 
+    fn wider((has, could): (&Holdings, &Could), (other, then): (&Holdings, &Could)) -> Vec<Gain> {
+        let (account, partition) = (parsed("111122223333"), parsed("aws"));
+        let base = Asker { holdings: has, account: &account, partition: &partition, arn: ALICE };
+        let other = Asker { holdings: other, ..base };
+        let mut widening = Widening::new((&base, could), (&other, then), TEAM);
+        while widening.step() {}
+        let (gains, not_known) = widening.end();
+        assert!(not_known.is_empty(), "{not_known:?}");
+        gains
+    }
+
     fn gains(holdings: &Holdings, statements: &Value) -> Vec<(String, Answer)> {
         let other = holdings.with_version(TEAM, &document(statements)).unwrap();
-        let mut gains = could(holdings).gains(&could(&other));
+        let (now, then) = (could(holdings), could(&other));
+        let mut gains = now.gains(&then);
         gains.extend(newly_settable(&holdings.settable(), &other.settable()));
+        let wider = wider((holdings, &now), (&other, &then)).into_iter();
+        gains.extend(wider.filter(|it| it.what.contains("other accounts")));
         gains.into_iter().map(|it| (it.what, it.answer)).collect()
     }
 
@@ -262,6 +280,16 @@ mod tests {
         assert!(report.gist().is_a_version_unknown);
     }
 
+    #[test]
+    fn what_is_denied_to_an_administrator_and_not_by_another_version_is_a_gain() {
+        let denied = json!({"Effect": "Deny", "Action": "kms:ScheduleKeyDeletion", "Resource": "*"});
+        let policies = vec![Policy::new("policy", TEAM, None, &document(&json!([allow("*", "*"), denied])))];
+        let has = Holdings { policies, ..Holdings::default() };
+        let lifted = [yes("use kms:ScheduleKeyDeletion, which is denied to it now")];
+        assert_eq!(gains(&has, &allow("*", "*")), lifted);
+        assert!(gains(&has, &json!([allow("*", "*"), denied])).is_empty());
+    }
+
     /// A report lists fifty.
     #[test]
     fn roles_beyond_those_listed_are_compared_by_name_too() {
@@ -287,7 +315,9 @@ mod tests {
                 could.add_roles(assuming.end());
                 could
             };
-            let gained: Vec<_> = asked(&has).gains(&asked(&other)).into_iter().map(|it| it.what).collect();
+            let (now, then) = (asked(&has), asked(&other));
+            let gained = now.gains(&then).into_iter().chain(wider((&has, &now), (&other, &then)));
+            let gained: Vec<_> = gained.map(|it| it.what).collect();
             assert_eq!(gained, [format!("{words} arn:aws:iam::{account}:role/r060")]);
         }
     }
@@ -315,6 +345,10 @@ mod tests {
         assert_eq!(gained, ["pass role arn:aws:iam::111122223333:role/admin to lambda.amazonaws.com"]);
         // Where the roles were not read, what it could pass is not said to be the same.
         assert_eq!(named(&has).not_compared(&named(&other)), None);
+        // Of what passes none now there is nothing to compare: all of it is new, and asked.
+        let none = has.with_version(TEAM, &document(&set)).unwrap();
+        assert_eq!(named(&none).not_compared(&named(&other)), None);
+        assert!(named(&none).gains(&named(&other)).iter().any(|it| it.what.contains("lambda-001")));
         assert!(could(&has).not_compared(&could(&other)).unwrap().contains("pass to lambda.amazonaws.com"));
     }
 

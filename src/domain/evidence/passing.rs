@@ -21,6 +21,7 @@ impl Could {
             }
         }
         let passing: Vec<_> = holdings.placed().into_iter().filter(|it| it.statement.is_about(PASS)).collect();
+        self.uncut.is_passing_asked = true;
         let mut looks = 0;
         let mut passable: BTreeMap<&str, Option<Vec<String>>> = BTreeMap::new();
         let uncut = &mut self.uncut.passable;

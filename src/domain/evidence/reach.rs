@@ -10,7 +10,7 @@ use super::answer::{Answer, Decision, MOST_GRANTS};
 use super::condition::{Truth, plain};
 use super::places::Machine;
 use super::rules::{Question, Rule};
-use crate::glob::{Piece, literal, meet, pieces};
+use crate::glob::{Piece, literal, matches, meet, pieces};
 
 /// Words and patterns that are looked at for one question. Where they do not suffice, "no" is not known.
 const MOST_STEPS: usize = 1_000_000;
@@ -84,15 +84,24 @@ impl Question<'_, '_> {
     /// Each pattern of its own policies by which it may be done to a resource of the template, apart from those that
     /// `but` matches. As it is written.
     pub(super) fn patterns_to_some(&self, template: &str, but: &str) -> BTreeMap<String, Decision> {
-        let but = pieces(but);
-        let mut search = Search::new(self, &whole(template), Some(&but));
+        let (but, template) = (pieces(but), whole(template));
+        let mut search = Search::new(self, &template, Some(&but));
         let mut found: BTreeMap<String, Decision> = BTreeMap::new();
         for (at, rule) in self.own_allowing() {
             for (written, pattern) in named(rule) {
                 let mut is_all_asked = search.is_some();
-                let reached = search.as_mut().and_then(|it| it.best(at, pattern, false, &mut is_all_asked));
-                let decision = match reached {
-                    Some(resource) => self.may(&resource),
+                let one = pattern.and_then(|it| only_match(rule.resources.patterns.get(it)?));
+                let reached = match one {
+                    // There is nothing to be searched for: hundreds of them are asked about one by one.
+                    Some(one) => {
+                        is_all_asked = true;
+                        Some(one).filter(|it| matches(&template, it) && !matches(&but, it))
+                    }
+                    None => search.as_mut().and_then(|it| it.best(at, pattern, false, &mut is_all_asked)),
+                };
+                let decision = match reached.map(|it| self.may(&it)) {
+                    Some(decision) if decision.answer <= Answer::NotKnown => continue,
+                    Some(decision) => decision,
                     None if is_all_asked => continue,
                     None => Decision { by: vec![rule.placed.number], ..Decision::of(Answer::NotKnown) },
                 };
@@ -164,6 +173,11 @@ fn named(rule: &Rule<'_>) -> Vec<(String, Option<usize>)> {
     }
     let filled = rule.resources.patterns.iter().enumerate().map(|(n, it)| (plain(it), Some(n)));
     filled.chain(rule.resources.unknown.iter().map(|(written, _)| (written.clone(), None))).collect()
+}
+
+/// The one text that a pattern without wildcards matches.
+fn only_match(pattern: &[Piece]) -> Option<String> {
+    pattern.iter().map(|it| if let Piece::Is(c) = it { Some(*c) } else { None }).collect()
 }
 
 /// A statement, with its patterns' places in the machine: those that match nothing of the template are left out.

@@ -5,11 +5,13 @@
 //! nothing is ours.
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>
 
+use std::collections::BTreeSet;
+
 use super::answer::{Answer, Holdings};
 use super::asked::{ANY, actions};
 use super::asking::Asking;
 use super::before::Before;
-use super::document::Policy;
+use super::document::{Denies, Policy};
 use super::simulation::Asked;
 use crate::identity::{Identity, IdentityKind, Observed};
 use crate::ids::Arn;
@@ -20,7 +22,15 @@ pub enum Exclusion {
     /// By its ARN, wherever the identity has it from.
     Policy(String),
     /// Of the identity itself, and not of a group.
-    Inline { name: String, of: IdentityKind, identity: String },
+    Inline {
+        name: String,
+        of: IdentityKind,
+        identity: String,
+    },
+    InlineOfGroup {
+        name: String,
+        group: String,
+    },
     /// Whatever stands in its place.
     Boundary,
 }
@@ -62,8 +72,15 @@ impl Plan {
         };
         let names = &before.names;
         let is_ours = |name: &String, had: &Vec<String>| !had.contains(name);
-        let our_policies: Vec<_> = attached.iter().filter(|it| is_ours(it, &names.policies)).cloned().collect();
-        let our_inline: Vec<_> = inline.iter().filter(|it| is_ours(it, &names.inline)).cloned().collect();
+        let our_policies = attached.iter().filter(|it| is_ours(it, &names.policies)).cloned();
+        let our_inline = inline.iter().filter(|it| is_ours(it, &names.inline)).cloned();
+        // What counts in part is left out as a whole, and that part is added.
+        let in_part = holdings.policies.iter().filter(|it| it.allowing().is_some());
+        let (managed, written): (Vec<_>, Vec<_>) = in_part.partition(|it| it.origin.kind == "policy");
+        let (of_groups, written): (Vec<_>, Vec<_>) = written.into_iter().partition(|it| it.origin.group.is_some());
+        let name = |it: &&Policy| it.origin.name.clone();
+        let our_policies: BTreeSet<_> = our_policies.chain(managed.iter().map(name)).collect();
+        let our_inline: BTreeSet<_> = our_inline.chain(written.iter().map(name)).collect();
         let is_bound_otherwise = profile.boundary != before.boundary;
         let exclusion = |name: &String| Exclusion::Inline {
             name: name.clone(),
@@ -72,13 +89,16 @@ impl Plan {
         };
         let mut left_out: Vec<_> = our_policies.iter().cloned().map(Exclusion::Policy).collect();
         left_out.extend(our_inline.iter().map(exclusion));
+        left_out.extend(of_groups.iter().filter_map(|it| {
+            Some(Exclusion::InlineOfGroup { name: it.origin.name.clone(), group: it.origin.group.clone()? })
+        }));
         left_out.extend((is_bound_otherwise && before.boundary.is_none()).then_some(Exclusion::Boundary));
         // Whether AWS finds it by itself: what is left out by its ARN is left out of groups as well.
         let is_found = |policy: &Policy| {
             let (name, is_managed) = (&policy.origin.name, policy.origin.kind == "policy");
             let is_left_out = is_managed && our_policies.contains(name);
             match &policy.origin.group {
-                Some(group) => groups.contains(group) && !is_left_out,
+                Some(group) => groups.contains(group) && !is_left_out && (is_managed || policy.allowing().is_none()),
                 None if is_managed => attached.contains(name) && !is_left_out,
                 // What stood under the name of our revocation is nowhere, whatever stands there now.
                 None => {
@@ -125,16 +145,24 @@ impl Plan {
 
     /// One that AWS does not take would take all the others with it.
     fn add(&mut self, policy: &Policy, room: &mut usize) {
-        let left = room.checked_sub(policy.text.len()).filter(|_| is_legal(policy));
-        let Some(left) = left else {
-            let of = policy.origin.group.as_ref().map_or_else(String::new, |it| format!(" of group {it}"));
-            self.without.push(format!("{} {}{of}, which AWS would not take", policy.origin.kind, policy.origin.name));
+        let of = policy.origin.group.as_ref().map_or_else(String::new, |it| format!(" of group {it}"));
+        let words = format!("{} {}{of}", policy.origin.kind, policy.origin.name);
+        let in_part = policy.allowing();
+        if in_part.is_some() && policy.denies == Denies::Undated {
+            self.without.push(format!("what {words} denies, of which nobody knows whether it was there before"));
+        }
+        if in_part.is_some() && policy.document.as_ref().is_ok_and(|it| it.statements.iter().all(|it| !it.is_allow)) {
+            return;
+        }
+        let text = in_part.as_ref().unwrap_or(&policy.text);
+        let Some(left) = room.checked_sub(text.len()).filter(|_| is_legal(policy)) else {
+            self.without.push(format!("{words}, which AWS would not take"));
             return;
         };
         // What several groups have counts once.
-        if !self.added.contains(&policy.text) {
+        if !self.added.contains(text) {
             *room = left;
-            self.added.push(policy.text.clone());
+            self.added.push(text.clone());
         }
     }
 }
@@ -256,6 +284,33 @@ mod tests {
         let plan = plan(&kept(snapshot(&observed())), &now, &holdings());
         assert_eq!(plan.left_out, [Exclusion::Policy(DENY_ALL.to_owned())]);
         assert_eq!(plan.added, [text("Allow", "ec2:*")]);
+    }
+
+    #[test]
+    fn what_denies_in_what_came_since_is_kept_from_aws() {
+        let both = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}, {"Effect": "Deny", "Action": "*", "Resource": "*"}
+        ]});
+        let mut now = observed();
+        now.attached.as_mut().unwrap().push("arn:late".to_owned());
+        now.groups.as_mut().unwrap().push("late".to_owned());
+        let found = before(&kept(snapshot(&observed())), &now, DENY_ALL);
+        let late = [
+            Policy::new("policy", "arn:late", None, &text("Deny", "*")),
+            Policy::new("inline policy", "bars", Some("late"), &both.to_string()),
+        ];
+        let mut holdings = holdings();
+        holdings.policies.extend(late.map(|it| found.dated(it)));
+        let plan = Plan::of(&identity(IdentityKind::User), &found, &now, &holdings).unwrap();
+        let of_group = Exclusion::InlineOfGroup { name: "bars".to_owned(), group: "late".to_owned() };
+        assert_eq!(plan.left_out, [Exclusion::Policy("arn:late".to_owned()), of_group]);
+        assert_eq!((plan.added.len(), plan.without), (1, vec![]));
+        assert!(plan.added[0].contains("kms:*") && !plan.added[0].contains("Deny"), "{:?}", plan.added);
+        // Of what may have been there before AWS is told nothing, and nothing is held against its answers.
+        let undated = holdings.policies.iter().cloned().map(|it| it.with_denies(Denies::Undated)).collect();
+        let holdings = Holdings { policies: undated, ..Holdings::default() };
+        let plan = Plan::of(&identity(IdentityKind::User), &found, &now, &holdings).unwrap();
+        assert!(plan.without.iter().any(|it| it.contains("inline policy bars of group late denies")), "{plan:?}");
     }
 
     #[test]

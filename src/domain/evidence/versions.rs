@@ -146,7 +146,7 @@ impl Holdings {
         let mut other = self.clone();
         let all = other.policies.iter_mut().chain(other.limits.iter_mut().flatten());
         for it in all.filter(|it| is_customers(it) && it.origin.name == policy) {
-            it.document = Ok(document.clone());
+            it.document = Ok(document.clone().with_denies(it.denies));
         }
         Ok(other)
     }

@@ -1,13 +1,16 @@
-//! What another version of a policy allows on more resources than now: of actions that are allowed on some already.
+//! What another version of a policy allows on more resources than now: of actions that are allowed on some already, and
+//! of the roles of other accounts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::Answer;
+use super::asked::GUARDED;
 use super::asking::Asker;
+use super::assume::ASSUME;
 use super::catalogue::PASS;
 use super::could::Could;
 use super::resources::{is_of_others, resources};
-use super::rules::{More, Placed};
+use super::rules::{More, Placed, Question};
 use super::versions::{Gain, is_customers};
 
 /// Actions that are being compared, one by one: whoever asks may do something else in between.
@@ -17,6 +20,8 @@ pub struct Widening<'a> {
     /// Of which another version is asked about.
     policy: &'a str,
     left: Vec<&'static str>,
+    /// The patterns by which roles of other accounts may be tried as it is.
+    tried: BTreeMap<String, Answer>,
     gains: Vec<Gain>,
     not_known: Vec<&'static str>,
 }
@@ -28,19 +33,36 @@ impl<'a> Widening<'a> {
         (other, then): (&'a Asker<'a>, &Could),
         policy: &'a str,
     ) -> Self {
-        // A role that is passed is compared by its name.
-        let actions = could.ways_of_both(then).flat_map(|(_, it)| it.actions.iter().copied()).filter(|it| *it != PASS);
-        let asked: BTreeSet<_> = actions.filter(|it| resources(it).is_some()).collect();
-        Self { base, other, policy, left: asked.into_iter().collect(), gains: Vec::new(), not_known: Vec::new() }
+        let of_ways = could.ways_of_both(then).flat_map(|(_, it)| it.actions.iter().copied());
+        let is_administrator = |it: &Could| it.administrator.answer > Answer::NotKnown;
+        let guarded = if is_administrator(could) && is_administrator(then) { GUARDED } else { &[] };
+        let guarded = guarded.iter().copied().filter(|it| !could.administrator_but.contains(it));
+        // A role that is passed, and one of its own account that is assumed, is compared by its name.
+        let actions = of_ways.chain(guarded).filter(|it| ![PASS, ASSUME].contains(it) && resources(it).is_some());
+        let elsewhere = (!then.uncut.roles_elsewhere.is_empty()).then_some(ASSUME);
+        let asked: BTreeSet<_> = actions.chain(elsewhere).collect();
+        Self {
+            base,
+            other,
+            policy,
+            left: asked.into_iter().collect(),
+            tried: could.uncut.roles_elsewhere.clone(),
+            gains: Vec::new(),
+            not_known: Vec::new(),
+        }
     }
 
     /// Compares the next action; whether there was one.
     pub fn step(&mut self) -> bool {
         let Some(action) = self.left.pop() else { return false };
-        match self.more(action) {
-            Answer::No => {}
-            Answer::NotKnown => self.not_known.push(action),
-            answer => self.gains.push(Gain::new(&format!("use {action} on more resources"), answer)),
+        let more = if action == ASSUME { self.more_roles_elsewhere() } else { self.more_resources(action) };
+        for (what, answer) in more {
+            match answer {
+                Answer::No => {}
+                Answer::NotKnown if self.not_known.contains(&action) => {}
+                Answer::NotKnown => self.not_known.push(action),
+                answer => self.gains.push(Gain::new(&what, answer)),
+            }
         }
         true
     }
@@ -50,30 +72,60 @@ impl<'a> Widening<'a> {
         (self.gains, self.not_known)
     }
 
-    fn more(&self, action: &'static str) -> Answer {
-        let ways = self.ways(action);
-        if ways.is_empty() {
-            return Answer::No;
-        }
+    fn more_resources(&self, action: &'static str) -> BTreeMap<String, Answer> {
+        let (template, but) = (self.base.template(action), is_of_others(action).then_some(self.base.arn));
+        let ask = |beyond: &Question<'_, '_>| {
+            let answer = beyond.may_to_some(&template, but).answer;
+            BTreeMap::from([(format!("use {action} on more resources"), answer)])
+        };
+        self.more(action, &ask)
+    }
+
+    /// By each pattern of its own policies: what bounds it, and what is denied to it, may have changed by the version too.
+    fn more_roles_elsewhere(&self) -> BTreeMap<String, Answer> {
+        let (anywhere, own) = self.base.elsewhere();
+        let ask = |beyond: &Question<'_, '_>| {
+            let found = beyond.patterns_to_some(&anywhere, &own).into_iter();
+            found.map(|(roles, it)| (roles, it.answer)).collect()
+        };
+        let found = self.more(ASSUME, &ask).into_iter();
+        let words = |(roles, answer): (String, Answer)| {
+            let has_some = self.tried.get(&roles).is_some_and(|it| *it >= answer);
+            let more = if has_some { "more roles" } else { "roles" };
+            (format!("try {more} of other accounts, {roles}"), answer)
+        };
+        found.map(words).collect()
+    }
+
+    /// `ask`: about what only the other version allows, what it gains by it, in words.
+    fn more(
+        &self,
+        action: &'static str,
+        ask: &dyn Fn(&Question<'_, '_>) -> BTreeMap<String, Answer>,
+    ) -> BTreeMap<String, Answer> {
         let rules = |asker: &'a Asker<'a>| asker.holdings.rules_about(action, &asker.holdings.context);
         let (base, other) = (rules(self.base), rules(self.other));
         let there = self.numbers(self.base);
-        let (template, but) = (self.base.template(action), is_of_others(action).then_some(self.base.arn));
-        let ask = |by: More, surely: bool| {
-            let beyond = other.beyond(&base, by, surely, &|it| there.contains(&it));
-            beyond.all().may_to_some(&template, but).answer
-        };
+        let ask = |by: More, surely: bool| ask(&other.beyond(&base, by, surely, &|it| there.contains(&it)).all());
         let is_sure = base.are_sure() && other.are_sure();
-        let mut best = Answer::No;
-        for by in ways {
+        let mut best: BTreeMap<String, Answer> = BTreeMap::new();
+        for by in self.ways(action) {
             let surely = ask(by, true);
-            if surely == Answer::Yes {
-                return Answer::Yes;
-            }
+            let is_all_sure = !surely.is_empty() && surely.values().all(|it| *it == Answer::Yes);
             // It may depend, and only where nothing allows it as it is.
-            let perhaps = if is_sure { surely } else { ask(by, false) };
-            let unknown = [surely, perhaps].contains(&Answer::NotKnown).then_some(Answer::NotKnown);
-            best = best.max(if perhaps > Answer::NotKnown { perhaps } else { unknown.unwrap_or(Answer::No) });
+            let perhaps = if is_sure || is_all_sure { surely.clone() } else { ask(by, false) };
+            let whats: BTreeSet<_> = surely.keys().chain(perhaps.keys()).collect();
+            for what in whats {
+                let of = |all: &BTreeMap<String, Answer>| all.get(what).copied().unwrap_or(Answer::No);
+                let answer = match (of(&surely), of(&perhaps)) {
+                    (Answer::Yes, _) => Answer::Yes,
+                    (_, perhaps) if perhaps > Answer::NotKnown => perhaps,
+                    (Answer::NotKnown, _) | (_, Answer::NotKnown) => Answer::NotKnown,
+                    _ => Answer::No,
+                };
+                let so_far = best.entry(what.clone()).or_insert(Answer::No);
+                *so_far = answer.max(*so_far);
+            }
         }
         best
     }
@@ -189,6 +241,39 @@ mod tests {
             ..Holdings::default()
         };
         assert_eq!(widened(&has, &statement("Allow", "*")), more(Answer::Yes));
+    }
+
+    /// Its patterns may be the same: what is denied, and what bounds them, decides too.
+    #[test]
+    fn roles_of_other_accounts_are_compared_by_what_each_side_allows() {
+        let roles = |effect: &str, pattern: &str| {
+            let role = format!("arn:aws:iam::444455556666:role/{pattern}");
+            json!({"Effect": effect, "Action": "sts:AssumeRole", "Resource": role})
+        };
+        let (all, reader) = (roles("Allow", "*"), roles("Allow", "reader"));
+        let some = json!([all, roles("Deny", "prod-*")]);
+        let gained = |what: &str| vec![(format!("try {what}"), Answer::Yes)];
+        let more = "more roles of other accounts, arn:aws:iam::444455556666:role/*";
+        assert_eq!(widened(&holdings(&some), &all), gained(more));
+        let new = "roles of other accounts, arn:aws:iam::444455556666:role/*";
+        assert_eq!(widened(&holdings(&reader), &all), gained(new));
+        for less in [&some, &reader, &all, &json!([])] {
+            assert!(widened(&holdings(&all), less).is_empty(), "{less}");
+        }
+        let bounded = Holdings {
+            policies: vec![policy("inline policy", "own", &all)],
+            limits: vec![vec![policy("boundary", TEAM, &reader)]],
+            ..Holdings::default()
+        };
+        assert_eq!(widened(&bounded, &all), gained(more));
+    }
+
+    #[test]
+    fn what_guardrails_deny_an_administrator_is_compared_by_resources() {
+        let all = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+        let guard = json!({"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::prod-*"});
+        let gained = widened(&holdings(&json!([all, guard])), &all);
+        assert_eq!(gained, [("use s3:DeleteBucket on more resources".to_owned(), Answer::Yes)]);
     }
 
     #[test]

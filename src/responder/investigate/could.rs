@@ -2,14 +2,17 @@
 
 use clients::iam::IamRead;
 use clients::iam::holdings::{self, Documents};
+use clients::ledger::Ledger;
 use domain::evidence::answer::Holdings;
 use domain::evidence::asking::Asker;
 use domain::evidence::before::before;
 use domain::evidence::condition::Context;
 use domain::evidence::could::Could;
 use domain::evidence::simulating::facts;
+use domain::evidence::simulation::Simulation;
 use domain::identity::{Identity, IdentityKind, Observed};
 use domain::ids::{AccountId, Partition};
+use domain::text;
 use tokio::time::Instant;
 
 use super::answers::{roles, stepped};
@@ -20,6 +23,7 @@ use super::whom::Whom;
 /// `iam`: of the identity's account, where it could be entered. `until`: when what is asked last has to end.
 pub(super) async fn could(
     iam: Option<&IamRead>,
+    ledger: &Ledger,
     whom: &Whom,
     now: &Observed,
     (account, partition): (&AccountId, &Partition),
@@ -39,8 +43,14 @@ pub(super) async fn could(
         let inline = std::mem::take(&mut before.names.inline);
         before.unread.extend(inline.iter().map(|it| format!("inline policy {it} (deleted with the identity)")));
     }
-    let (Documents { policies, boundary, unread }, trusts) =
+    let (Documents { policies, mut boundary, unread, edited }, trusts) =
         tokio::join!(holdings::documents(iam, identity, &before), holdings::trusts(iam));
+    if let Some(edited) = boundary.as_ref().and_then(|it| before.edited(it)) {
+        before.notes.push(format!(
+            "the permissions boundary ({edited}) was edited since the first response: it bounds none of these answers"
+        ));
+        (boundary, before.boundary) = (None, None);
+    }
     let limits = boundary.into_iter().map(|it| vec![it]).collect();
     let holdings = Holdings { policies, limits, context: context(identity, now), unread };
     let asker = Asker { holdings: &holdings, account, partition, arn: &identity.arn };
@@ -52,8 +62,17 @@ pub(super) async fn could(
     let somewhere = asking.somewhere(&everywhere);
     let mut could = asking.end();
     could.notes = before.notes;
+    if !edited.is_empty() {
+        let edited = text::line(&edited.into_iter().collect::<Vec<_>>().join(", "), 500);
+        could.notes.push(format!("edited since the first response, so that what they deny depends on when: {edited}"));
+    }
     tokio::join!(roles(&asker, &trusts, &mut could), simulator.ask(&somewhere));
     could.simulation = simulator.end([everywhere, somewhere].concat());
+    if could.simulation.answers.why_not().is_none()
+        && let Some(why) = whom.is_changed(ledger).await
+    {
+        could.simulation = Simulation::not_asked(why);
+    }
     versions::add(iam, &asker, &trusts, until, &mut could).await;
     could
 }

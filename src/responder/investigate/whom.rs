@@ -1,5 +1,7 @@
 //! Whom a report is about: as IAM says, or as the ledger knew it where it was deleted or IAM can't be read.
 
+use std::collections::BTreeSet;
+
 use clients::iam::IamRead;
 use clients::iam::resolve::{self, Claimed, Unresolved};
 use clients::ledger::Ledger;
@@ -30,10 +32,7 @@ impl Whom {
             return;
         }
         let now = ledger.kept(&self.identity).await.map_err(|failure| Unreadable::failed("the ledger", failure));
-        self.is_amid = now.as_ref().is_ok_and(|now| {
-            let is_over = |id: &str| now.responses.iter().all(|it| it.id != id);
-            now.is_begun || self.kept.iter().flat_map(|it| &it.responses).any(|it| is_over(&it.id))
-        });
+        self.is_amid = now.as_ref().is_ok_and(|now| now.is_begun || self.is_one_over(now));
         let words = |it: &Unreadable| format!("the ledger, and with it what was contained ({})", it.why);
         self.unread.extend(now.as_ref().err().map(words));
         self.kept = now;
@@ -43,6 +42,26 @@ impl Whom {
     pub(super) async fn made(&self, ledger: &Ledger, account: &AccountId) -> Vec<(Child, Became)> {
         let children = self.kept.as_ref().map_or(&[][..], |it| it.children.as_slice());
         ledger.all_became(account, &self.identity.id, children).await
+    }
+
+    /// One that was in force is not any more.
+    fn is_one_over(&self, now: &Kept) -> bool {
+        let is_over = |id: &str| now.responses.iter().all(|it| it.id != id);
+        self.kept.iter().flat_map(|it| &it.responses).any(|it| is_over(&it.id))
+    }
+
+    /// Once AWS was asked about it, so that it was asked about what was read: why its answers are about something else.
+    pub(super) async fn is_changed(&self, ledger: &Ledger) -> Option<&'static str> {
+        if self.is_gone {
+            return None;
+        }
+        let Ok(now) = ledger.kept(&self.identity).await else {
+            return Some("whether a response to it began meanwhile could not be read");
+        };
+        let known: BTreeSet<_> = self.kept.iter().flat_map(|it| &it.responses).map(|it| &it.id).collect();
+        let is_new = now.responses.iter().any(|it| !known.contains(&it.id));
+        (now.is_begun || is_new || self.is_one_over(&now))
+            .then_some("a response to it began or was taken back while AWS was asked: the next report tells")
     }
 }
 

@@ -335,6 +335,10 @@ mod tests {
         let told = |at| watched().told_who(&by_dana(at).unwrap(), NOW + WITHIN).text;
         assert!(told(1).contains("before it was told") && told(NOW + LATER).contains("yet to come"));
         assert!(!told(NOW + 1).contains("can't be") && !told(NOW + WITHIN).contains("can't be"));
+        // The clocks of two functions differ by a little.
+        assert!(!told(NOW - SKEW).contains("can't be") && !told(NOW + WITHIN + SKEW).contains("can't be"));
+        assert!(told(NOW - SKEW - 1).contains("before it was told"));
+        assert!(told(NOW + WITHIN + SKEW + 1).contains("yet to come"));
     }
 
     #[test]

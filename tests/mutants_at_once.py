@@ -2,8 +2,8 @@
 
     python3 -m tests.mutants_at_once target/tools/bin/cargo-mutants [--file src/domain/…] [--everything]
 
-Each function gets another body for each of its changes, and `MUTANT=n` says which one runs. What can't be had so, constants
-and what returns `impl …`, is counted and left to `mutants.py`. `--everything`: all files of the crate, not the ten of the
+Each function gets another body for each of its changes, and `MUTANT=n` says which one runs. What can't be had so, constants,
+`const fn` and what returns `impl …`, is counted and left to `mutants.py`. `--everything`: all files of the crate, not the ten of the
 sample. Runs on any Python 3.
 """
 
@@ -27,39 +27,48 @@ pub(crate) fn mutant() -> usize {
     *CHOSEN.get_or_init(|| std::env::var("MUTANT").ok().and_then(|it| it.parse().ok()).unwrap_or(usize::MAX))
 }
 """
+# The tool counts it in.
+DOCUMENTATION = re.compile(r"(?:\s*(?://|#\[)[^\n]*\n)*")
 # What a compiler says in one go hides what it would say next.
 ROUNDS = 25
 # The unit tests take some ten seconds; a loop that a mutant makes endless takes for ever.
 SECONDS = 180
 
 
-def is_chosen_at_run_time(mutant):
-    function = mutant["function"]
-    return bool(function) and "impl " not in (function["return_type"] or "")
+def places(text, span):
+    starts = [0]
+    for line in text.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    return tuple(starts[span[end]["line"] - 1] + span[end]["column"] - 1 for end in ("start", "end"))
+
+
+def body_of(text, start):
+    return text.index("{", DOCUMENTATION.match(text, start).end())
+
+
+def is_chosen_at_run_time(text, mutant):
+    if not mutant["function"]:
+        return False
+    start = DOCUMENTATION.match(text, places(text, mutant["function"]["span"])[0]).end()
+    signature = text[start : text.index("{", start)]
+    return "-> impl " not in signature and not re.search(r"\bconst fn\b", signature)
 
 
 def with_bodies(text, numbered):
     """The text with a body for each change, and which change each of its lines belongs to."""
-    starts = [0]
-    for line in text.split("\n"):
-        starts.append(starts[-1] + len(line) + 1)
-
-    def span(of):
-        return tuple(starts[of[end]["line"] - 1] + of[end]["column"] - 1 for end in ("start", "end"))
-
     functions = collections.defaultdict(list)
     for n, mutant in numbered:
-        functions[span(mutant["function"]["span"])].append((n, mutant))
+        functions[places(text, mutant["function"]["span"])].append((n, mutant))
     pieces, end = [], 0
     for start, stop in sorted(functions):
         # A function within another has its changes in that one's bodies.
         if start < end:
             continue
-        body = text.index("{", start)
+        body = body_of(text, start)
         within = [it for (first, _), mutants in functions.items() if start <= first < stop for it in mutants]
         pieces.append(text[end:body] + "{ match crate::mutant() {")
         for n, mutant in within:
-            first, last = span(mutant["span"])
+            first, last = places(text, mutant["span"])
             pieces.append("\n/*%d*/ %d => { %s%s%s }\n/**/" % (n, n, text[body:first], mutant["replacement"], text[last:stop]))
         pieces.append("\n_ => %s } }" % text[body:stop])
         end = stop
@@ -102,22 +111,24 @@ def compiled(command, lines):
         if message.get("executable") and message["target"]["name"] == "domain":
             binary = message["executable"]
         if message["reason"] == "compiler-message" and message["message"]["level"] == "error":
-            spans = [it for it in message["message"]["spans"] if it["is_primary"]]
-            wrong |= {lines.get(it["file_name"], {}).get(it["line_start"]) for it in spans} - {None}
+            blamed = {True: set(), False: set()}
+            for span in message["message"]["spans"]:
+                blamed[span["is_primary"]].add(lines.get(span["file_name"], {}).get(span["line_start"]))
+            # Where bodies differ in type, the one that was there may be what is complained of.
+            wrong |= blamed[True] - {None} or blamed[False] - {None}
             errors.append(message["message"]["rendered"])
     if done.returncode and not wrong:
         sys.exit("".join(errors) or "cargo ended with %d" % done.returncode)
     return (None if done.returncode else binary), wrong
 
 
-def built(mutants):
+def built(mutants, left):
     """The test binary of all changes that compile, and which these are."""
     shutil.rmtree(TREE, ignore_errors=True)
     for file in subprocess.check_output(["git", "ls-files"], cwd=ROOT, universal_newlines=True).split("\n"):
         if os.path.isfile(os.path.join(ROOT, file)):
             os.makedirs(os.path.dirname(os.path.join(TREE, file)), exist_ok=True)
             shutil.copy(os.path.join(ROOT, file), os.path.join(TREE, file))
-    left = {n for n, it in enumerate(mutants) if is_chosen_at_run_time(it)}
     for _ in range(ROUNDS):
         lines = write(mutants, left)
         # Quicker than a build, and says as much.
@@ -151,15 +162,20 @@ def main(program, *arguments):
     files = [it for file in SAMPLE for it in ("--file", file)] if is_sample else [it for it in arguments if it != "--everything"]
     command = [program, "mutants", "--package", "domain", "--list", "--json"] + files
     mutants = json.loads(subprocess.check_output(command, cwd=ROOT, universal_newlines=True))
-    binary, left = built(mutants)
+    texts = {}
+    for file in {it["file"] for it in mutants}:
+        with open(os.path.join(ROOT, file)) as source:
+            texts[file] = source.read()
+    chosen = {n for n, it in enumerate(mutants) if is_chosen_at_run_time(texts[it["file"]], it)}
+    binary, left = built(mutants, chosen)
     if is_seen(binary, "none", LIB):
         sys.exit("the tests fail without any change")
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = dict(zip(sorted(left), pool.map(lambda n: is_seen(binary, n, mutants[n]["file"]), sorted(left))))
     for n in (n for n, it in seen.items() if not it):
         print("not seen: %s" % mutants[n]["name"])
-    others = sum(not is_chosen_at_run_time(it) for it in mutants)
-    print("%d of %d changes were seen by the tests; %d of the %d listed don't compile and %d are left to `make mutants`" % (sum(seen.values()), len(seen), len(mutants) - len(seen) - others, len(mutants), others))
+    words = "%d of %d changes were seen by the tests (of %d that are listed, %d don't compile and %d are left to `make mutants`)"
+    print(words % (sum(seen.values()), len(seen), len(mutants), len(chosen - left), len(mutants) - len(chosen)))
     return 0 if seen and sum(seen.values()) >= LEAST * len(seen) else 1
 
 

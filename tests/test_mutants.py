@@ -37,11 +37,11 @@ def test_every_file_that_is_looked_at_is_there():
     assert profile, "the profile is not in Cargo.toml"
 
 
-def change(start, end, replacement, function=((2, 1), (4, 2)), returns="-> bool"):
+def change(start, end, replacement, function=((2, 1), (4, 2))):
     def span(of):
         return {side: {"line": line, "column": column} for side, (line, column) in zip(("start", "end"), of, strict=True)}
 
-    return {"span": span((start, end)), "replacement": replacement, "function": {"span": span(function), "return_type": returns}}
+    return {"span": span((start, end)), "replacement": replacement, "function": {"span": span(function)}}
 
 
 def test_each_change_is_a_body_of_its_own_beside_the_one_that_is_there():
@@ -55,8 +55,12 @@ def test_each_change_is_a_body_of_its_own_beside_the_one_that_is_there():
         assert lines.get(changed[: changed.index(body)].count("\n") + 2) == n
 
 
-def test_what_can_not_be_chosen_at_run_time_is_left_to_the_tool():
-    one = change((3, 5), (3, 12), "false")
-    assert mutants_at_once.is_chosen_at_run_time(one)
-    assert not mutants_at_once.is_chosen_at_run_time({**one, "function": None})
-    assert not mutants_at_once.is_chosen_at_run_time(change((3, 5), (3, 12), "", returns="-> impl Iterator<Item = u8>"))
+@pytest.mark.parametrize(("signature", "is_chosen"), [
+    ("fn is_over(at: i64) -> bool", True), ("pub const fn is_over() -> bool", False), ("fn all() -> impl Iterator<Item = u8>", False),
+])  # fmt: skip
+def test_what_can_not_be_chosen_at_run_time_is_left_to_the_tool(signature, is_chosen):
+    text = f"/// Of a const fn {{\n{signature} {{\n    at >= 5\n}}\n"
+    one = change((3, 5), (3, 12), "false", function=((1, 1), (4, 2)))
+    assert mutants_at_once.is_chosen_at_run_time(text, one) == is_chosen
+    assert mutants_at_once.body_of(text, 0) == text.index("{\n    at")
+    assert not mutants_at_once.is_chosen_at_run_time(text, {**one, "function": None})

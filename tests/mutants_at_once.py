@@ -85,7 +85,7 @@ def with_bodies(text, numbered):
 
 def write(mutants, left):
     """Puts all changes that are left into the copy; says which lines of which file belong to which."""
-    files = collections.defaultdict(list)
+    files = {it["file"]: [] for it in mutants}
     for n in left:
         files[mutants[n]["file"]].append((n, mutants[n]))
     lines = {}

@@ -171,6 +171,11 @@ mod tests {
     }
 
     #[test]
+    fn who_was_contained_is_known_for_a_day_and_what_was_put_off_waits_as_long() {
+        assert_eq!([KNOWN_MILLIS, DEFERRED_MILLIS], [86_400_000; 2]);
+    }
+
+    #[test]
     fn the_gravest_comes_first_then_the_oldest() {
         let of = |threat, severity, since| {
             let mut finding = finding(threat);

@@ -102,8 +102,8 @@ compare: .venv/ready bench/.venv/ready bench/custodian/.venv/ready ## 1 h: besid
 	@cargo build --release --locked
 	@$(PYTHON) -m bench --runs $(or $(RUNS),20)
 
-mutants: $(MUTANTS) ## nightly, 2 h: change what decides in small ways, and see nine in ten caught; FILE=src/domain/… alone
-	@python3 -m tests.mutants $(MUTANTS) $(if $(FILE),--file '$(FILE)') $(if $(SHARD),--shard '$(SHARD)')
+mutants: $(MUTANTS) ## nightly, hours: change what decides in small ways, and see nine in ten caught; FILE=src/domain/… alone; AT_ONCE=1: in minutes
+	@python3 -m tests.mutants$(if $(AT_ONCE),_at_once) $(MUTANTS) $(if $(FILE),--file '$(FILE)') $(if $(SHARD),--shard '$(SHARD)') $(if $(filter all,$(AT_ONCE)),--everything)
 
 $(MUTANTS):
 	@echo "Building cargo-mutants (some minutes) ..." >&2

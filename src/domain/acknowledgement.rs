@@ -317,6 +317,14 @@ mod tests {
     }
 
     #[test]
+    fn there_are_fifteen_minutes_to_acknowledge_it_and_a_day_once_it_was_repeated() {
+        let open = watched();
+        assert_eq!(open.looked_at_again() - NOW, 900_000);
+        let repeated = Watched { repeated_at: Some(NOW), ..open.clone() };
+        assert_eq!(repeated.looked_at_again() - open.looked_at_again(), 86_400_000);
+    }
+
+    #[test]
     fn a_click_is_about_one_alert_as_it_was_shown() {
         let one = watched();
         let (other, later) = (Watched { text: "x".to_owned(), ..one.clone() }, Watched { told_at: 1, ..one.clone() });
@@ -349,6 +357,10 @@ mod tests {
         let told = |at| watched().told_who(&by_dana(at).unwrap(), NOW + WITHIN).text;
         assert!(told(1).contains("before it was told") && told(NOW + LATER).contains("yet to come"));
         assert!(!told(NOW + 1).contains("can't be") && !told(NOW + WITHIN).contains("can't be"));
+        // The clocks of two functions differ by a little.
+        assert!(!told(NOW - SKEW).contains("can't be") && !told(NOW + WITHIN + SKEW).contains("can't be"));
+        assert!(told(NOW - SKEW - 1).contains("before it was told"));
+        assert!(told(NOW + WITHIN + SKEW + 1).contains("yet to come"));
     }
 
     #[test]

@@ -171,6 +171,11 @@ mod tests {
     }
 
     #[test]
+    fn who_was_contained_is_known_for_a_day_and_what_was_put_off_waits_as_long() {
+        assert_eq!([KNOWN_MILLIS, DEFERRED_MILLIS], [86_400_000; 2]);
+    }
+
+    #[test]
     fn the_gravest_comes_first_then_the_oldest() {
         let of = |threat, severity, since| {
             let mut finding = finding(threat);
@@ -180,13 +185,14 @@ mod tests {
         let now = 1_790_000_000_000;
         let sorted = [
             of(Threat::CompromisedCredential, 9.0, now),
+            of(Threat::CompromisedCredential, 7.1, now),
             of(Threat::CompromisedCredential, 7.0, now - 5),
             of(Threat::CompromisedCredential, 7.0, now),
             of(Threat::UnauthorizedUser, 10.0, now - 9),
             of(Threat::UnusedUser, 4.0, 0),
         ];
         assert!(sorted.is_sorted() && sorted[0] > 0, "{sorted:?}");
-        assert_eq!(sorted.map(since), [now, now - 5, now, now - 9, 0]);
+        assert_eq!(sorted.map(since), [now, now, now - 5, now, now - 9, 0]);
     }
 
     fn held(holder: Option<Holder>, struck: Option<&str>) -> Held {
@@ -260,6 +266,15 @@ mod tests {
             assert_eq!(Holder::parse(holder.word()), Some(holder));
         }
         assert_eq!((Holder::Restore.word(), Holder::parse("nobody")), ("restore", None));
+    }
+
+    #[test]
+    fn a_restore_gives_way_to_what_a_person_asks_whatever_the_time_of_what_it_is_about() {
+        for threat in [Threat::CompromisedCredential, Threat::UnusedUser] {
+            let asked =
+                Finding { source: Source::Command, occurred_at: Some(DateTime::from_secs(1)), ..finding(threat) };
+            assert_eq!(restore_yields_until(&asked), i64::MAX, "{threat:?}");
+        }
     }
 
     #[test]

@@ -366,10 +366,10 @@ mod tests {
     fn when_the_next_write_comes_is_not_to_be_foreseen() {
         let gap = |random| {
             let (mut contest, mut budget) = (Contest::new(SETTLE, None, at(0.0)), Budget::default());
-            contest.reversed(at(0.0));
-            contest.id_seen(at(0.0));
-            contest.next(&mut budget, at(0.0), random);
-            match contest.next(&mut budget, at(0.0), random) {
+            contest.reversed(at(5.0));
+            contest.id_seen(at(5.0));
+            contest.next(&mut budget, at(5.0), random);
+            match contest.next(&mut budget, at(5.0), random) {
                 Step::Wait(it) => it,
                 other => panic!("{other:?}"),
             }

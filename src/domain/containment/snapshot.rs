@@ -240,7 +240,7 @@ mod tests {
         };
         let ours = without(&before, &["AttachDenyAll user/alice"]);
         assert_eq!((ours.attached, ours.is_deny_unclear), (observed().attached, false));
-        assert_eq!(ours.profile.unwrap().tags.len(), 1);
+        assert_eq!(ours.profile.unwrap().tags, [("team".to_owned(), String::new())]);
         // What it did not mean to do was there before it; what it meant is not known.
         let theirs = without(&before, &["DeactivateAccessKey AKIAIOSFODNN7EXAMPLE"]);
         assert_eq!((theirs.attached, theirs.is_deny_unclear), (before.attached.clone(), false));

@@ -114,6 +114,14 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_read_is_looked_at_again_though_waiting_had_nothing_to_change() {
+        let mut watch = Watch::start(MINUTE, Duration::ZERO);
+        watch.finish();
+        watch.doubt(false, MINUTE);
+        assert!(!watch.is_finished());
+    }
+
+    #[test]
     fn what_was_hidden_earlier_changes_nothing() {
         let mut watch = Watch::start(MINUTE, Duration::from_secs(5));
         watch.was_hidden(Duration::from_secs(3));

@@ -364,6 +364,8 @@ mod tests {
         assert_eq!(order(json!({})), ["Untag"]);
         assert_eq!(order(json!({"SecurityIncident": "theirs"})), ["Untag", "Tag"]);
         assert_eq!(order(json!({"FindingId": "theirs"})), ["Tag", "Untag"]);
+        // What is there as it was before is left alone.
+        assert_eq!(order(json!({"FindingId": "ours"})), ["Untag"]);
     }
 
     #[test]
@@ -432,6 +434,15 @@ mod tests {
         let [Change::Tag { tags, .. }] = &undo(&now, &taken).tags[..] else { panic!("{:?}", undo(&now, &taken).tags) };
         let expected = [(INCIDENT_TAG, REMEDIATED), (FINDING_TAG, "f")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(tags[..], expected);
+        // A mark that is right is not written again.
+        let mut marked = |value: &str| {
+            now.profile.as_mut().unwrap().tags =
+                [(INCIDENT_TAG, REMEDIATED), (FINDING_TAG, value)].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
+            undo(&now, &taken).tags
+        };
+        let [Change::Tag { tags, .. }] = &marked("ours")[..] else { panic!("{:?}", marked("ours")) };
+        assert_eq!(tags[..], [(FINDING_TAG.to_owned(), "f".to_owned())]);
+        assert_eq!(marked("f"), NOTHING);
     }
 
     #[test]
@@ -602,6 +613,9 @@ mod tests {
         let at = |now: &Observed, kind, time| leftover(&identity(kind), now, DateTime::from_secs(time));
         let over = NOW + LONGEST_SESSION;
         assert_eq!(at(&now, IdentityKind::Role, over), None, "it bears no mark");
+        now.profile.as_mut().unwrap().tags =
+            [(INCIDENT_TAG, "theirs"), ("team", QUARANTINED)].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
+        assert_eq!(at(&now, IdentityKind::Role, over), None, "it bears somebody else's");
         now.profile.as_mut().unwrap().tags =
             vec![(INCIDENT_TAG.to_owned(), QUARANTINED.to_owned()), ("team".to_owned(), String::new())];
         assert_eq!(at(&now, IdentityKind::User, over), None);

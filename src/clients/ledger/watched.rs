@@ -197,9 +197,7 @@ impl Ledger {
             .await;
         match sent {
             Ok(_) => Ok(true),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => {
-                Ok(acknowledged(&seen(error.into_service_error())).is_none())
-            }
+            Err(error) if is(&error, "ConditionalCheckFailedException") => Ok(acknowledged(&refused(error)).is_none()),
             Err(error) => Err(failure(&error)),
         }
     }

@@ -287,8 +287,8 @@ impl Attempt<'_> {
             Ok(Some(acquired)) => match self.enter(acquired, running) {
                 Some((held, beside)) => {
                     self.part_news(&held, running, turn);
-                    tokio::join!(self.leave(&held, beside, None, running), self.ledger.give_back(&mut place));
-                    return;
+                    // A place that was counted here is that of whoever holds it: to both it is the same one.
+                    return self.leave(&held, beside, None, running).await;
                 }
                 None => Some(self.ledger),
             },

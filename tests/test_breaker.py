@@ -3,8 +3,11 @@ budget of its own, and a compromised credential is never put off without a word.
 
 import copy
 
+import pytest
+
 from .harness.ledger import Table, about, renamed
 from .harness.victims import User, allowed
+from .test_lease import while_running
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 SUCCESS = ("Contained", "SuspectsOpen")
@@ -136,3 +139,26 @@ def test_one_identity_by_name_and_by_key_is_one_principal_of_the_hour(world):
     assert responder.invoke(world.event(EXFILTRATION, user))["reports"][0]["verdict"] in SUCCESS
     [by_key] = responder.invoke(world.event("health-risk-credentials-exposed-key-only", user))["reports"]
     assert by_key["verdict"] in SUCCESS
+
+
+@pytest.mark.seconds(10)
+def test_a_place_is_not_taken_from_who_holds_the_lease_by_who_does_not(world):
+    """Two deliveries side by side, each with a session: one counts first, the other has the lease; the first gives the
+    place back that both share, and bob is contained without one."""
+    world.deploy(MaxContainmentsPerHour="2,20")
+    first, event = world.responder(), world.event(EXFILTRATION, User(world))
+    assert first.invoke(event)["reports"][0]["verdict"] == "Contained"
+    second = world.responder()
+    assert second.invoke(event)["reports"][0]["verdict"] == "Contained"
+    bob, carol = [User(world, name=it, groups=()) for it in ("bob", "carol")]
+    world.fault("dynamodb:UpdateItem", delay_ms=700, times=1, text="#finding = :finding")
+    world.fault("iam:ListGroupsForUser", delay_ms=2_500, times=1)
+    is_counted = lambda: f"{world.member}/user/bob" in counted(world, "breaker#")  # noqa: E731
+    about_bob = about(world, EXFILTRATION, bob)
+    with while_running(first, about_bob, is_counted) as answer:
+        [winner] = second.invoke(about_bob)["reports"]
+    verdicts = sorted([winner["verdict"], answer[0]["reports"][0]["verdict"]])
+    assert "InProgress" in verdicts and bob.is_denied(), verdicts
+    assert is_counted(), (verdicts, counted(world, "breaker#"))
+    [report] = first.invoke(about(world, EXFILTRATION, carol))["reports"]
+    assert report["verdict"] == "Deferred" and not carol.is_denied(), report

@@ -16,7 +16,6 @@ use domain::containment::relay::Relay;
 use domain::containment::report::{Report, Timings, millis};
 use domain::finding::{Finding, Source};
 use domain::outcome::Failure;
-use domain::session_policy::Scope;
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 use futures_util::future::maybe_done;
@@ -330,19 +329,11 @@ impl Attempt<'_> {
         if !self.is_covered(&resolved, running) || self.is_used_again(&resolved, running).await {
             return self.turn_away(&mut place, running, turn).await;
         }
+        let Some(resolved) = self.ready(resolved, mode, &scope, running).await else {
+            return self.turn_away(&mut place, running, turn).await;
+        };
         self.part(&resolved, running, turn);
         let identity = resolved.identity.clone();
-        // The finding did not name the role, and its session is for this one role.
-        let needed = Scope::for_identity(&identity);
-        if mode == Mode::Enforce && scope != needed {
-            match self.assume(&needed).await {
-                Ok(it) => running.member = Some(it),
-                Err(failure) => {
-                    sought::without_session(&failure, &mut running.progress);
-                    return self.ledger.give_back(&mut place).await;
-                }
-            }
-        }
         let Some(member) = running.member.clone() else { return };
         let group = Group { lead: self.finding.clone(), others: running.others.clone() };
         let relay = Relay { group, ..self.relay.clone() };

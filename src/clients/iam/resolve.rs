@@ -1,6 +1,6 @@
 //! Which identity a claim means: from a name, a key or an ID to the immutable unique ID.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use domain::containment::guard::about_root;
@@ -47,6 +47,13 @@ impl<'a> From<&'a Finding> for Claimed<'a> {
     }
 }
 
+impl<'a> Claimed<'a> {
+    /// Who was found already, by the unique ID.
+    pub fn again(account: &'a AccountId, principal: &'a Principal) -> Self {
+        Self { account, principal, access_key: None, visible_by: None }
+    }
+}
+
 /// By when a new user is visible everywhere. An event about one that is older need not wait: whoever is
 /// not there was deleted.
 fn visible_by(created: Option<DateTime>) -> SystemTime {
@@ -82,6 +89,8 @@ impl Throttled for Unresolved {
 pub struct Resolved {
     pub identity: Identity,
     pub observed: Observed,
+    /// When its name was last read: a name can become another's.
+    pub read_at: Instant,
 }
 
 /// Follows a claim to the identity with its immutable ID. Names are only where the search begins.
@@ -217,7 +226,7 @@ async fn read_user(
         };
         let identity = user_identity(&user)?;
         let observed = Observed { profile: Ok(user_profile(&user)), keys, attached, ..Observed::nothing_read() };
-        return Ok(Some(Resolved { identity, observed }));
+        return Ok(Some(Resolved { identity, observed, read_at: Instant::now() }));
     }
 }
 
@@ -307,7 +316,7 @@ async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolve
         Observed { profile: Ok(role_profile(&role)), attached, ..Observed::nothing_read() },
         revocation,
     );
-    Ok(Resolved { identity, observed })
+    Ok(Resolved { identity, observed, read_at: Instant::now() })
 }
 
 async fn role_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved> {

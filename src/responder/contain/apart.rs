@@ -13,7 +13,7 @@ use super::turns::Turn;
 impl Attempt<'_> {
     /// Those that do not go with the lead begin now: nobody waits for another one's hold.
     pub(super) fn part(&self, resolved: &Resolved, running: &mut Running, turn: &Turn<'_>) {
-        let Resolved { identity, observed } = resolved;
+        let Resolved { identity, observed, .. } = resolved;
         let (settings, lead, restored, now) = (self.settings, self.finding, running.memory.restored.as_ref(), self.now);
         let found = Found { settings, lead, identity, observed, restored, now };
         let (others, apart) = std::mem::take(&mut running.others).into_iter().partition(|it| found.answers(it));

@@ -108,7 +108,7 @@ impl Engine<'_> {
 
     /// Keeps what it got as a response of its own, so that `restore` and `status` know it, and marks it for that.
     async fn record(&self, identity: &Identity, other: Resolved, got: Vec<Change>, progress: &Progress) -> Progress {
-        let Resolved { identity: other, observed } = other;
+        let Resolved { identity: other, observed, .. } = other;
         // A restore compares with all of it.
         let whole = self.observe(&other).await;
         let observed = if whole.is_gone() { observed } else { whole };

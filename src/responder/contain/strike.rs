@@ -137,7 +137,7 @@ impl Engine<'_> {
         to_ask: Option<oneshot::Sender<Known>>,
         progress: &mut Progress,
     ) -> Option<Held> {
-        let Resolved { identity, observed: known } = resolved;
+        let Resolved { identity, observed: known, .. } = resolved;
         let case = self.case(&identity);
         let mut strike = with_first_cutoff((self.playbook.strike)(&case, &known), &case, progress.first_cutoff);
         // A boundary of the user's own is replaced only after it was kept.
@@ -166,9 +166,14 @@ impl Engine<'_> {
             }
             Err(failure) => progress.ledger_failed.push(format!("taking the identity in the ledger: {failure}")),
         }
-        let name = identity.name.clone();
-        let (identity, mut before) = self.observe_anew(identity, Some(before), progress).await?;
-        if identity.name != name {
+        let struck = identity.clone();
+        let found = self.observe_anew(identity, Some(before), progress).await;
+        let is_elsewhere = found.as_ref().is_none_or(|(it, _)| it.name != struck.name);
+        if is_elsewhere && strike.iter().any(|it| progress.changes.has_done(it)) {
+            self.tell_of_namesakes(&struck, progress).await;
+        }
+        let (identity, mut before) = found?;
+        if identity.name != struck.name {
             // What was meant for the former name is planned anew for this one.
             strike.clear();
         }

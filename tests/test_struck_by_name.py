@@ -1,0 +1,53 @@
+"""IAM's writes go by name: none goes by one that was read long before, and who got what was meant for another is told of."""
+
+import pytest
+
+from .harness.ledger import about
+from .harness.victims import User, user_state
+from .test_lease import while_running
+
+EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+
+
+@pytest.mark.seconds(10)
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_no_strike_goes_by_a_name_that_was_read_long_before_the_record_of_who_is_known(world, is_warm):
+    """The hour is full, so that whether bob is a new one is read in his record; his name is another's meanwhile."""
+    world.deploy(MaxContainmentsPerHour="2,20")
+    responder = world.responder()
+    assert responder.invoke(world.event(EXFILTRATION, User(world)))["reports"][0]["verdict"] == "Contained"
+    bob = User(world, name="bob", groups=())
+    assert responder.invoke(about(world, EXFILTRATION, bob))["reports"][0]["verdict"] == "Contained"
+    world.iam.detach_user_policy(UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    world.iam.update_access_key(UserName="bob", AccessKeyId=bob.keys[0]["AccessKeyId"], Status="Active")
+    event = world.event("health-risk-credentials-exposed-key-only", bob)
+    seen_before = len(world.journal())
+    calls = lambda: [it for it in world.journal()[seen_before:] if it["is_ours"]]  # noqa: E731
+    responder = responder if is_warm else world.responder()
+    world.fault("dynamodb:GetItem", delay_ms=2_000, times=1)
+    is_read = lambda: any(it["action"] == "iam:GetUser" for it in calls())  # noqa: E731
+    with while_running(responder, event, is_read) as answer:
+        world.iam.update_user(UserName="bob", NewUserName="robert")
+        namesake = User(world, name="bob", groups=())
+    [report, *beside] = answer[0]["reports"]
+    struck = [(it["action"], it["params"].get("UserName")) for it in calls() if it["action"] in ("iam:AttachUserPolicy", "iam:UpdateAccessKey")]
+    assert not namesake.is_denied() and ("iam:AttachUserPolicy", "bob") not in struck, (report["verdict"], report["notes"], beside, struck)
+
+
+@pytest.mark.seconds(10)
+def test_whoever_bears_the_name_by_the_time_of_the_strike_is_told_of(world):
+    world.deploy()
+    bob = User(world, name="bob", groups=())
+    world.fault("iam:AttachUserPolicy", delay_ms=1_500, times=1)
+    calls = lambda: [it for it in world.journal() if it["is_ours"]]  # noqa: E731
+    is_read = lambda: any(it["action"] == "iam:GetUser" for it in calls())  # noqa: E731
+    responder = world.responder()
+    with while_running(responder, about(world, EXFILTRATION, bob), is_read) as answer:
+        world.iam.update_user(UserName="bob", NewUserName="robert")
+        namesake = User(world, name="bob", groups=())
+    own, *others = answer[0]["reports"]
+    assert own["principal"]["name"] == "robert" and "AWSDenyAll" in user_state(world.iam, "robert")["policies"], own
+    assert namesake.is_denied()
+    [other] = others
+    assert other["verdict"] == "Unverified" and "got what was written by that name" in other["reason"], other
+    assert any("NOT VERIFIED: user bob" in it["Subject"] for it in world.alerts())

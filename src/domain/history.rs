@@ -89,7 +89,7 @@ pub struct Response {
     pub before: Value,
     /// What it meant to do, as `Change::words_of_record`.
     pub planned: BTreeSet<String>,
-    /// How it ended; absent while it goes on, and after a crash.
+    /// How it ended; `InProgress` once a fight was handed on. Absent before that, and after a crash.
     pub verdict: Option<Verdict>,
 }
 
@@ -171,7 +171,7 @@ pub struct Kept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InForce {
     Yes,
-    /// People are asked, it goes on, or somebody is taking it back.
+    /// People are asked, it has only begun, or somebody is taking it back.
     NotYet,
     /// It was taken back.
     No,
@@ -181,12 +181,16 @@ impl Kept {
     pub fn in_force(&self, response: &str) -> InForce {
         let Some(response) = self.responses.iter().find(|it| it.id == response) else { return InForce::No };
         match response.verdict {
-            None | Some(Verdict::Waiting | Verdict::InProgress | Verdict::Deferred) => InForce::NotYet,
+            None | Some(Verdict::Waiting | Verdict::Deferred) => InForce::NotYet,
             Some(Verdict::Refused | Verdict::Observed) => InForce::No,
             Some(_) if self.is_being_restored => InForce::NotYet,
-            Some(Verdict::Contained | Verdict::SuspectsOpen | Verdict::NotContained | Verdict::Unverified) => {
-                InForce::Yes
-            }
+            Some(
+                Verdict::Contained
+                | Verdict::SuspectsOpen
+                | Verdict::NotContained
+                | Verdict::Unverified
+                | Verdict::InProgress,
+            ) => InForce::Yes,
         }
     }
 }
@@ -275,4 +279,31 @@ pub fn tag_key(key: &str) -> String {
 
 fn digest(text: &str) -> String {
     hex::encode(Sha256::digest(text)).chars().take(16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_in_force_once_its_fight_was_handed_on_and_not_while_people_are_asked_or_take_it_back() {
+        let with = |verdict| Response {
+            verdict,
+            ..Response::new("compromised-credential", "f", DateTime::from_secs(0), Value::Null)
+        };
+        let id = with(None).id;
+        let kept =
+            |verdict, is_being_restored| Kept { responses: vec![with(verdict)], is_being_restored, ..Kept::default() };
+        for (verdict, wanted) in [
+            (None, InForce::NotYet),
+            (Some(Verdict::Waiting), InForce::NotYet),
+            (Some(Verdict::InProgress), InForce::Yes),
+            (Some(Verdict::NotContained), InForce::Yes),
+            (Some(Verdict::Refused), InForce::No),
+        ] {
+            assert_eq!(kept(verdict, false).in_force(&id), wanted, "{verdict:?}");
+        }
+        assert_eq!(kept(Some(Verdict::InProgress), true).in_force(&id), InForce::NotYet);
+        assert_eq!(Kept::default().in_force(&id), InForce::No);
+    }
 }

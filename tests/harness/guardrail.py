@@ -57,12 +57,12 @@ class Guardrail:
 
 
 class Accomplice(threading.Thread):
-    """An administrator of long ago, whom nobody suspects: detaches the deny, again and again."""
+    """An administrator, of long ago unless told otherwise, so that nobody suspects it: detaches the deny, again and again."""
 
-    def __init__(self, world, *victims, every=0.1):
+    def __init__(self, world, *victims, every=0.1, session=None):
         super().__init__(daemon=True)
         self.victims, self.every, self.over = victims, every, threading.Event()
-        self.session = User(world, name="mallory", groups=()).session()
+        self.session = session or User(world, name="mallory", groups=()).session()
         self.stripped, self.denied = 0, 0
 
     def run(self):

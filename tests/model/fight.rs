@@ -169,7 +169,7 @@ fn an_accomplice_at_large_is_stopped_by_the_guardrail_alone() {
     }
 }
 
-/// It is found by the report, and that is asked for when a verdict is in: a fight of an hour, handed on twelve times.
+/// It is found by the report, and that is asked for when the fight is first handed on, and when a verdict is in.
 /// Without the guardrail the two free each other, so that a verdict on the accomplice may be false.
 #[test]
 fn an_accomplice_who_is_contained_as_a_child_loses_the_fight() {

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::history::{CONTENTS, Response, Restoration};
 use domain::identity::{Contents, Identity};
 use domain::outcome::Failure;
+use domain::verdict::Verdict;
 use serde_json::{Value, json};
 
 use super::{APPEND, IdentityLease, Item, Ledger, holds, millis_now, number, string, strings, text};
@@ -149,6 +150,19 @@ impl Ledger {
             .expression_attribute_names("#contents", contents(response))
             .expression_attribute_names("#snapshot", snapshot(response))
             .expression_attribute_values(":contents", text(json!(it).to_string()));
+        holds(request).await.map(|_| ())
+    }
+
+    /// It has struck and goes on in another invocation, whose verdict stays where it was quicker.
+    pub async fn note_under_way(&self, lease: &IdentityLease, response: &str) -> Result<(), Failure> {
+        let request = self
+            .update(&lease.id)
+            .update_expression("SET #ended = :under_way")
+            .condition_expression("attribute_exists(#snapshot) AND (attribute_not_exists(#ended) OR #ended = :waiting)")
+            .expression_attribute_names("#snapshot", snapshot(response))
+            .expression_attribute_names("#ended", ended(response))
+            .expression_attribute_values(":under_way", text(Verdict::InProgress.name()))
+            .expression_attribute_values(":waiting", text(Verdict::Waiting.name()));
         holds(request).await.map(|_| ())
     }
 

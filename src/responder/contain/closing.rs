@@ -154,6 +154,12 @@ impl Closing<'_> {
         if let Err(failure) = self.ledger.keep_applied(lease, applied).await {
             progress.ledger_failed.push(format!("keeping what was done: {failure}"));
         }
+        // What it made need not wait for the verdict, unless people are asked.
+        if let Some(response) = progress.response.as_ref().filter(|_| self.mode == Mode::Enforce)
+            && let Err(failure) = self.ledger.note_under_way(lease, response).await
+        {
+            progress.ledger_failed.push(format!("keeping that it goes on: {failure}"));
+        }
     }
 
     fn updates_of_others(&self, is_quiet: bool, progress: &Progress) -> Vec<Notice> {

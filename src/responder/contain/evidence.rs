@@ -31,8 +31,9 @@ pub(super) struct Follows {
     command: String,
 }
 
-/// The report that follows: where this response changed something, in this invocation or in one before it, and does not go
-/// on; or where somebody flagged another credential. `followed`: of which it is to name what they made.
+/// The report that follows: where this response changed something, in this invocation or in one before it; or where
+/// somebody flagged another credential. `followed`: of which it is to name what they made. While a fight goes on it is for
+/// these alone, and with the verdict there is another.
 ///
 /// INVARIANT: one that people are told of is on the list before. `tests/test_report_due.py` holds it.
 pub(super) async fn list(
@@ -46,7 +47,8 @@ pub(super) async fn list(
 ) -> Option<Follows> {
     let identity = progress.identity.as_ref().filter(|_| settings.investigator.is_some())?;
     let is_news = is_begun || !followed.is_empty() || !progress.changes.applied().is_empty();
-    if !is_news || progress.is_handed_over || finding.source == Source::Drill {
+    let is_early = progress.is_handed_over && followed.is_empty();
+    if !is_news || is_early || finding.source == Source::Drill {
         return None;
     }
     let command = report(finding, identity, now).json().to_string();

@@ -66,7 +66,9 @@ impl Following<'_> {
         else {
             return (notes, Ok(None));
         };
-        if progress.is_handed_over || matches!(progress.verdict(), Verdict::Refused | Verdict::Observed) {
+        // Until they have answered nothing is looked for.
+        let is_asked_early = progress.is_handed_over && self.asks;
+        if is_asked_early || matches!(progress.verdict(), Verdict::Refused | Verdict::Observed) {
             return (notes, Ok(None));
         }
         if let Some(why) = children::not_looked_for(finding, identity) {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use domain::containment::contest::{Budget, Contest, Fought, IN_FLIGHT, Step as Turn, choose};
+use domain::containment::relay;
 use domain::containment::watch::Watch;
 use domain::guardrail::{Standing, Trigger};
 use domain::suspects::{Suspect, Suspects};
@@ -99,6 +100,7 @@ pub(crate) struct Responder {
     pub(crate) strays: usize,
     pub(crate) latest_stray: f64,
     news: Option<Ended>,
+    is_first_handed_on: bool,
     pub(crate) ended: Option<(Ending, f64)>,
 }
 
@@ -130,12 +132,18 @@ impl Responder {
             strays: 0,
             latest_stray: 0.0,
             news: None,
+            is_first_handed_on: false,
             ended: None,
         }
     }
 
     pub(crate) fn take_ended(&mut self) -> Option<Ended> {
         self.news.take()
+    }
+
+    /// Once, when it is handed on for the first time.
+    pub(crate) fn take_handed_on(&mut self) -> bool {
+        std::mem::take(&mut self.is_first_handed_on)
     }
 
     pub(crate) fn handle(&mut self, number: usize, step: Step, world: &mut World) {
@@ -238,6 +246,7 @@ impl Responder {
         }
         let (has_settled, is_last) = (self.watch.has_settled(now), world.now >= self.until);
         if is_last && !has_settled && self.chain > 0 {
+            self.is_first_handed_on = self.chain == relay::MOST;
             self.chain -= 1;
             let rest = world.random.between(HANDING_ON.0, HANDING_ON.1);
             return self.go_on_after(rest, world);

@@ -172,6 +172,8 @@ pub(crate) struct Fight {
     responses: [Responder; 2],
     /// When CloudTrail tells of whom the flagged key made, from then on.
     told_after: f64,
+    /// When the report was asked for last.
+    asked: f64,
     /// At which second of a minute the schedule comes.
     tick: f64,
     is_child_known: bool,
@@ -188,6 +190,7 @@ impl Fight {
             world: World::new(setting, seed),
             responses: [VICTIM, ACCOMPLICE].map(|who| Responder::new(who, more, &setting)),
             told_after,
+            asked: 0.0,
             tick: apart.between(0.0, MINUTE),
             is_child_known: false,
             is_child_false: false,
@@ -224,8 +227,12 @@ impl Fight {
                 let [victim, accomplice] = &mut self.responses;
                 let response = if who == VICTIM { victim } else { accomplice };
                 response.handle(number, step, &mut self.world);
+                let asks_early = who == VICTIM && response.take_handed_on();
                 if let Some(ended) = response.take_ended() {
                     self.told(who, ended);
+                }
+                if asks_early {
+                    self.report_follows();
                 }
             }
             Event::CheckChild => self.check_child(),
@@ -269,11 +276,13 @@ impl Fight {
     fn report_follows(&mut self) {
         if self.world.setting.help == Help::ChildrenContained && !self.is_child_known {
             let (asked, takes) = (self.world.now, self.world.random.between(REPORT.0, REPORT.1));
+            self.asked = asked;
             self.world.later(takes, Event::Report { asked });
         }
     }
 
-    /// It names what CloudTrail tells by now, and the next run of the schedule takes that up.
+    /// It names what CloudTrail tells by now, and the next run of the schedule takes that up. When it is made again is
+    /// said by who asked last.
     fn report(&mut self, asked: f64) {
         let now = self.world.now;
         if self.is_child_known {
@@ -284,7 +293,7 @@ impl Fight {
             let to_tick = (self.tick - now).rem_euclid(MINUTE);
             let to_strike = self.world.random.between(TO_STRIKE.0, TO_STRIKE.1);
             self.world.later(to_tick + to_strike, Event::Of(ACCOMPLICE, 0, Step::Strike));
-        } else if let Some(next) = revision::next_pass(asked as i64, now as i64) {
+        } else if let Some(next) = revision::next_pass(asked as i64, now as i64).filter(|_| asked >= self.asked) {
             self.world.later(next as f64 - now, Event::Report { asked });
         }
     }

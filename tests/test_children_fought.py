@@ -36,7 +36,8 @@ def test_an_accomplice_is_contained_as_a_child_before_the_fights_verdict(world):
         with while_running(responder, DUE, lambda: "AWSDenyAll" in user_state(world.iam, "mallory")["policies"]) as answers:
             assert accomplice.stripped > 1 and set(verdicts(fighter)) == {"InProgress"}, fighter.reports()
         [child] = answers[0]["reports"]
-        assert child["source"] == "child" and child["verdict"] in CONTAINED and not works(world, key), child
+        assert child["source"] == "child" and child["verdict"] == "SuspectsOpen" and not works(world, key), child
+        assert "alice" in child["reason"] and "may undo it" in child["reason"], child
     until(lambda: verdicts(fighter)[-1] != "InProgress", 60)
     world.deliveries()
     last = fighter.reports()[-1]

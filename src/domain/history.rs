@@ -171,6 +171,8 @@ pub struct Kept {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InForce {
     Yes,
+    /// And it was not seen to hold: who made it can set it free.
+    NotHeld,
     /// People are asked, it has only begun, or somebody is taking it back.
     NotYet,
     /// It was taken back.
@@ -184,13 +186,8 @@ impl Kept {
             None | Some(Verdict::Waiting | Verdict::Deferred) => InForce::NotYet,
             Some(Verdict::Refused | Verdict::Observed) => InForce::No,
             Some(_) if self.is_being_restored => InForce::NotYet,
-            Some(
-                Verdict::Contained
-                | Verdict::SuspectsOpen
-                | Verdict::NotContained
-                | Verdict::Unverified
-                | Verdict::InProgress,
-            ) => InForce::Yes,
+            Some(Verdict::Contained | Verdict::SuspectsOpen) => InForce::Yes,
+            Some(Verdict::NotContained | Verdict::Unverified | Verdict::InProgress) => InForce::NotHeld,
         }
     }
 }

@@ -140,7 +140,7 @@ impl Desk<'_> {
             };
             known.insert(line, is);
             match is {
-                InForce::Yes => marks.in_force.push(mark.clone()),
+                InForce::Yes | InForce::NotHeld => marks.in_force.push(mark.clone()),
                 InForce::NotYet => marks.held_back.push(mark.clone()),
                 InForce::No => {}
             }

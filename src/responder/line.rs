@@ -16,7 +16,8 @@ pub(crate) async fn in_force(ledger: &Ledger, account: &AccountId, line: &[Link]
         match ledger.kept_by_id(account, id).await?.in_force(response) {
             InForce::No => return Ok(InForce::No),
             InForce::NotYet => all = InForce::NotYet,
-            InForce::Yes => {}
+            InForce::NotHeld if all == InForce::Yes => all = InForce::NotHeld,
+            InForce::NotHeld | InForce::Yes => {}
         }
     }
     Ok(all)

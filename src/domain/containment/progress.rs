@@ -30,6 +30,8 @@ pub struct Progress {
     pub notices: Log<Notice>,
     /// What an earlier response to the same identity left.
     pub past: Past,
+    /// Who made it, or made that one, and was not seen to be held when this began.
+    pub maker_at_large: Option<String>,
     /// The ledger told it. Otherwise somebody may be open whom nobody here knows of.
     pub is_past_known: bool,
     /// What was done and then undone by somebody else, each time it was seen.

@@ -108,6 +108,10 @@ impl Attempt<'_> {
         let progress = &mut running.progress;
         match line::in_force(self.ledger, &self.finding.account, &parent.line).await {
             Ok(InForce::Yes) => return false,
+            Ok(InForce::NotHeld) => {
+                progress.maker_at_large = Some(format!("{} ({}), who made it", parent.name, parent.id));
+                return false;
+            }
             Ok(InForce::No) => {
                 let reason = format!(
                     "it is left alone: the response to {} ({}), or to who made that, was taken back",

@@ -62,6 +62,11 @@ pub(super) fn judge(
                 "what was wanted is in place, and does not stop everything: look at each suspect, then send `close-suspect`",
             );
         }
+        () if let Some(words) = &progress.maker_at_large => {
+            let reason = format!("what was wanted is in place, and {words}, is not seen to be held and may undo it");
+            progress.open.push(reason.clone());
+            progress.conclude(Verdict::SuspectsOpen, reason);
+        }
         () => {
             let held = settle.as_secs();
             progress.conclude(Verdict::Contained, format!("everything wanted is in place, and has held for {held} s"));

@@ -252,7 +252,13 @@ impl Fight {
         }
     }
 
+    /// Without who made it held it is none that is called contained.
     fn check_child(&mut self) {
+        let begun = self.responses[ACCOMPLICE].began_at;
+        let is_held = |it: &Ending| matches!(it, Ending::Contained | Ending::SuspectsOpen);
+        if self.responses[VICTIM].ended.as_ref().is_none_or(|(it, at)| !is_held(it) || Some(*at) > begun) {
+            return;
+        }
         if let Some((Ending::Contained, at)) = self.responses[ACCOMPLICE].ended {
             self.is_child_false |= self.world.iam.was_free_since(ACCOMPLICE, at);
         }

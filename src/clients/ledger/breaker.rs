@@ -1,7 +1,7 @@
 //! The circuit breaker: how many principals were contained automatically, by threat and hour.
 //!
-//! INVARIANT: a place that led to nobody is given back, but to whom another delivery is at, and an error here defers no compromised credential.
-//! `tests/test_breaker.py` holds it.
+//! INVARIANT: a place that led to nobody is given back, unless another delivery is at the same principal; an error here
+//! defers no compromised credential. `tests/test_breaker.py` holds it.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use domain::finding::{Finding, Threat};

@@ -1,15 +1,18 @@
 """Proofs of a hostile read of CONTAIN_CHILDREN and of the warm path."""
 
+import json
 import time
 
 import pytest
 
 from .harness.children import by_key, next_report, seen, told_late, user_of
 from .harness.intrusion import client_of
-from .harness.ledger import DUE, Table
+from .harness.ledger import DUE, Table, about
 from .harness.victims import User, user_state
-from .test_children import CONTAINED, backdoor, begin, contain, look, prod_admin, status, works
+from .test_breaker import counted
+from .test_children import backdoor, begin, contain, look, prod_admin, status, works
 from .test_children_restored import restore
+from .test_lease import while_running
 from .test_report import EXFILTRATION
 
 ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -45,7 +48,9 @@ def test_users_of_one_name_made_again_and_again_do_not_hide_another(world):
     responder.invoke(DUE)
     text = said(world)
     over(world, responder)
-    assert not works(world, bad) or "mallory" in text + said(world)
+    items = {it["id"]["S"]: it for it in Table(world).items("evidence#")}
+    named = json.loads(items[f"evidence#{world.member}#{user.id}"]["made"]["S"])
+    assert not works(world, bad) or "mallory" in text + said(world), len(named)
 
 
 @pytest.mark.seconds(90)
@@ -66,8 +71,9 @@ def test_whoever_is_the_sixty_first_is_told_of(world):
     responder.invoke(DUE)
     over(world, responder)
     text += said(world)
-    assert text.count("- user chaff-") == 59, text
-    assert works(world, bad) and "mallory" in text
+    names = [*(f"chaff-{number}" for number in range(60)), "mallory"]
+    left = [it for it in names if f"- user {it} " not in text and "AWSDenyAll" not in user_state(world.iam, it)["policies"]]
+    assert left == [] and bad
 
 
 @pytest.mark.seconds(20)
@@ -84,14 +90,17 @@ def test_a_key_planted_with_somebody_who_was_a_child_once_and_was_restored_is_an
     time.sleep(2.1)  # CloudTrail has whole seconds
     world.alerts()
     # Now the key is stolen indeed.
+    table = Table(world)
+    before = [it["id"]["S"] for it in table.items("children#")]
     planted = user.session().create_access_key(UserName="new-hire")["AccessKey"]
     time.sleep(1.1)
-    contain(world, responder, seen(world.event(EXFILTRATION, user), 0, 0, id="7"))
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0, id="7"))
     answers = look(responder)
     next_report(world, responder)
     look(responder)
     over(world, responder)
-    assert not works(world, planted) or planted["AccessKeyId"] in said(world), answers
+    [watch] = [it for it in table.items("children#") if it["id"]["S"] not in before]
+    assert not works(world, planted) or planted["AccessKeyId"] in said(world), (answers, watch)
 
 
 @pytest.mark.seconds(10)
@@ -137,3 +146,26 @@ def test_two_keys_planted_with_one_user_are_both_deactivated(world):
         responder.invoke(DUE)
     assert [works(world, it) for it in planted] == [False, False], answers
     assert not admin.is_denied()
+
+
+@pytest.mark.seconds(10)
+def test_a_place_is_not_taken_from_who_holds_the_lease_by_who_does_not(world):
+    """Two deliveries side by side, each with a session: one counts first, the other has the lease; the first gives the
+    place back that both share, and bob is contained without one."""
+    world.deploy(MaxContainmentsPerHour="2,20")
+    first, event = world.responder(), world.event(EXFILTRATION, User(world))
+    assert first.invoke(event)["reports"][0]["verdict"] == "Contained"
+    second = world.responder()
+    assert second.invoke(event)["reports"][0]["verdict"] == "Contained"
+    bob, carol = [User(world, name=it, groups=()) for it in ("bob", "carol")]
+    world.fault("dynamodb:UpdateItem", delay_ms=700, times=1, text="#finding = :finding")
+    world.fault("iam:ListGroupsForUser", delay_ms=2_500, times=1)
+    is_counted = lambda: f"{world.member}/user/bob" in counted(world, "breaker#")  # noqa: E731
+    about_bob = about(world, EXFILTRATION, bob)
+    with while_running(first, about_bob, is_counted) as answer:
+        [winner] = second.invoke(about_bob)["reports"]
+    verdicts = sorted([winner["verdict"], answer[0]["reports"][0]["verdict"]])
+    assert "InProgress" in verdicts and bob.is_denied(), verdicts
+    assert is_counted(), (verdicts, counted(world, "breaker#"))
+    [report] = first.invoke(about(world, EXFILTRATION, carol))["reports"]
+    assert report["verdict"] == "Deferred" and not carol.is_denied(), report

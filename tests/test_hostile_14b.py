@@ -39,11 +39,14 @@ def test_users_of_one_name_made_again_and_again_do_not_hide_another(world):
     for number in range(60):
         told_late(world, caller, "chaff", f"AIDACHAFF{number:012}", at=-60)
     world.iam.create_user(UserName="chaff")
-    bad = user_of(world, caller, "mallory")
     contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
-    for _ in range(5):
+    for _ in range(4):
         responder.invoke(DUE)
         world.deliveries()
+    next_report(world, responder)
+    responder.invoke(DUE)
+    # Late, as CloudTrail is.
+    bad = user_of(world, caller, "mallory")
     next_report(world, responder)
     responder.invoke(DUE)
     text = said(world)
@@ -60,13 +63,13 @@ def test_whoever_is_the_sixty_first_is_told_of(world):
     for number in range(60):
         made = world.iam.create_user(UserName=f"chaff-{number}")["User"]
         told_late(world, caller, made["UserName"], made["UserId"], at=-60)
-    bad = user_of(world, caller, "mallory")
     contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
     text = ""
     for _ in range(5):
         responder.invoke(DUE)
         world.deliveries()
         text += said(world)
+    bad = user_of(world, caller, "mallory")
     next_report(world, responder)
     responder.invoke(DUE)
     over(world, responder)

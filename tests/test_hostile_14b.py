@@ -10,7 +10,7 @@ from .harness.intrusion import client_of
 from .harness.ledger import DUE, Table, about
 from .harness.victims import User, user_state
 from .test_breaker import counted
-from .test_children import backdoor, begin, contain, look, prod_admin, status, works
+from .test_children import backdoor, begin, contain, history, look, prod_admin, status, works
 from .test_children_restored import restore
 from .test_lease import while_running
 from .test_report import EXFILTRATION
@@ -103,7 +103,7 @@ def test_a_key_planted_with_somebody_who_was_a_child_once_and_was_restored_is_an
     look(responder)
     over(world, responder)
     [watch] = [it for it in table.items("children#") if it["id"]["S"] not in before]
-    assert not works(world, planted) or planted["AccessKeyId"] in said(world), (answers, watch)
+    assert not works(world, planted) or planted["AccessKeyId"] in said(world), (answers, watch.get("dismissed"), watch.get("unrelated"), history(world, "CreateAccessKey"))
 
 
 @pytest.mark.seconds(10)
@@ -172,3 +172,28 @@ def test_a_place_is_not_taken_from_who_holds_the_lease_by_who_does_not(world):
     assert is_counted(), (verdicts, counted(world, "breaker#"))
     [report] = first.invoke(about(world, EXFILTRATION, carol))["reports"]
     assert report["verdict"] == "Deferred" and not carol.is_denied(), report
+
+
+@pytest.mark.seconds(10)
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_no_strike_goes_by_a_name_that_was_read_long_before_the_record_of_who_is_known(world, is_warm):
+    """The hour is full, so that whether bob is a new one is read in his record; his name is another's meanwhile."""
+    world.deploy(MaxContainmentsPerHour="2,20")
+    responder = world.responder()
+    assert responder.invoke(world.event(EXFILTRATION, User(world)))["reports"][0]["verdict"] == "Contained"
+    bob, seen_before = User(world, name="bob", groups=()), len(world.journal())
+    assert responder.invoke(about(world, EXFILTRATION, bob))["reports"][0]["verdict"] == "Contained"
+    world.iam.detach_user_policy(UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    world.iam.update_access_key(UserName="bob", AccessKeyId=bob.keys[0]["AccessKeyId"], Status="Active")
+    event = world.event("health-risk-credentials-exposed-key-only", bob)
+    seen_before = len(world.journal())
+    calls = lambda: [it for it in world.journal()[seen_before:] if it["is_ours"]]  # noqa: E731
+    responder = responder if is_warm else world.responder()
+    world.fault("dynamodb:GetItem", delay_ms=2_000, times=1)
+    is_read = lambda: any(it["action"] == "iam:GetUser" for it in calls())  # noqa: E731
+    with while_running(responder, event, is_read) as answer:
+        world.iam.update_user(UserName="bob", NewUserName="robert")
+        namesake = User(world, name="bob", groups=())
+    [report, *beside] = answer[0]["reports"]
+    struck = [(it["action"], it["params"].get("UserName")) for it in calls() if it["action"] in ("iam:AttachUserPolicy", "iam:UpdateAccessKey")]
+    assert not namesake.is_denied() and ("iam:AttachUserPolicy", "bob") not in struck, (report["verdict"], report["notes"], beside, struck)

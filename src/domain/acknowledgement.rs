@@ -319,9 +319,11 @@ mod tests {
     #[test]
     fn there_are_fifteen_minutes_to_acknowledge_it_and_a_day_once_it_was_repeated() {
         let open = watched();
-        assert_eq!(open.looked_at_again() - NOW, 900_000);
+        assert_eq!(open.looked_at_again(NOW) - NOW, 900_000);
         let repeated = Watched { repeated_at: Some(NOW), ..open.clone() };
-        assert_eq!(repeated.looked_at_again() - open.looked_at_again(), 86_400_000);
+        assert_eq!(repeated.looked_at_again(NOW) - NOW, 300_000);
+        assert_eq!(repeated.step(open.repeats_at + 86_400_000 - 1), Step::Nothing);
+        assert_eq!(repeated.step(open.repeats_at + 86_400_000), Step::End);
     }
 
     #[test]

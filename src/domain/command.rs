@@ -232,14 +232,15 @@ impl Restore {
     pub fn words(&self) -> String {
         let Subject { account, principal, .. } = &self.subject;
         let mut it = json!({"command": "restore", "account": account, "by": "…", "reason": "…"});
+        let mut set = |field: &str, value: Value| it.as_object_mut().and_then(|it| it.insert(field.to_owned(), value));
         if let Some((field, name)) = principal.target_key().split_once('/') {
-            it[field] = name.into();
+            set(field, name.into());
         }
         if let Some(response) = &self.response {
-            it["response"] = response.as_str().into();
+            set("response", response.as_str().into());
         }
         if self.children {
-            it["children"] = true.into();
+            set("children", true.into());
         }
         it.to_string()
     }

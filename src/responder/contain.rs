@@ -277,10 +277,7 @@ impl Attempt<'_> {
     }
 
     async fn go_on(&self, lease: oneshot::Receiver<Leased>, running: &mut Running, turn: &Turn<'_>) {
-        let scope = match self.mode {
-            Mode::Observe | Mode::Approve => Scope::Observe,
-            Mode::Enforce => Scope::of(&self.finding.principal),
-        };
+        let scope = self.scope();
         let is_warm = self.is_warm(&scope);
         let mut begun = Box::pin(maybe_done(self.begin(&scope, is_warm)));
         let asked = async { tokio::join!(lease, self.reserve_ahead(is_warm)) };
@@ -289,12 +286,9 @@ impl Attempt<'_> {
         let ledger = match acquired {
             Ok(Some(acquired)) => match self.enter(acquired, running) {
                 Some((held, beside)) => {
-                    let is_news = |it: &Finding| admission::beside(&held, it) == Beside::Strike;
-                    let (apart, others) = std::mem::take(&mut running.others).into_iter().partition(is_news);
-                    running.others = others;
-                    self.set_apart(apart, running, turn);
-                    tokio::join!(self.leave(&held, beside, None, running), self.ledger.give_back(&mut place));
-                    return;
+                    self.part_news(&held, running, turn);
+                    // A place that was counted here is that of whoever holds it: to both it is the same one.
+                    return self.leave(&held, beside, None, running).await;
                 }
                 None => Some(self.ledger),
             },
@@ -308,8 +302,7 @@ impl Attempt<'_> {
             }
         };
         if Box::pin(self.is_left_alone(running)).await {
-            self.set_apart(std::mem::take(&mut running.others), running, turn);
-            return self.ledger.give_back(&mut place).await;
+            return self.turn_away(&mut place, running, turn).await;
         }
         begun.as_mut().await;
         let Some(begun) = begun.as_mut().take_output() else { return };
@@ -322,8 +315,7 @@ impl Attempt<'_> {
         };
         let (resolved, mut place) = self.identify(looked, place, member, &scope, (ledger, &running.memory)).await;
         let Some(resolved) = self.check(resolved, running) else {
-            self.set_apart(std::mem::take(&mut running.others), running, turn);
-            return self.ledger.give_back(&mut place).await;
+            return self.turn_away(&mut place, running, turn).await;
         };
         let mut mode = self.mode;
         if !place.is_admitted && !self.is_known(ledger, &resolved.identity).await {
@@ -336,8 +328,7 @@ impl Attempt<'_> {
             running.progress.notes.push(admission::not_struck(limits, threat));
         }
         if !self.is_covered(&resolved, running) || self.is_used_again(&resolved, running).await {
-            self.set_apart(std::mem::take(&mut running.others), running, turn);
-            return self.ledger.give_back(&mut place).await;
+            return self.turn_away(&mut place, running, turn).await;
         }
         self.part(&resolved, running, turn);
         let identity = resolved.identity.clone();

@@ -45,6 +45,14 @@ pub(super) async fn beside<T, F: Future>(
 }
 
 impl Attempt<'_> {
+    /// What the session may do.
+    pub(super) fn scope(&self) -> Scope {
+        match self.mode {
+            Mode::Observe | Mode::Approve => Scope::Observe,
+            Mode::Enforce => Scope::of(&self.finding.principal),
+        }
+    }
+
     /// The session need not be waited for.
     pub(super) fn is_warm(&self, scope: &Scope) -> bool {
         let (common, account, partition) = (&self.settings.common, &self.finding.account, &self.finding.partition);

@@ -1,6 +1,8 @@
 //! Findings that do not go with the lead are responded to by themselves, beside it.
 
 use clients::iam::resolve::Resolved;
+use clients::ledger::Reservation;
+use domain::containment::admission::{self, Beside, Held};
 use domain::containment::grouping::{self, Found};
 use domain::finding::Finding;
 
@@ -17,6 +19,20 @@ impl Attempt<'_> {
         let (others, apart) = std::mem::take(&mut running.others).into_iter().partition(|it| found.answers(it));
         running.others = others;
         self.set_apart(apart, running, turn);
+    }
+
+    /// Those that whoever holds the lease has no answer to.
+    pub(super) fn part_news(&self, held: &Held, running: &mut Running, turn: &Turn<'_>) {
+        let is_news = |it: &Finding| admission::beside(held, it) == Beside::Strike;
+        let (apart, others) = std::mem::take(&mut running.others).into_iter().partition(is_news);
+        running.others = others;
+        self.set_apart(apart, running, turn);
+    }
+
+    /// The lead is not answered: the others go by themselves, and its place in the hour's budget is free.
+    pub(super) async fn turn_away(&self, place: &mut Reservation, running: &mut Running, turn: &Turn<'_>) {
+        self.set_apart(std::mem::take(&mut running.others), running, turn);
+        self.ledger.give_back(place).await;
     }
 
     pub(super) fn set_apart(&self, findings: Vec<Finding>, running: &mut Running, turn: &Turn<'_>) {

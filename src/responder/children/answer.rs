@@ -185,12 +185,12 @@ impl Desk<'_> {
         if (was_answered && is_restored(&kept, i64::MIN)) || (was_made && is_restored(&kept, it.at)) {
             return Ok(Owner::Harmless);
         }
-        Ok(match kept.quarantined() {
-            InForce::Yes => Owner::Harmless,
-            InForce::NotYet => Owner::Undecided,
-            InForce::No if self.is_open(maker, &owner, users).await? => Owner::Undecided,
-            InForce::No => Owner::Somebody(owner),
-        })
+        let is = kept.quarantined();
+        if is == InForce::Yes {
+            return Ok(Owner::Harmless);
+        }
+        let is_undecided = is == InForce::NotYet || self.is_open(maker, &owner, users).await?;
+        Ok(if is_undecided { Owner::Undecided } else { Owner::Somebody(owner) })
     }
 
     /// Whether the owner's own containment is asked about, or waits for its turn.

@@ -189,19 +189,22 @@ impl Desk<'_> {
         if is == InForce::Yes {
             return Ok(Owner::Harmless);
         }
-        let is_undecided = is == InForce::NotYet || self.is_open(maker, &owner, users).await?;
+        let is_undecided = is == InForce::NotYet || self.is_open(maker, (&owner, &kept), users).await?;
         Ok(if is_undecided { Owner::Undecided } else { Owner::Somebody(owner) })
     }
 
-    /// Whether the owner's own containment is asked about, or waits for its turn.
-    async fn is_open(&self, maker: &Maker, owner: &UniqueId, users: &[Found]) -> Result<bool, Failure> {
-        let asked = self.ledger.last_asked(&maker.account, owner).await?;
-        let is_asked = asked.is_some_and(|it| matches!(it.state(now_millis()), State::Waiting | State::Approved));
-        if is_asked {
+    /// Whether the owner's own containment is of this run, is asked about, or waits for its turn.
+    async fn is_open(&self, maker: &Maker, owner: (&UniqueId, &Kept), users: &[Found]) -> Result<bool, Failure> {
+        let (owner, kept) = owner;
+        if users.iter().any(|it| it.child.id() == Some(owner)) {
             return Ok(true);
         }
-        let Some(user) = users.iter().find(|it| it.child.id() == Some(owner)) else { return Ok(false) };
-        Ok(self.ledger.waiting(&Ledger::due_id(&user.finding)).await?.is_some())
+        if let Some(asked) = self.ledger.last_asked(&maker.account, owner).await? {
+            return Ok(matches!(asked.state(now_millis()), State::Waiting | State::Approved));
+        }
+        let made = self.ledger.kept_by_id(&maker.account, &maker.id).await?.children;
+        let is_untouched = kept.responses.is_empty() && kept.restored.is_none();
+        Ok(is_untouched && made.iter().any(|it| it.id() == Some(owner)))
     }
 }
 

@@ -4,6 +4,7 @@ import pytest
 
 from .harness.children import ago, by_key, next_report, seen, told_late, user_of
 from .harness.ledger import DUE, Table
+from .harness.victims import User, user_state
 from .test_children import backdoor, begin, contain, look, prod_admin, works
 from .test_report import EXFILTRATION, report
 
@@ -13,6 +14,15 @@ NOT_ANSWERED = "Not answered: made with a flagged credential of alice"
 def told(world):
     """The texts of the alerts about what nobody answered."""
     return [it["Message"] for it in world.alerts() if it["Subject"].startswith(NOT_ANSWERED)]
+
+
+def over(world, responder):
+    """The three hours are over: what is open is told now."""
+    table = Table(world)
+    for item in table.items("children#"):
+        if "due_bucket" in item:
+            table.change(item, "SET asked_at = :zero", zero={"N": "0"})
+    responder.invoke(DUE)
 
 
 def at_last(world, responder):
@@ -124,3 +134,80 @@ def test_users_who_were_made_and_deleted_before_do_not_hide_one_who_is_told_of_l
     next_report(world, responder)
     responder.invoke(DUE)
     assert not works(world, bad)
+
+
+@pytest.mark.seconds(40)
+def test_users_of_one_name_made_again_and_again_do_not_hide_another(world):
+    responder, user = begin(world)
+    caller = by_key(world, user)
+    for number in range(60):
+        told_late(world, caller, "chaff", f"AIDACHAFF{number:012}", at=-60)
+    # The last who bears the name.
+    world.iam.create_user(UserName="chaff")
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
+    responder.invoke(DUE)
+    # Late, as CloudTrail is.
+    bad = user_of(world, caller, "mallory")
+    next_report(world, responder)
+    responder.invoke(DUE)
+    assert not works(world, bad)
+
+
+@pytest.mark.seconds(60)
+def test_whoever_is_the_sixty_first_is_told_of(world):
+    responder, user = begin(world, MaxChildren="1")
+    caller, names = by_key(world, user), [f"chaff-{number}" for number in range(60)]
+    for name in names:
+        told_late(world, caller, name, world.iam.create_user(UserName=name)["User"]["UserId"], at=-60)
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
+    texts = []
+    for _ in range(5):
+        responder.invoke(DUE)
+        world.deliveries()
+        texts += told(world)
+    user_of(world, caller, "mallory")
+    next_report(world, responder)
+    responder.invoke(DUE)
+    over(world, responder)
+    text = "\n".join(texts + told(world))
+    left = [it for it in [*names, "mallory"] if f"- user {it} " not in text]
+    assert len(left) == 1 and "AWSDenyAll" in user_state(world.iam, left[0])["policies"]
+
+
+@pytest.mark.seconds(10)
+def test_a_key_of_a_user_who_is_not_denied_is_answered_itself(world):
+    responder, user = begin(world, PlaybookModes="unauthorized-user=approve")
+    _, key = backdoor(user.session())
+    contain(world, responder, world.event(EXFILTRATION, user))
+    asked = look(responder)["mallory"]
+    # Nobody has decided, and an answer to the user is one to the key.
+    assert asked["verdict"] == "Waiting" and look(responder) == {} and works(world, key)
+    responder.invoke({"command": "decline", "request": asked["request"], "by": "Dana", "reason": "the user is ours"})
+    it = look(responder)["mallory"]
+    assert it["playbook"] == "planted-key" and not works(world, key)
+    assert "AWSDenyAll" not in user_state(world.iam, "mallory")["policies"]
+
+
+@pytest.mark.seconds(10)
+def test_a_key_of_a_user_whom_somebody_approves_to_contain_is_no_case_of_its_own(world):
+    responder, user = begin(world, PlaybookModes="unauthorized-user=approve")
+    _, key = backdoor(user.session())
+    contain(world, responder, world.event(EXFILTRATION, user))
+    asked = look(responder)["mallory"]
+    assert look(responder) == {}
+    responder.invoke({"command": "approve", "request": asked["request"], "by": "Dana", "reason": "stolen"})
+    assert look(responder) == {} and not works(world, key)
+
+
+@pytest.mark.seconds(10)
+def test_two_keys_planted_with_one_user_are_both_deactivated(world):
+    responder, user = begin(world)
+    admin = User(world, name="prod-admin")
+    for it in admin.keys:
+        world.iam.delete_access_key(UserName="prod-admin", AccessKeyId=it["AccessKeyId"])
+    planted = [user.session().create_access_key(UserName="prod-admin")["AccessKey"] for _ in range(2)]
+    contain(world, responder, world.event(EXFILTRATION, user))
+    for _ in range(3):
+        responder.invoke(DUE)
+        world.deliveries()
+    assert not any(works(world, it) for it in planted) and not admin.is_denied()

@@ -146,3 +146,35 @@ def test_a_later_theft_of_the_same_key_is_looked_at_with_places_of_its_own(world
     _, bad = backdoor(user.session(), "second")
     contain(world, responder, seen(world.event(EXFILTRATION, user), -1, 1, id="2"))
     assert list(at_last(world, responder)) == ["second"] and not works(world, bad)
+
+
+@pytest.mark.seconds(12)
+def test_a_key_planted_with_somebody_who_was_a_child_once_and_was_restored_is_answered(world):
+    responder, user = begin(world)
+    backdoor(user.session(), "new-hire")
+    contain(world, responder, world.event(EXFILTRATION, user))
+    assert list(look(responder)) == ["new-hire"]
+    restore(world, children=True)
+    for it in world.iam.list_access_keys(UserName="new-hire")["AccessKeyMetadata"]:
+        world.iam.delete_access_key(UserName="new-hire", AccessKeyId=it["AccessKeyId"])
+    world.iam.update_access_key(UserName="alice", AccessKeyId=user.keys[0]["AccessKeyId"], Status="Active")
+    time.sleep(2.1)  # CloudTrail has whole seconds
+    # Now the key is stolen indeed.
+    planted = user.session().create_access_key(UserName="new-hire")["AccessKey"]
+    time.sleep(1.1)
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0, id="7"))
+    assert list(at_last(world, responder)) == ["new-hire"] and not works(world, planted)
+    assert "AWSDenyAll" not in user_state(world.iam, "new-hire")["policies"]
+
+
+@pytest.mark.seconds(10)
+def test_who_takes_the_same_name_again_takes_no_place_of_another(world):
+    responder, user = begin(world, MaxChildren="1")
+    iam, keys = user.session(), []
+    for number in range(4):
+        keys.append(backdoor(iam)[1])
+        iam.update_user(UserName="mallory", NewUserName=f"other-{number}")
+        time.sleep(1.1)  # CloudTrail has whole seconds
+    contain(world, responder, world.event(EXFILTRATION, user))
+    look(responder)
+    assert sum(not works(world, it) for it in keys) == 1

@@ -119,13 +119,6 @@ impl Child {
         }
     }
 
-    /// The user that it is about, as it was called: its place in the line.
-    pub fn user(&self) -> &PrincipalName {
-        match &self.made {
-            Made::User { name, .. } | Made::Key { user: name, .. } => name,
-        }
-    }
-
     pub fn words(&self) -> String {
         let event = &self.event;
         match &self.made {

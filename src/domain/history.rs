@@ -192,6 +192,24 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// Whether it is denied everything by a response that is in force and was seen to hold.
+    pub fn quarantined(&self) -> InForce {
+        let quarantines = || self.responses.iter().filter(|it| it.is_quarantine());
+        let is = |it: &Response| match self.in_force(&it.id) {
+            InForce::Yes if !it.verdict.is_some_and(Verdict::is_success) => InForce::No,
+            other => other,
+        };
+        if quarantines().any(|it| is(it) == InForce::Yes) {
+            InForce::Yes
+        } else if quarantines().any(|it| is(it) == InForce::NotYet) {
+            InForce::NotYet
+        } else {
+            InForce::No
+        }
+    }
+}
+
 /// Who took a containment back, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restoration {
@@ -294,8 +312,8 @@ mod tests {
         for (verdict, wanted) in [
             (None, InForce::NotYet),
             (Some(Verdict::Waiting), InForce::NotYet),
-            (Some(Verdict::InProgress), InForce::Yes),
-            (Some(Verdict::NotContained), InForce::Yes),
+            (Some(Verdict::InProgress), InForce::NotHeld),
+            (Some(Verdict::NotContained), InForce::NotHeld),
             (Some(Verdict::Refused), InForce::No),
         ] {
             assert_eq!(kept(verdict, false).in_force(&id), wanted, "{verdict:?}");

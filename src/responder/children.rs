@@ -4,7 +4,7 @@
 //! INVARIANT: nothing is contained but what CloudTrail itself says was made by a credential that a response of ours is
 //! about, as long as that is in force, whatever is named. `tests/test_children.py` and `tests/test_children_line.py` hold it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clients::accounts::{Aws, Home};
@@ -19,7 +19,7 @@ use domain::evidence::trail::Event;
 use domain::evidence::unanswered::Unanswered;
 use domain::finding::Finding;
 use domain::history::InForce;
-use domain::ids::{Parse, Region, UniqueId};
+use domain::ids::{Parse, Region};
 use domain::outcome::Failure;
 use domain::settings::Responder;
 use futures_util::future::join_all;
@@ -117,11 +117,10 @@ impl Desk<'_> {
         if let Err(failure) = self.find(watch, marks, &mut found, &mut unanswered).await {
             ended.1.push(format!("looking at what {} made: {failure}", watch.maker.id));
         }
-        let made: BTreeSet<UniqueId> = found.iter().filter_map(|it| it.child.id().cloned()).collect();
         // Whoever was given a key may be one of the users.
         let (users, keys): (Vec<_>, Vec<_>) = found.into_iter().partition(|it| it.child.id().is_some());
-        for some in [users, keys] {
-            self.answer_all(watch, &some, &made, &mut unanswered, ended).await;
+        for some in [&users, &keys] {
+            self.answer_all(watch, some, &users, &mut unanswered, ended).await;
         }
         if let Err(failure) = self.leave_to_people(watch, &unanswered).await {
             ended.1.push(format!("telling what {} made and nobody answered: {failure}", watch.maker.id));

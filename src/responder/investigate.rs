@@ -128,8 +128,15 @@ pub(crate) async fn investigate(
         again_at: begun.asked_at.and_then(|it| revision::next_pass(it / 1_000, now.secs())),
         gone: whom.is_gone.then(|| look::gone(&whom.identity, looked.deleted)),
     };
-    let gone: BTreeSet<_> = exists.iter().filter(|it| it.1 == Now::Gone).map(|it| it.0.clone()).collect();
-    let made = children::made(&looked.events, &followed, about.detected, &gone);
+    // Who bears the name now was made by another call.
+    let is_gone = |it: &Now| matches!(it, Now::Gone | Now::Replaced);
+    let gone: BTreeSet<_> = exists.iter().filter(|it| is_gone(&it.1)).map(|it| it.0.clone()).collect();
+    let responses: BTreeSet<_> = followed.iter().map(|it| it.response.as_str()).collect();
+    let seen_calls = ledger.seen_calls(account, &whom.identity.id, &responses).await.unwrap_or_else(|failure| {
+        failed.push(format!("reading what was looked at that it made: {failure}"));
+        BTreeSet::new()
+    });
+    let made = children::made(&looked.events, &followed, about.detected, &gone, &seen_calls);
     let made_by_it = whom.made(&ledger, account).await;
     let found = Found {
         standing: Standing { kept: whom.kept.as_ref().map_err(Clone::clone), lacking, made: made_by_it },

@@ -13,9 +13,9 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::child::{self, Child, Maker, Mark, Parent, WATCHED_MILLIS};
+use domain::child::{self, Child, Link, Maker, Mark, Parent, WATCHED_MILLIS};
 use domain::evidence::children::is_event_id;
-use domain::ids::{AccountId, PrincipalName, UniqueId};
+use domain::ids::{AccountId, UniqueId};
 use domain::outcome::Failure;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -194,6 +194,24 @@ impl Ledger {
         Ok(named.into_iter().filter(|it| is_event_id(it)).take(MOST_NAMED).collect())
     }
 
+    /// The calls about somebody that need no other look, whichever of these responses looks at them.
+    pub async fn seen_calls(
+        &self,
+        account: &AccountId,
+        id: &UniqueId,
+        responses: &BTreeSet<&str>,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let mut by_all: Option<BTreeSet<String>> = None;
+        for response in responses {
+            let link = Link { id: id.clone(), response: (*response).to_owned() };
+            let item = self.item(&child::item(account, &link)).await?;
+            let each = [Seen::Looked, Seen::Dismissed, Seen::Unrelated];
+            let seen: BTreeSet<_> = each.into_iter().flat_map(|it| strings(&item, it.attribute())).collect();
+            by_all = Some(by_all.map_or(seen.clone(), |all| &all & &seen));
+        }
+        Ok(by_all.unwrap_or_default())
+    }
+
     /// What is nobody's is so only as long as no other credential is flagged.
     pub async fn note_seen_call(&self, watch: &Watch, event: &str, as_what: Seen) -> Result<(), Failure> {
         let mut request = self
@@ -226,7 +244,7 @@ impl Ledger {
     ///
     /// INVARIANT: one line never has more places than that, however many look at it at once. `tests/test_children.py`
     /// holds it.
-    pub async fn take_place(&self, line: &str, user: &PrincipalName, most: u32) -> Result<Place, Failure> {
+    pub async fn take_place(&self, line: &str, user: &UniqueId, most: u32) -> Result<Place, Failure> {
         if most == 0 {
             return Ok(Place::None);
         }
@@ -251,7 +269,7 @@ impl Ledger {
     }
 
     /// Nobody was contained for it.
-    pub async fn give_place_back(&self, line: &str, user: &PrincipalName) -> Result<(), Failure> {
+    pub async fn give_place_back(&self, line: &str, user: &UniqueId) -> Result<(), Failure> {
         let request = self.update(line).update_expression("DELETE places :users");
         let sent = request.expression_attribute_values(":users", set(user.as_str())).send().await;
         sent.map(|_| ()).map_err(|it| failure(&it))

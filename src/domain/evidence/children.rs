@@ -32,12 +32,20 @@ const STEP: i64 = 15 * 60;
 
 /// The IDs of what may have been made by flagged credentials: those nearest to the detection first, so that what a
 /// pipeline made with the same key before takes nobody's place. `gone`: what was not found by its name any more comes
-/// last, so that whoever makes users and deletes them hides no other by them; it may be called otherwise by now.
-pub fn made(events: &[Event], followed: &[Followed], detected: Option<i64>, gone: &BTreeSet<String>) -> Vec<String> {
+/// last, so that whoever makes users and deletes them hides no other by them; it may be called otherwise by now. `seen`:
+/// what needs no other look gives its room to what comes after.
+pub fn made(
+    events: &[Event],
+    followed: &[Followed],
+    detected: Option<i64>,
+    gone: &BTreeSet<String>,
+    seen: &BTreeSet<String>,
+) -> Vec<String> {
     let is_by = |it: &Event, mark: &Followed| it.at >= mark.since && is_flagged(it, &mark.flagged);
     let is_made = |it: &&Event| it.source == IAM && [USER, KEY].contains(&it.name.as_str()) && it.error.is_none();
     let is_looked_for = |it: &&Event| is_event_id(&it.id) && followed.iter().any(|mark| is_by(it, mark));
-    let mut found: Vec<_> = events.iter().filter(is_made).filter(is_looked_for).collect();
+    let is_new = |it: &&Event| !seen.contains(&it.id);
+    let mut found: Vec<_> = events.iter().filter(is_made).filter(is_looked_for).filter(is_new).collect();
     let steps = |at: i64| detected.map_or(0, |detected| detected.saturating_sub(at).max(0) / STEP);
     // A user before the key that it is given.
     found.sort_by_key(|it| (gone.contains(&it.id), steps(it.at), it.at, it.name == KEY, it.id.clone()));
@@ -415,14 +423,20 @@ mod tests {
         let older = Event { id: "an-older-event".to_owned(), at: 200, ..event(|_| {}) };
         let all = [older, key, other.clone(), failed, user];
         let gone = BTreeSet::from([ID.to_owned()]);
-        let since = |since, gone: &BTreeSet<String>| made(&all, &[followed(THIEF, since)], Some(1_300), gone);
+        let none = &BTreeSet::new();
+        let since = |since, gone: &BTreeSet<String>| made(&all, &[followed(THIEF, since)], Some(1_300), gone, none);
         assert_eq!(since(1_000, &BTreeSet::new()), [ID, "a-key-event"]);
         assert_eq!(since(100, &BTreeSet::new()), [ID, "a-key-event", "an-older-event"]);
         assert_eq!(since(100, &gone), ["a-key-event", "an-older-event", ID]);
         assert_eq!(since(1_201, &gone), Vec::<String>::new());
         let both = [followed(THIEF, 1_201), followed("AKIAI44QH8DHBEXAMPLE", 1_000)];
-        assert_eq!(made(std::slice::from_ref(&other), &both, None, &gone), [ID]);
+        assert_eq!(made(std::slice::from_ref(&other), &both, None, &gone, none), [ID]);
         let own = Followed { flagged: Flagged::User(parsed("AIDACKCEVSQ6C2EXAMPLE")), ..followed(THIEF, 0) };
-        assert_eq!(made(&[other], &[own], None, &gone), [ID]);
+        assert_eq!(made(&[other], &[own], None, &gone, none), [ID]);
+        let many: Vec<_> =
+            (0..=MOST_LOOKED_AT).map(|n| Event { id: format!("event-{n:03}"), ..event(|_| {}) }).collect();
+        let after = |seen: &BTreeSet<String>| made(&many, &[followed(THIEF, 0)], None, none, seen);
+        let first: BTreeSet<_> = after(none).into_iter().collect();
+        assert_eq!((first.len(), after(&first)), (MOST_LOOKED_AT, vec!["event-060".to_owned()]));
     }
 }

@@ -1,16 +1,15 @@
 //! Who was found is answered, as far as there are places.
 
-use std::collections::BTreeSet;
-
 use clients::iam::resolve::{self, Claimed, Unresolved};
 use clients::ledger::children::{Place, Seen, Watch};
 use clients::ledger::{Kind, Ledger};
-use domain::child::{self, Child, Made, Maker};
+use domain::approval::request::State;
+use domain::child::{self, Made, Maker};
 use domain::containment::grouping::Group;
 use domain::containment::relay::Relay;
 use domain::evidence::unanswered::Unanswered;
 use domain::finding::Principal;
-use domain::history::{Kept, Response};
+use domain::history::{InForce, Kept};
 use domain::ids::{AccessKeyId, UniqueId};
 use domain::outcome::Failure;
 use domain::session_policy::Scope;
@@ -27,7 +26,7 @@ const PAUSE_MILLIS: i64 = 60_000;
 
 /// Whether somebody is to be answered.
 enum Admitted {
-    To(Place),
+    To(Seat),
     /// It needs no answer, or is left to a person: no other look is needed.
     Not(Seen),
     /// A person is told.
@@ -36,11 +35,19 @@ enum Admitted {
     Later,
 }
 
+/// A place, and whose it is: a name may be another's by now.
+struct Seat {
+    place: Place,
+    user: UniqueId,
+}
+
 /// Whose a key is.
 enum Owner {
-    Somebody,
-    /// Nobody's any more, one of the maker's own, or of a user whom it made: whoever is denied everything has no use for it.
+    Somebody(UniqueId),
+    /// Nobody's any more, or of somebody who is denied everything and has no use for it.
     Harmless,
+    /// People are asked about its owner, or it is not known yet whether they are denied everything.
+    Undecided,
     Unreadable(Failure),
 }
 
@@ -50,16 +57,16 @@ impl Desk<'_> {
         &self,
         watch: &Watch,
         some: &[Found],
-        made: &BTreeSet<UniqueId>,
+        users: &[Found],
         unanswered: &mut Vec<Unanswered>,
         ended: &mut Ended,
     ) {
         let mut admitted = Vec::new();
         for it in some {
-            let has_new = admitted.iter().any(|(_, place)| *place == Place::New);
-            let done = match self.admit(watch, it, made, has_new).await {
-                Ok(Admitted::To(place)) => {
-                    admitted.push((it, place));
+            let has_new = admitted.iter().any(|(_, seat): &(_, Seat)| seat.place == Place::New);
+            let done = match self.admit(watch, it, users, has_new).await {
+                Ok(Admitted::To(seat)) => {
+                    admitted.push((it, seat));
                     Ok(())
                 }
                 Ok(Admitted::Not(seen)) => self.ledger.note_seen_call(watch, &it.child.event, seen).await,
@@ -74,32 +81,27 @@ impl Desk<'_> {
                 ended.1.push(format!("answering {}: {failure}", it.child.words()));
             }
         }
-        for (reports, failed) in join_all(admitted.iter().map(|(it, place)| self.answer(watch, it, *place))).await {
+        for (reports, failed) in join_all(admitted.iter().map(|(it, seat)| self.answer(watch, it, seat))).await {
             ended.0.extend(reports);
             ended.1.extend(failed);
         }
     }
 
     /// `has_new`: somebody was given a place just now, who may yet be refused.
-    async fn admit(
-        &self,
-        watch: &Watch,
-        it: &Found,
-        made: &BTreeSet<UniqueId>,
-        has_new: bool,
-    ) -> Result<Admitted, Failure> {
+    async fn admit(&self, watch: &Watch, it: &Found, users: &[Found], has_new: bool) -> Result<Admitted, Failure> {
         let (maker, child) = (&watch.maker, &it.child);
         if self.call.left() < ENOUGH {
             return Ok(Admitted::Later);
         }
-        match &child.made {
+        let user = match &child.made {
             Made::User { id, .. } if *id == maker.id || self.was_restored(maker, id, it.at).await? => {
                 return Ok(Admitted::Not(Seen::Dismissed));
             }
-            Made::User { .. } => {}
-            Made::Key { id, .. } => match self.owner_of(maker, id, child, made).await? {
-                Owner::Somebody => {}
+            Made::User { id, .. } => id.clone(),
+            Made::Key { id, .. } => match self.owner_of(maker, id, it, users).await? {
+                Owner::Somebody(owner) => owner,
                 Owner::Harmless => return Ok(Admitted::Not(Seen::Dismissed)),
+                Owner::Undecided => return Ok(Admitted::Later),
                 Owner::Unreadable(failure) => {
                     tracing::warn!(key = id.as_str(), "whose the key is that was made could not be read: {failure}");
                     if self.ledger.count_call_try(&watch.id, &child.event).await? < TRIES {
@@ -108,21 +110,21 @@ impl Desk<'_> {
                     return Ok(Admitted::Unanswered(Unanswered::unread(child, &failure.to_string())));
                 }
             },
-        }
-        match self.ledger.take_place(&child::item(&maker.account, &it.first), child.user(), self.most).await? {
+        };
+        match self.ledger.take_place(&child::item(&maker.account, &it.first), &user, self.most).await? {
             Place::None if has_new => Ok(Admitted::Later),
             Place::None => Ok(Admitted::Unanswered(Unanswered::without_place(child, self.most))),
-            place => Ok(Admitted::To(place)),
+            place => Ok(Admitted::To(Seat { place, user })),
         }
     }
 
-    async fn answer(&self, watch: &Watch, it: &Found, place: Place) -> Ended {
+    async fn answer(&self, watch: &Watch, it: &Found, seat: &Seat) -> Ended {
         let Found { child, finding, .. } = it;
         let holder = format!("{}/{}", self.call.request_id, Ledger::due_id(finding));
         let relay = Relay::new(Group { lead: finding.clone(), others: Vec::new() }, holder);
         let (reports, mut failed) = Box::pin(contain(self.aws, self.settings, &relay, self.call, &Turns::new(1))).await;
         let verdict = reports.first().map(|it| it.verdict);
-        if let Err(failure) = self.note(watch, it, place, verdict, !failed.is_empty()).await {
+        if let Err(failure) = self.note(watch, it, seat, verdict, !failed.is_empty()).await {
             failed.push(format!("noting what became of {}: {failure}", child.words()));
         }
         (reports, failed)
@@ -132,7 +134,7 @@ impl Desk<'_> {
         &self,
         watch: &Watch,
         it: &Found,
-        place: Place,
+        seat: &Seat,
         verdict: Option<Verdict>,
         has_failed: bool,
     ) -> Result<(), Failure> {
@@ -142,8 +144,8 @@ impl Desk<'_> {
         let is_nobody = matches!(verdict, Some(Verdict::Refused | Verdict::Observed));
         if !is_nobody {
             self.ledger.note_child(maker, child).await?;
-        } else if place == Place::New {
-            self.ledger.give_place_back(&child::item(&maker.account, first), child.user()).await?;
+        } else if seat.place == Place::New {
+            self.ledger.give_place_back(&child::item(&maker.account, first), &seat.user).await?;
         }
         // Those have put it on the list themselves.
         if has_failed && !matches!(verdict, Some(Verdict::InProgress | Verdict::Deferred)) {
@@ -159,18 +161,9 @@ impl Desk<'_> {
         Ok(is_restored(&kept, made_at))
     }
 
-    /// `made`: those of this run.
-    async fn owner_of(
-        &self,
-        maker: &Maker,
-        key: &AccessKeyId,
-        child: &Child,
-        made: &BTreeSet<UniqueId>,
-    ) -> Result<Owner, Failure> {
-        let kept = self.ledger.kept_by_id(&maker.account, &maker.id).await?;
-        // Whoever was only given a key is not denied.
-        let itself = Some(&maker.id).filter(|_| kept.responses.iter().any(Response::is_quarantine));
-        let contained: BTreeSet<_> = kept.children.iter().filter_map(Child::id).chain(made).chain(itself).collect();
+    /// `users`: whom this run found to be made. What they are is read in the owner's own record: whoever was a child once
+    /// may be restored since.
+    async fn owner_of(&self, maker: &Maker, key: &AccessKeyId, it: &Found, users: &[Found]) -> Result<Owner, Failure> {
         let common = &self.settings.common;
         let member = self.home.assume(common, &maker.account, &maker.partition, &Scope::Observe).await?;
         let principal = Principal::KeyOwner;
@@ -187,9 +180,31 @@ impl Desk<'_> {
             Err(Unresolved::Failed(failure)) => return Err(failure),
         };
         let kept = self.ledger.kept_by_id(&maker.account, &owner).await?;
-        let was_child = kept.parents.iter().any(|it| it.event == child.event);
-        let is_decided = was_child && is_restored(&kept, i64::MIN);
-        Ok(if contained.contains(&owner) || is_decided { Owner::Harmless } else { Owner::Somebody })
+        let was_answered = kept.parents.iter().any(|parent| parent.event == it.child.event);
+        let was_made = kept.parents.iter().any(|parent| parent.line.first() == Some(&it.first));
+        if (was_answered && is_restored(&kept, i64::MIN)) || (was_made && is_restored(&kept, it.at)) {
+            return Ok(Owner::Harmless);
+        }
+        let is = kept.quarantined();
+        if is == InForce::Yes {
+            return Ok(Owner::Harmless);
+        }
+        let is_undecided = is == InForce::NotYet || self.is_open(maker, (&owner, &kept), users).await?;
+        Ok(if is_undecided { Owner::Undecided } else { Owner::Somebody(owner) })
+    }
+
+    /// Whether the owner's own containment is of this run, is asked about, or waits for its turn.
+    async fn is_open(&self, maker: &Maker, owner: (&UniqueId, &Kept), users: &[Found]) -> Result<bool, Failure> {
+        let (owner, kept) = owner;
+        if users.iter().any(|it| it.child.id() == Some(owner)) {
+            return Ok(true);
+        }
+        if let Some(asked) = self.ledger.last_asked(&maker.account, owner).await? {
+            return Ok(matches!(asked.state(now_millis()), State::Waiting | State::Approved));
+        }
+        let made = self.ledger.kept_by_id(&maker.account, &maker.id).await?.children;
+        let is_untouched = kept.responses.is_empty() && kept.restored.is_none();
+        Ok(is_untouched && made.iter().any(|it| it.id() == Some(owner)))
     }
 }
 

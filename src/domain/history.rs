@@ -190,23 +190,12 @@ impl Kept {
             Some(Verdict::NotContained | Verdict::Unverified | Verdict::InProgress) => InForce::NotHeld,
         }
     }
-}
 
-impl Kept {
     /// Whether it is denied everything by a response that is in force and was seen to hold.
     pub fn quarantined(&self) -> InForce {
-        let quarantines = || self.responses.iter().filter(|it| it.is_quarantine());
-        let is = |it: &Response| match self.in_force(&it.id) {
-            InForce::Yes if !it.verdict.is_some_and(Verdict::is_success) => InForce::No,
-            other => other,
-        };
-        if quarantines().any(|it| is(it) == InForce::Yes) {
-            InForce::Yes
-        } else if quarantines().any(|it| is(it) == InForce::NotYet) {
-            InForce::NotYet
-        } else {
-            InForce::No
-        }
+        let quarantines = self.responses.iter().filter(|it| it.is_quarantine());
+        let all: Vec<_> = quarantines.map(|it| self.in_force(&it.id)).collect();
+        [InForce::Yes, InForce::NotYet].into_iter().find(|it| all.contains(it)).unwrap_or(InForce::No)
     }
 }
 

@@ -83,10 +83,12 @@ def test_who_got_no_place_is_told_by_name(world):
     world.alerts(), world.alerts()
     world.fault("sns:Publish", "AuthorizationError", text="MAX_CHILDREN", times=1)
     assert "telling what" in str(responder.invoke(DUE))
-    # Told once it can be, and once.
-    assert look(responder) == {} and look(responder) == {} and works(world, key)
-    [text] = told(world)
-    assert f"- user mallory ({mallory}), event " in text and "all places are taken (MAX_CHILDREN=0)" in text
+    # Told once it can be, and once: who is not denied, and the key that she was given.
+    assert look(responder) == {} and look(responder) == {} and look(responder) == {} and works(world, key)
+    texts = told(world)
+    assert all("all places are taken (MAX_CHILDREN=0)" in it for it in texts)
+    for it in (f"- user mallory ({mallory}), event ", f"- access key {key['AccessKeyId']} of user mallory, event "):
+        assert "".join(texts).count(it) == 1, texts
 
 
 @pytest.mark.seconds(5)

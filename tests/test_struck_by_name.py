@@ -37,14 +37,15 @@ def test_no_strike_goes_by_a_name_that_was_read_long_before_the_record_of_who_is
 @pytest.mark.seconds(10)
 def test_whoever_bears_the_name_by_the_time_of_the_strike_is_told_of(world):
     world.deploy()
-    bob = User(world, name="bob", groups=())
+    bob, namesake = [User(world, name=it, groups=()) for it in ("bob", "another")]
     world.fault("iam:AttachUserPolicy", delay_ms=1_500, times=1)
     calls = lambda: [it for it in world.journal() if it["is_ours"]]  # noqa: E731
     is_read = lambda: any(it["action"] == "iam:GetUser" for it in calls())  # noqa: E731
     responder = world.responder()
     with while_running(responder, about(world, EXFILTRATION, bob), is_read) as answer:
         world.iam.update_user(UserName="bob", NewUserName="robert")
-        namesake = User(world, name="bob", groups=())
+        world.iam.update_user(UserName="another", NewUserName="bob")
+        namesake.name = "bob"
     own, *others = answer[0]["reports"]
     assert own["principal"]["name"] == "robert" and "AWSDenyAll" in user_state(world.iam, "robert")["policies"], own
     assert namesake.is_denied()

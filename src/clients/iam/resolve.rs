@@ -47,13 +47,6 @@ impl<'a> From<&'a Finding> for Claimed<'a> {
     }
 }
 
-impl<'a> Claimed<'a> {
-    /// Who was found already, by the unique ID.
-    pub fn again(account: &'a AccountId, principal: &'a Principal) -> Self {
-        Self { account, principal, access_key: None, visible_by: None }
-    }
-}
-
 /// By when a new user is visible everywhere. An event about one that is older need not wait: whoever is
 /// not there was deleted.
 fn visible_by(created: Option<DateTime>) -> SystemTime {

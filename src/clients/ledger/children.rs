@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::child::{self, Child, Link, Maker, Mark, Parent, WATCHED_MILLIS};
@@ -20,7 +19,7 @@ use domain::outcome::Failure;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Item, Ledger, holds, int, millis, millis_now, number, set, string, strings, text};
+use super::{Item, Ledger, holds, int, millis, millis_now, number, refused, set, string, strings, text};
 use crate::errors::{failure, is};
 
 const BUCKET: &str = "children";
@@ -112,10 +111,7 @@ impl Ledger {
         };
         let kept = match sent {
             Ok(_) => return Ok(true),
-            Err(error) if is(&error, "ConditionalCheckFailedException") => match error.into_service_error() {
-                UpdateItemError::ConditionalCheckFailedException(it) => it.item.unwrap_or_default(),
-                _ => Item::new(),
-            },
+            Err(error) if is(&error, "ConditionalCheckFailedException") => refused(error),
             Err(error) => return Err(failure(&error)),
         };
         if !strings(&kept, "flagged").contains(&mark) {

@@ -2,7 +2,7 @@
 //! the hour's budget is taken beside it: two trips to the deny instead of three.
 //!
 //! INVARIANT: the strike waits for the lease and the budget, and goes by a name of which a read has shown the unique ID
-//! less than half a second before, whatever was waited for since. `tests/test_round_trips.py` holds it.
+//! less than half a second before, whatever was waited for since. `tests/test_round_trips.py` and `tests/test_struck_by_name.py` hold it.
 
 use std::pin::Pin;
 
@@ -124,7 +124,8 @@ impl Attempt<'_> {
         }
         let member = running.member.as_ref()?;
         let principal = principal_of(&resolved.identity);
-        let claimed = || Claimed::again(&self.finding.account, &principal);
+        // By the unique ID, whatever else the finding named.
+        let claimed = || Claimed { principal: &principal, access_key: None, ..Claimed::from(self.finding) };
         let again = Box::pin(member.patience.with(|| resolve::resolve(&member.read, claimed()))).await;
         let again = self.check(again, running)?;
         if again.identity.id != resolved.identity.id {

@@ -19,7 +19,7 @@ import sys
 
 from tests.harness.processes import ROOT, simulated_aws
 
-from . import growth, measure, report
+from . import burst, growth, measure, report
 from .proxy import Proxy
 from .subjects import RELEASE, Baseline, Custodian, Responder
 
@@ -131,6 +131,7 @@ def measured(figures, arguments):
             proxy.close()
             world.close()
         growth.measured(figures, url, arguments.binary, arguments.growth_runs, say)
+        burst.measured(figures, url, arguments.binary, say)
 
 
 def main():

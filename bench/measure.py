@@ -1,5 +1,6 @@
 """One response measured from outside: what went over the wire and when, and what the process took."""
 
+import collections
 import copy
 import os
 import pathlib
@@ -68,6 +69,7 @@ def respond(proxy, emulator, event):
     found = depths([it for it in proxy.requests if it.action != "HEAD"])
     figures = {"answer": answer, "end": ms(ended - sent), "calls": len(found), "connections": proxy.connections}
     figures["trips_end"] = max((depth for _, depth in found), default=0)
+    figures["sent"] = [collections.Counter(it.action for it, at in found if at == depth) for depth in range(1, figures["trips_end"] + 1)]
     users = {it.user for it, _ in found if it.action == DENY}
     denies = first_of_each(found, DENY, users)
     keys = [(it, depth) for it, depth in found if it.action == KEY and it.status == 200]

@@ -5,7 +5,7 @@ import statistics
 
 from tests.harness.processes import ROOT
 
-from . import chart
+from . import burst, chart
 from .subjects import Baseline, Custodian, Responder
 
 DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
@@ -23,9 +23,11 @@ def write(figures):
 
 
 def tables(figures):
-    parts = [conditions(figures), short(figures), times(figures, "cold"), times(figures, "warm"), waits(figures), process(figures)]
+    parts = [conditions(figures), short(figures), times(figures, "cold"), times(figures, "warm"), waits(figures), path(figures), process(figures)]
     if figures.get("growth"):
         parts += [growth(figures), quiet(figures)]
+    if figures.get("at_once"):
+        parts += [at_once(figures), reported(figures)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -117,6 +119,20 @@ def waits(figures):
     return f"### What waits for what\n\nDependent round trips and calls, at {delay} ms:\n\n{table(head, rows)}"
 
 
+def path(figures):
+    """What was sent in each trip of the last cold run at the longest delay, up to the last key."""
+    last = {name: select(figures, name, delays(figures)[-1])[-1]["cold"] for name in WORDS}
+    rows = []
+    for trip in range(max(it["trips_all_keys"] for it in last.values())):
+        row = [trip + 1]
+        for it in last.values():
+            sent = it["sent"][trip].items() if trip < it["trips_all_keys"] else ()
+            row.append(", ".join(f"`{action}`" + (f" ×{count}" if count > 1 else "") for action, count in sorted(sent)))
+        rows.append(row)
+    head = ["trip", *(WORDS[name] for name in last)]
+    return f"### The way to the last key\n\nWhat is sent in each trip of a cold response, once an answer of the trip before has come:\n\n{table(head, rows)}"
+
+
 def process(figures):
     rows = []
     for subject in WORDS:
@@ -138,7 +154,7 @@ def process(figures):
 
 
 WHAT = {
-    "rights": "policies and groups of the user",
+    "rights": "managed policies and groups of the user",
     "findings": "findings in one event, each about another user",
     "size": "size of the event, KB",
     "account": "users in the account",
@@ -179,6 +195,28 @@ def quiet(figures):
     rows = [[words[it["kind"]], it["calls"], it["iam"], it["most_in_a_second"], f"{it['end'] / 1000:.1f}"] for it in figures["quiet"]]
     head = ["with `SETTLE_SECONDS=12`, at 20 ms", "calls", "of these to IAM", "most in one second", "answered, s"]
     return f"### A response that waits until it has held\n\n{table(head, rows)}"
+
+
+def at_once(figures):
+    rows = []
+    for it in sorted(figures["at_once"], key=lambda it: it["many"]):
+        keys = f"{it['active_keys']} of {2 * it['many']}"
+        denied = "never" if it["last_deny"] is None else f"{it['last_deny'] / 1000:.1f}"
+        rows.append([it["many"], WORDS[it["subject"]], f"{it['denied']} of {it['many']}", keys, denied, f"{it['end'] / 1000:.1f}", f"{it['calls']:,}", f"{it['refused']:,}", it["errors"]])
+    head = ["users at once", "", "denied", "keys still active", "last deny, s", "last answer, s", "calls", "of these refused by IAM", "answers that are errors"]
+    words = f"### At the same time in one account\n\nEach user's event to a process of its own, all at once, where IAM answers {burst.RATE} calls of each kind in a second and refuses the others with `Throttling`; at 20 ms, one run, processes that had started before, Custodian's with a response. Lambda tries again what ended with an error, here nobody does."
+    return f"{words}\n\n{table(head, rows)}"
+
+
+def reported(figures):
+    rows = []
+    for it in figures["reported"]:
+        low, middle, high = (f"{value / 1000:.1f}" for value in quartiles(it["denies"]))
+        last = f"{max(it['denies']) / 1000:.1f}"
+        rows.append([f"`{it['limits']}`", it["denied"], it["others"], it["others_told"], f"{middle} ({low}–{high})", last, it["errors"], f"{it['peak']:.0f}", it["files"]])
+    head = ["`MAX_CONTAINMENTS_PER_HOUR`", "denied", "others", "of these named in an alert", "from an event to its deny, s", "the last", "errors", "most memory of a process, MB", "most open files"]
+    words = f"### {burst.MANY} reported within one second\n\nUsers of one account, each in an event and a process of its own, at 20 ms; no other than iam-responder. All of these processes and the simulated AWS share the cores of this machine: the times are theirs, what is denied and told is not."
+    return f"{words}\n\n{table(head, rows)}"
 
 
 def charted(figures):

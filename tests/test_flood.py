@@ -232,6 +232,20 @@ def test_a_throttled_account_is_contained_all_the_same(world):
     assert any("IAM throttled" in note for note in notes)
 
 
+@pytest.mark.seconds(15)
+def test_in_a_throttled_account_what_is_only_looked_at_leaves_the_calls_to_the_strike(world):
+    world.deploy()
+    user = User(world)
+    world.fault("iam:AttachUserPolicy", "Throttling", status=400, times=8)
+    world.fault("iam:ListGroupsForUser", "Throttling", status=400, times=6)
+    [report] = world.responder().invoke(world.event(EXFILTRATION, user))["reports"]
+    assert report["verdict"] == "Contained", report
+    calls = world.journal()
+    denied, looked = [min(it["began"] for it in calls if it["action"] == action) for action in ("iam:AttachUserPolicy", "iam:ListGroupsForUser")]
+    # The one was refused oftener, and is through all the same.
+    assert denied < looked
+
+
 @pytest.mark.heavy
 @pytest.mark.seconds(35)
 def test_identities_of_a_throttled_account_leave_the_others_of_the_event_watched(world):

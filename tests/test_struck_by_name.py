@@ -35,6 +35,35 @@ def test_no_strike_goes_by_a_name_that_was_read_long_before_the_record_of_who_is
 
 
 @pytest.mark.seconds(10)
+@pytest.mark.parametrize("slow", ["iam:ListAccessKeys", "iam:ListAttachedUserPolicies"])
+def test_no_strike_goes_by_a_name_that_was_read_long_before_what_was_read_beside_it(world, slow):
+    world.deploy()
+    bob = User(world, name="bob", groups=())
+    calls = lambda: [it for it in world.journal() if it["is_ours"]]  # noqa: E731
+    world.fault(slow, delay_ms=2_000, times=1)
+    is_read = lambda: any(it["action"] == "iam:GetUser" for it in calls())  # noqa: E731
+    with while_running(world.responder(), about(world, EXFILTRATION, bob), is_read) as answer:
+        world.iam.update_user(UserName="bob", NewUserName="robert")
+        namesake = User(world, name="bob", groups=())
+    [report] = answer[0]["reports"]
+    assert report["principal"]["name"] == "robert" and "AWSDenyAll" in user_state(world.iam, "robert")["policies"], report
+    assert not namesake.is_denied() and namesake.key_works()
+
+
+@pytest.mark.seconds(10)
+def test_a_name_that_is_read_again_before_the_strike_costs_one_call(world):
+    world.deploy()
+    bob = User(world, name="bob", groups=())
+    world.fault("iam:ListAccessKeys", delay_ms=1_000, times=1)
+    [report] = world.responder().invoke(about(world, EXFILTRATION, bob))["reports"]
+    assert report["verdict"] == "Contained", report
+    calls = [it for it in world.journal() if it["is_ours"]]
+    struck = min(it["began"] for it in calls if it["action"] == "iam:AttachUserPolicy")
+    before = sorted(it["action"] for it in calls if it["ended"] <= struck and it["action"].startswith("iam:"))
+    assert before == ["iam:GetUser", "iam:GetUser", "iam:ListAccessKeys", "iam:ListAttachedUserPolicies"], before
+
+
+@pytest.mark.seconds(10)
 def test_whoever_bears_the_name_by_the_time_of_the_strike_is_told_of(world):
     world.deploy()
     bob, namesake = [User(world, name=it, groups=()) for it in ("bob", "another")]

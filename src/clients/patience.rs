@@ -1,5 +1,8 @@
 //! Trying on while AWS asks for fewer calls. The SDK gives up after four attempts, within a second or two;
 //! an account in which many are contained at once throttles for longer than that.
+//!
+//! A call that is refused takes none of the account's, so that whoever asks more often is answered sooner: what the
+//! strike waits for, and the strike itself, before what is only looked at.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +16,11 @@ use domain::outcome::Failure;
 
 use crate::errors::failure;
 
-const FIRST: Duration = Duration::from_millis(300);
-const LONGEST: Duration = Duration::from_secs(4);
+/// The first pause, and the longest.
+type Pace = (Duration, Duration);
+
+const CALM: Pace = (Duration::from_secs(1), Duration::from_secs(4));
+const URGENT: Pace = (Duration::from_millis(100), Duration::from_millis(400));
 
 /// Until when to try on, and how often something was put off.
 #[derive(Debug, Clone, Default)]
@@ -33,13 +39,28 @@ impl Patience {
         self.waits.load(Ordering::Relaxed)
     }
 
-    /// Calls again while it is throttled and there is time. The pauses are random: whoever was throttled
-    /// together must not come back together.
+    /// Calls again while it is throttled and there is time.
     pub async fn with<T, E: Throttled, F: Future<Output = Result<T, E>>>(
         &self,
+        call: impl FnMut() -> F,
+    ) -> Result<T, E> {
+        self.paced(CALM, call).await
+    }
+
+    /// The same with short pauses, for what stops an attacker.
+    pub async fn urgently<T, E: Throttled, F: Future<Output = Result<T, E>>>(
+        &self,
+        call: impl FnMut() -> F,
+    ) -> Result<T, E> {
+        self.paced(URGENT, call).await
+    }
+
+    /// The pauses are random: whoever was throttled together must not come back together.
+    async fn paced<T, E: Throttled, F: Future<Output = Result<T, E>>>(
+        &self,
+        (mut pause, longest): Pace,
         mut call: impl FnMut() -> F,
     ) -> Result<T, E> {
-        let mut pause = FIRST;
         loop {
             let error = match call().await {
                 Err(error) if error.is_throttled() => error,
@@ -51,7 +72,7 @@ impl Patience {
             }
             self.waits.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(LONGEST);
+            pause = (pause * 2).min(longest);
         }
     }
 }
@@ -96,6 +117,25 @@ mod tests {
         let other = Failure { code: "AccessDenied".to_owned(), ..throttled() };
         let answer = patience.with(|| std::future::ready(Err::<(), _>(other.clone()))).await;
         assert_eq!((answer, patience.waits()), (Err(other), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_urgent_is_asked_for_more_often() {
+        let tries = async |is_urgent: bool| {
+            let patience = Patience { until: Some(Instant::now() + Duration::from_secs(600)), ..Patience::default() };
+            let began = tokio::time::Instant::now();
+            let mut tries = 0;
+            let call = || {
+                tries += 1;
+                let is_over = began.elapsed() > Duration::from_secs(30);
+                std::future::ready(if is_over { Ok(()) } else { Err(throttled()) })
+            };
+            let answer = if is_urgent { patience.urgently(call).await } else { patience.with(call).await };
+            assert_eq!(answer, Ok(()));
+            tries
+        };
+        let (urgent, calm) = (tries(true).await, tries(false).await);
+        assert!(urgent > 5 * calm, "{urgent} tries in 30 s, and {calm}");
     }
 
     #[tokio::test]

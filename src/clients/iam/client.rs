@@ -1,6 +1,6 @@
 //! The clients of IAM: what reads, what writes and what drills each have their own operations and no other.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -45,6 +45,12 @@ impl IamRead {
         Self(at_once(&self.0), Patience::default())
     }
 
+    /// For what nothing that stops an attacker waits for: leaves the account's calls to what does.
+    pub(crate) fn unhurried(&self) -> Self {
+        let retries = RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(400));
+        Self(Client::from_conf(self.0.config().to_builder().retry_config(retries).build()), self.1.clone())
+    }
+
     /// Reads again while IAM throttles, and no longer than that.
     pub(crate) fn patient_until(&self, moment: Instant) -> Self {
         Self(self.0.clone(), Patience::until(moment))
@@ -56,6 +62,14 @@ impl IamRead {
         read: impl FnMut() -> F,
     ) -> Result<T, E> {
         self.1.with(read).await
+    }
+
+    /// The same for what a strike waits for.
+    pub(crate) async fn urgently<T, E: Throttled, F: Future<Output = Result<T, E>>>(
+        &self,
+        read: impl FnMut() -> F,
+    ) -> Result<T, E> {
+        self.1.urgently(read).await
     }
 }
 

@@ -60,7 +60,7 @@ fn tags(tags: &[aws_sdk_iam::types::Tag]) -> Vec<(String, String)> {
 /// The whole state, read in parallel, of the identity and of no namesake that took its place. What IAM
 /// throttles is read again.
 pub async fn observe(iam: &IamRead, identity: &Identity, with_statements: bool) -> Observed {
-    own(whole(iam, identity, with_statements).await)
+    own(whole(&iam.unhurried(), identity, with_statements).await)
 }
 
 /// What was read by a name that is another's belongs to that one.

@@ -82,7 +82,7 @@ impl Throttled for Unresolved {
 pub struct Resolved {
     pub identity: Identity,
     pub observed: Observed,
-    /// When its name was last read: a name can become another's.
+    /// When its name was last seen to lead to it, whatever was read beside that: a name can become another's.
     pub read_at: Instant,
 }
 
@@ -200,8 +200,8 @@ async fn read_user(
 ) -> Result<Option<Resolved>, Failure> {
     let mut pause = Duration::from_millis(250);
     loop {
-        let (user, keys, attached) = tokio::join!(
-            iam.patiently(|| iam.get_user().user_name(name.as_str()).send()),
+        let ((user, read_at), keys, attached) = tokio::join!(
+            async { (iam.urgently(|| iam.get_user().user_name(name.as_str()).send()).await, Instant::now()) },
             access_keys(iam, name),
             tokio::time::timeout(PATIENCE, attached_user_policies(iam, name))
         );
@@ -219,7 +219,7 @@ async fn read_user(
         };
         let identity = user_identity(&user)?;
         let observed = Observed { profile: Ok(user_profile(&user)), keys, attached, ..Observed::nothing_read() };
-        return Ok(Some(Resolved { identity, observed, read_at: Instant::now() }));
+        return Ok(Some(Resolved { identity, observed, read_at }));
     }
 }
 
@@ -230,6 +230,25 @@ pub async fn user_id(iam: &IamRead, name: &str) -> Result<Option<String>, Failur
         Err(error) if errors::is(&error, "NoSuchEntity") => Ok(None),
         Err(error) => Err(failure(&error)),
     }
+}
+
+/// The same one, where it still bears the name; of a user that is one call, which nothing else is waited for beside.
+/// `None`: another does, or nobody.
+pub async fn confirmed(iam: &IamRead, resolved: Resolved) -> Result<Option<Resolved>, Failure> {
+    let Resolved { identity, observed, .. } = resolved;
+    if identity.kind == IdentityKind::Role {
+        let found = bearer(iam, identity.kind, &identity.name).await?;
+        return Ok(found.filter(|it| it.identity.id == identity.id));
+    }
+    let user = match iam.urgently(|| iam.get_user().user_name(identity.name.as_str()).send()).await {
+        Ok(it) => it.user.ok_or_else(|| incomplete("GetUser gave no user"))?,
+        Err(error) if errors::is(&error, "NoSuchEntity") => return Ok(None),
+        Err(error) => return Err(failure(&error)),
+    };
+    let found = user_identity(&user)?;
+    let observed = Observed { profile: Ok(user_profile(&user)), ..observed };
+    let is_same = found.id == identity.id;
+    Ok(is_same.then(|| Resolved { identity: found, observed, read_at: Instant::now() }))
 }
 
 /// Who bears a name now, and as much of its state as tells whether it was struck; `None` where nobody does.
@@ -284,8 +303,8 @@ async fn key_owner(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unre
 }
 
 async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolved> {
-    let (role, revocation, attached) = tokio::join!(
-        iam.get_role().role_name(name.as_str()).send(),
+    let ((role, read_at), revocation, attached) = tokio::join!(
+        async { (iam.urgently(|| iam.get_role().role_name(name.as_str()).send()).await, Instant::now()) },
         revocation(iam, name),
         tokio::time::timeout(PATIENCE, attached_role_policies(iam, name))
     );
@@ -309,7 +328,7 @@ async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolve
         Observed { profile: Ok(role_profile(&role)), attached, ..Observed::nothing_read() },
         revocation,
     );
-    Ok(Resolved { identity, observed, read_at: Instant::now() })
+    Ok(Resolved { identity, observed, read_at })
 }
 
 async fn role_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved> {

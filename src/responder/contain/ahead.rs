@@ -19,6 +19,7 @@ use domain::verdict::Verdict;
 use futures_util::future::MaybeDone;
 
 use super::progress::Running;
+use super::strike::MOST_RENAMES;
 use super::{Attempt, sought};
 
 /// Whom the finding means, where that was looked for already.
@@ -119,21 +120,37 @@ impl Attempt<'_> {
                 }
             }
         }
-        if resolved.read_at.elapsed() < ID_HOLDS {
-            return Some(resolved);
+        let member = running.member.clone()?;
+        let mut resolved = resolved;
+        for _ in 0..MOST_RENAMES {
+            if resolved.read_at.elapsed() < ID_HOLDS {
+                return Some(resolved);
+            }
+            let sought = resolved.identity.clone();
+            let again = Box::pin(self.sought_again(&member, resolved)).await;
+            resolved = self.check(again, running)?;
+            if resolved.identity.id != sought.id {
+                let reason = format!("{} is not there any more, and somebody else bears its name", sought.arn);
+                running.progress.conclude(Verdict::Refused, reason);
+                return None;
+            }
         }
-        let member = running.member.as_ref()?;
+        let reason =
+            format!("{} is renamed again and again: by no name could it be struck in time", resolved.identity.arn);
+        running.progress.failed.push(reason.clone());
+        running.progress.conclude(Verdict::NotContained, reason);
+        None
+    }
+
+    /// Whom the finding was seen to mean, by the name that it has now.
+    async fn sought_again(&self, member: &Member, resolved: Resolved) -> Result<Resolved, Unresolved> {
         let principal = principal_of(&resolved.identity);
+        if let Some(same) = resolve::confirmed(&member.read, resolved).await? {
+            return Ok(same);
+        }
         // By the unique ID, whatever else the finding named.
         let claimed = || Claimed { principal: &principal, access_key: None, ..Claimed::from(self.finding) };
-        let again = Box::pin(member.patience.with(|| resolve::resolve(&member.read, claimed()))).await;
-        let again = self.check(again, running)?;
-        if again.identity.id != resolved.identity.id {
-            let reason = format!("{} is not there any more, and somebody else bears its name", resolved.identity.arn);
-            running.progress.conclude(Verdict::Refused, reason);
-            return None;
-        }
-        Some(again)
+        member.patience.urgently(|| resolve::resolve(&member.read, claimed())).await
     }
 
     /// What the place is worth by what the lease said.

@@ -14,12 +14,12 @@ impl Attempt<'_> {
     /// were revoked.
     pub(super) async fn resolve(&self, member: &mut Member, scope: &Scope) -> Result<Resolved, Unresolved> {
         let claimed = || resolve::Claimed::from(self.finding);
-        let resolved = member.patience.with(|| resolve::resolve(&member.read, claimed())).await;
+        let resolved = member.patience.urgently(|| resolve::resolve(&member.read, claimed())).await;
         match resolved {
             Err(Unresolved::Failed(failure)) if member.is_kept && failure.is_refused() => {
                 self.home.drop_session(member);
                 *member = self.assume(scope).await?;
-                member.patience.with(|| resolve::resolve(&member.read, claimed())).await
+                member.patience.urgently(|| resolve::resolve(&member.read, claimed())).await
             }
             other => other,
         }

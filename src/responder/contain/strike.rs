@@ -46,7 +46,7 @@ const PARALLEL_WRITES: usize = 8;
 const DOUBT: Duration = Duration::from_secs(1);
 
 /// How often a user is looked for anew before a person has to.
-const MOST_RENAMES: usize = 4;
+pub(super) const MOST_RENAMES: usize = 4;
 
 /// What one containment works with.
 pub(super) struct Engine<'a> {
@@ -360,7 +360,9 @@ impl Engine<'_> {
                 outcome => Ok(outcome),
             }
         };
-        self.member.patience.with(once).await.unwrap_or_else(Outcome::Failed)
+        let patience = &self.member.patience;
+        let outcome = if change.contains() { patience.urgently(once).await } else { patience.with(once).await };
+        outcome.unwrap_or_else(Outcome::Failed)
     }
 
     /// Where no policy can be attached any more, the boundary is the other slot. `may_replace`: there

@@ -16,6 +16,7 @@ import platform
 import re
 import subprocess
 import sys
+import time
 
 from tests.harness.processes import ROOT, simulated_aws
 
@@ -40,6 +41,21 @@ def once(proxy, subject, events, delay):
             run[kind] = figures
         run |= {"init": measure.initialisation(emulator), "peak": measure.Process(emulator).peak()}
         return run
+    finally:
+        emulator.close()
+
+
+def idle(proxy, subject, events, delay=50, seconds=5):
+    """A response of a process that had one, and then nothing to do for a while: connections are given up meanwhile."""
+    proxy.delay = delay / 1000
+    emulator = subject.start(proxy.url)
+    try:
+        measure.respond(proxy, emulator, events.about([events.user()]))
+        time.sleep(seconds)
+        user = events.user()
+        figures = measure.respond(proxy, emulator, events.about([user]))
+        judged(subject, figures.pop("answer"), user)
+        return {"subject": subject.name, **{it: figures[it] for it in ("deny", "all_keys", "end", "trips_deny", "connections")}}
     finally:
         emulator.close()
 
@@ -127,6 +143,8 @@ def measured(figures, arguments):
             for subject in subjects * 2:
                 figures["cpu"].append(work(proxy, subject, events))
             say("the work of an event is measured")
+            figures["idle"] = [{"number": number, **idle(proxy, subject, events)} for number in range(5) for subject in subjects]
+            say("what comes after a pause is measured")
         finally:
             proxy.close()
             world.close()

@@ -23,7 +23,7 @@ def write(figures):
 
 
 def tables(figures):
-    parts = [conditions(figures), short(figures), times(figures, "cold"), times(figures, "warm"), waits(figures), path(figures), process(figures)]
+    parts = [conditions(figures), short(figures), times(figures, "cold"), times(figures, "warm"), *([idle(figures)] if figures.get("idle") else []), waits(figures), path(figures), process(figures)]
     if figures.get("growth"):
         parts += [growth(figures), quiet(figures)]
     if figures.get("at_once"):
@@ -104,6 +104,16 @@ def short(figures):
     lines = [slower("cold", "deny", "to the deny"), counted("cold", "trips_deny", "dependent round trips to the deny")]
     lines += [counted("cold", "calls", "calls"), slower("warm", "deny", "to the deny"), slower("warm", "end", "to the answer")]
     return "\n".join(lines)
+
+
+def idle(figures):
+    rows = []
+    for subject in WORDS:
+        runs = [it for it in figures["idle"] if it["subject"] == subject]
+        cells = [spread([it[name] for it in runs]) for name in ("deny", "all_keys", "end")]
+        rows.append([WORDS[subject], *cells, round(statistics.median(it["trips_deny"] for it in runs)), round(statistics.median(it["connections"] for it in runs))])
+    head = ["", "to the deny, ms", "all keys inactive, ms", "answered, ms", "round trips to the deny", "connections opened"]
+    return f"### After a pause: an event of the same process five seconds later\n\nAt 50 ms a request, {len(figures['idle']) // len(WORDS)} of each:\n\n{table(head, rows)}"
 
 
 def waits(figures):

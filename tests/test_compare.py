@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bench import measure, report
+from bench import burst, measure, report
 from bench.__main__ import judged
 from bench.proxy import Proxy, Request, depths
 from bench.subjects import BASELINE, Baseline, Responder
@@ -68,6 +68,21 @@ def figures_of(runs):
     # So that the two others are as slow as each other, whatever they were.
     runs = [runs[0], {**runs[1], "cold": runs[0]["cold"]}, {**third, "cold": runs[0]["cold"]}]
     return {**about, "runs": runs, "cpu": cpu, "package": dict.fromkeys(names, {"zip": 4_200_000})}
+
+
+@pytest.mark.seconds(15)
+def test_several_at_once_and_a_second_full_of_reports_are_measured(world, monkeypatch):
+    """Two at once in an account that throttles, and three in a second of which the limits let one through."""
+    monkeypatch.setattr(burst, "MANY", 3)
+    with burst.staged(world.url) as (staged, proxy, events):
+        both = burst.at_once(proxy, Responder(staged, BINARY), events, 2)
+    assert (both["denied"], both["active_keys"], both["errors"]) == (2, 0, 0) and both["last_deny"] <= both["end"] and both["calls"] > 80
+    with burst.staged(world.url) as (staged, proxy, events):
+        few = burst.reported(proxy, Responder(staged, BINARY, MAX_CONTAINMENTS_PER_HOUR="1,20"), events, "1,20")
+    assert (few["denied"], few["others"], few["others_told"], few["errors"], len(few["denies"])) == (1, 2, 2, 0, 1), few
+    assert few["peak"] > 5 and 3 < few["files"] < 400
+    page = report.at_once({"at_once": [both]}) + report.reported({"reported": [few]})
+    assert "| 2 | iam-responder | 2 of 2 | 0 of 4 |" in page and "| `1,20` | 1 | 2 | 2 |" in page
 
 
 def test_what_waited_for_an_answer_is_deeper_than_what_did_not():

@@ -19,6 +19,8 @@ export AWS_DEFAULT_REGION = us-east-1
 # This machine's, for a container here; AWS's default is arm64.
 ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 CHECKS := rust python
+# Whichever there is, to look for one that fits.
+ANY_PYTHON = $(shell for it in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$it >/dev/null && echo $$it && break; done)
 # Python's own answer to Ctrl-C is a traceback; none is due until the demos have set theirs.
 SHOW := trap '' INT; exec $(PYTHON) -m
 
@@ -30,7 +32,7 @@ PREFLIGHT = $(if $(OPERATORS_REGION),--region '$(OPERATORS_REGION)') $(if $(STAC
 .PHONY: help demo attack demo-approval demo-sweep demo-report form invoke local sam browser test check lint bench compare build test-sam picture preflight mutants nightly lock clean debug ready
 
 help: ## list the verbs
-	@echo "In the order of use. Needs Rust 1.94.1 or later, Python 3.11 to 3.14 and make; the first builds for a few minutes."
+	@echo "In the order of use. Needs Rust 1.94.1 or later, a C compiler, Python 3.11 to 3.14 and make; the first builds for a few minutes."
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: debug ## 10 s: contain whom EVENT names; ATTACKER=1: against one who fights back (30 s)
@@ -103,7 +105,7 @@ compare: .venv/ready bench/.venv/ready bench/custodian/.venv/ready ## 1 h: besid
 	@$(PYTHON) -m bench --runs $(or $(RUNS),20)
 
 mutants: $(MUTANTS) ## nightly, hours: change what decides in small ways, and see nine in ten caught; FILE=src/domain/… alone; AT_ONCE=1: in minutes
-	@python3 -m tests.mutants$(if $(AT_ONCE),_at_once) $(MUTANTS) $(if $(FILE),--file '$(FILE)') $(if $(SHARD),--shard '$(SHARD)') $(if $(filter all,$(AT_ONCE)),--everything)
+	@$(ANY_PYTHON) -m tests.mutants$(if $(AT_ONCE),_at_once) $(MUTANTS) $(if $(FILE),--file '$(FILE)') $(if $(SHARD),--shard '$(SHARD)') $(if $(filter all,$(AT_ONCE)),--everything)
 
 $(MUTANTS):
 	@echo "Building cargo-mutants (some minutes) ..." >&2
@@ -129,11 +131,11 @@ debug: .venv/ready
 
 # Everything that can be missing is said before anything is installed.
 ready:
-	@command -v python3 >/dev/null || { echo "Python 3.11 or later is needed, and there is no python3. Install one from python.org, or with pyenv or uv." >&2; exit 1; }
-	@python3 tests/ready.py $(CHECKS) >/dev/null
+	@[ -n "$(ANY_PYTHON)" ] || { echo "Python 3.11 to 3.14 is needed, and there is no python3. Install one from python.org, or with pyenv or uv." >&2; exit 1; }
+	@$(ANY_PYTHON) tests/ready.py $(CHECKS) >/dev/null
 
 .venv/ready: tests/requirements.txt | ready
-	@python=$$(python3 tests/ready.py python) && "$$python" -m venv .venv
+	@python=$$($(ANY_PYTHON) tests/ready.py python) && "$$python" -m venv .venv
 	@$(PYTHON) tests/ready.py venv crates
 	@echo "Installing the simulated AWS and the Lambda runtime emulator into .venv ..." >&2
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
@@ -149,24 +151,24 @@ ready:
 # boto3 and nothing else: whoever operates a deployment needs neither Rust nor the tests.
 tools/.venv/ready: CHECKS := python
 tools/.venv/ready: tools/requirements.txt | ready
-	@python=$$(python3 tests/ready.py python) && "$$python" -m venv tools/.venv
+	@python=$$($(ANY_PYTHON) tests/ready.py python) && "$$python" -m venv tools/.venv
 	@tools/.venv/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
 	@touch $@
 
 # What a function in Python is made of, each as it would be deployed: not with what the tests run on.
 bench/.venv/ready bench/custodian/.venv/ready: CHECKS := python
 bench/.venv/ready bench/custodian/.venv/ready: %/.venv/ready: %/requirements.txt | ready
-	@python=$$(python3 tests/ready.py python) && "$$python" -m venv $*/.venv
+	@python=$$($(ANY_PYTHON) tests/ready.py python) && "$$python" -m venv $*/.venv
 	@$*/.venv/bin/pip install --quiet --disable-pip-version-check -r $*/requirements.txt
 	@touch $@
 
 lock: ## pin the versions of every requirements.in anew
-	python3 -m venv .venv
+	$(ANY_PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --upgrade -r tests/requirements.in
 	.venv/bin/pip freeze > tests/requirements.txt
 	grep -E '^(boto3|botocore|jmespath|python-dateutil|s3transfer|six|urllib3)==' tests/requirements.txt > tools/requirements.txt
 	for it in bench bench/custodian; do \
-		python3 -m venv $$it/.venv && $$it/.venv/bin/pip install --quiet --upgrade -r $$it/requirements.in && $$it/.venv/bin/pip freeze > $$it/requirements.txt; \
+		$(ANY_PYTHON) -m venv $$it/.venv && $$it/.venv/bin/pip install --quiet --upgrade -r $$it/requirements.in && $$it/.venv/bin/pip freeze > $$it/requirements.txt; \
 	done
 
 clean: ## remove everything that was built or installed here

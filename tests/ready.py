@@ -52,6 +52,13 @@ def rust():
     return None
 
 
+def linker():
+    """Rust links by `cc`, and some of the crates are C."""
+    if shutil.which("cc") or os.environ.get("CC"):
+        return None
+    return "A C compiler is needed, and there is no cc. Install one: apt-get install gcc libc6-dev (Debian, Ubuntu), xcode-select --install (macOS)."
+
+
 def venv():
     """The network, where something is still to be installed: asks for the smallest of the packages."""
     python_of_venv = os.path.join(ROOT, ".venv", "bin", "python")
@@ -116,12 +123,12 @@ def main(asked):
             path, problem = python()
             if path:
                 print(path)
-        elif what.startswith("port:"):
-            problem = port(what[5:])
-        else:
-            problem = {"rust": rust, "venv": venv, "crates": crates}[what]()
-        if problem:
             problems.append(problem)
+        elif what.startswith("port:"):
+            problems.append(port(what[5:]))
+        else:
+            problems += [it() for it in {"rust": (rust, linker), "venv": (venv,), "crates": (crates,)}[what]]
+    problems = [it for it in problems if it]
     for problem in problems:
         sys.stderr.write(problem + "\n")
     return 1 if problems else 0

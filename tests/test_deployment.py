@@ -181,10 +181,48 @@ def test_the_costs_count_the_alarms_that_there_are():
         return collections.Counter(it.get("Condition") for it in of if it["Type"] == "AWS::CloudWatch::Alarm")
 
     costs = (ROOT / "docs/costs.md").read_text()
-    assert alarms("template.yaml") == {None: 8, "HasSweepSchedule": 1, "HasDrill": 3}
-    assert "eight alarms 8 × $0.10" in costs and "With `SweepSchedule` one alarm more" in costs and "With drills three alarms more" in costs
+    there = alarms("template.yaml")
+    always = there.pop(None)
+    assert f"{always} alarms × $0.10, " in costs and f"**${1 + always / 10 + 3:.2f}**" in costs
+    assert there == {"HasSweepSchedule": 1, "HasDrill": 3, "HasForm": 1, "HasSlackEndpoint": 1}
+    assert "With `SweepSchedule`, the form or clicks in Slack one alarm more for each" in costs and "With drills three alarms more" in costs
     # That condition holds in two regions of an account.
     assert alarms("member-role.yaml") == {"ForwardsHealth": 1} and "In each member account two alarms" in costs
+
+
+def test_an_error_of_each_function_is_an_alarm():
+    resources = templates.translated()["Resources"]
+    alarms = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::CloudWatch::Alarm" and it["Properties"].get("MetricName") == "Errors"]
+    watched = {it["Dimensions"][0]["Value"]["Ref"] for it in alarms if it["Namespace"] == "AWS/Lambda" and it["Threshold"] == 1}
+    # What the sweeper fails at is tried again by the state machine, which has alarms of its own.
+    assert {name for name, it in resources.items() if it["Type"] == "AWS::Lambda::Function"} - watched - {"Restorer"} == {"Sweeper"}
+
+
+def operations_row(alarm):
+    return next(it for it in (ROOT / "docs/operations.md").read_text().splitlines() if it.startswith(f"| `{alarm}`"))
+
+
+def test_whoever_reads_what_was_not_forwarded_knows_of_each_event_that_is():
+    forwarded = MEMBER["Resources"]["ForwardCreateUser"]["Properties"]["EventPattern"]["detail"]["eventName"]
+    assert all(f"`{it}`" in operations_row("NotForwardedAlarm") for it in forwarded)
+
+
+@pytest.mark.parametrize("alarm", ["DeadLettersAlarm", "NotForwardedAlarm"])
+def test_whoever_mends_what_a_queue_keeps_is_told_to_delete_it(alarm):
+    """It is about how many messages there are: one that stays hides those that come later."""
+    template = MEMBER["Resources"] if alarm == "NotForwardedAlarm" else templates.translated()["Resources"]
+    assert template[alarm]["Properties"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert "delete the message" in operations_row(alarm) and "raises no" in operations_row(alarm)
+
+
+def test_the_member_role_attaches_what_the_documents_say():
+    [policy] = MEMBER["Resources"]["SecurityRemediationRole"]["Properties"]["Policies"]
+    attaching = [it for it in policy["PolicyDocument"]["Statement"] if it.get("Effect") == "Allow" and "iam:AttachUserPolicy" in it["Action"]]
+    attached = {json.dumps(it["Condition"]["ArnEquals"]["iam:PolicyARN"]).rstrip('"}').rsplit("/", 1)[1] for it in attaching}
+    assert attached == {"AWSDenyAll", "SecurityRequireMfa"}
+    for document in ("README.md", "SPECIFICATION.md"):
+        said = re.findall(r"attach nothing but ([^,.;]*)", (ROOT / document).read_text())
+        assert [set(re.findall(r"`(\w+)`", it)) for it in said] == [attached], document
 
 
 def test_the_template_has_what_the_application_repository_asks_for():

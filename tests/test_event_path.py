@@ -7,7 +7,10 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from .harness import templates
+from .harness.processes import ROOT
 from .harness.victims import User, allowed
 
 SIMULATION = "simulation-exfiltration-iam-user-anomalous-behavior"
@@ -165,6 +168,27 @@ def test_another_organisation_can_not_forward(world):
     intruder.create_user(UserName="backdoor")
     assert world.deliveries() == [] and world.control(f"waiting?function={hygiene.arn}") == 0
     assert hygiene.log_lines() == []
+
+
+@pytest.mark.seconds(10)
+def test_a_dead_letter_of_the_queue_for_hygiene_is_the_event_and_its_function_answers_it(world):
+    """As docs/operations.md has it, Dead letters: there is no `requestPayload` around it, and it is sent to `$FUNCTION-hygiene`."""
+    world.deploy()
+    hygiene = world.connected(part="hygiene")
+    assert hygiene.name == f"{world.function()[0]['FunctionName']}-hygiene" and "to `$FUNCTION-hygiene`" in (ROOT / "docs/operations.md").read_text()
+    sqs = world.client("sqs", world.security)
+    queue, dead = (next(url for url in sqs.list_queues()["QueueUrls"] if it in url) for it in ("HygieneQueue", "DeadLetter"))
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "0"})
+    user = User(world, name="backdoor", groups=())
+    event = world.event("cloudtrail-create-user", user)
+    world.fault("sts:AssumeRole", "AccessDenied", status=403, times=3)
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    kept = []
+    assert eventually(lambda: kept.extend(sqs.receive_message(QueueUrl=dead).get("Messages", [])) or kept, 40), hygiene.output()
+    letter = json.loads(kept[0]["Body"])
+    assert letter == event
+    answer = hygiene.invoke(letter)
+    assert answer["reports"] and set(user.state()["keys"].values()) == {"Inactive"}, answer
 
 
 def test_what_fails_for_good_is_kept_with_its_event(world, tmp_path):

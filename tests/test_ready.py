@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -41,11 +42,29 @@ def test_a_python_without_venv_is_said(tmp_path):
 
 
 def test_no_rust_and_an_old_one_are_said(tmp_path):
-    code, _, [line] = asked(tmp_path, "rust")
+    code, _, [line] = asked(tmp_path, "rust", cc="exit 0")
     assert code == 1 and "there is no cargo" in line and "rustup.rs" in line
     code, _, [line] = asked(tmp_path, "rust", cargo="echo 'cargo 1.80.1 (376290515 2024-07-16)'")
     assert code == 1 and "1.80.1" in line and "or later is needed" in line
     assert asked(tmp_path, "rust", cargo="echo 'cargo 1.99.0 (376290515 2026-07-16)'")[0] == 0
+
+
+def test_a_machine_without_a_c_compiler_is_said(tmp_path, monkeypatch):
+    """Rust links by it, and crates here are C."""
+    monkeypatch.delenv("CC", raising=False)
+    code, _, [line] = asked(tmp_path, "rust", cargo="echo 'cargo 1.99.0 (376290515 2026-07-16)'")
+    assert code == 1 and "there is no cc" in line and "apt-get install gcc" in line
+
+
+def test_make_needs_no_python_by_the_name_of_python3(tmp_path):
+    """docs/troubleshooting.md: any that fits is found."""
+    for tool in ("make", "sh", "uname", "sed"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    make = [str(tmp_path / "make"), "-s", "ready", "CHECKS=python"]
+    said = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, env={"PATH": str(tmp_path)})
+    assert said.returncode and "there is no python3" in said.stderr
+    (tmp_path / "python3.12").symlink_to(sys.executable)
+    subprocess.run(make, cwd=ROOT, check=True, env={"PATH": str(tmp_path)})
 
 
 def test_an_occupied_port_is_said(tmp_path):
@@ -89,6 +108,7 @@ def test_the_versions_that_are_needed_are_said_truly():
     python = f"{ready.LEAST[0]}.{ready.LEAST[1]} to {ready.BELOW[0]}.{ready.BELOW[1] - 1}"
     for document in ("README.md", "docs/deploy.md", "docs/development.md", "Makefile"):
         assert re.search(rf"{re.escape(rust)} or later", read(document)) and f"Python {python}" in read(document), document
+        assert "C compiler" in read(document), document
     assert f"Python {python} is needed" in read("docs/troubleshooting.md")
 
 

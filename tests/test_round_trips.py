@@ -1,7 +1,11 @@
 """How many calls had to wait for another before the attacker was stopped, from the simulated AWS's
 own record. Each call is made to take long enough that those sent together overlap."""
 
-from .harness.ledger import Table, about
+import re
+
+import pytest
+
+from .harness.ledger import DUE, Table, about
 from .harness.processes import ROOT
 from .harness.victims import Role, User
 from .test_breaker import SUCCESS, counted
@@ -127,3 +131,31 @@ def test_a_containment_writes_the_ledger_as_often_as_the_costs_say(world):
     world.deploy()
     world.responder().invoke(world.event(EXFILTRATION, User(world)))
     assert world.writes().count("dynamodb:UpdateItem") == 9 and "DynamoDB nine writes each" in COSTS.read_text()
+
+
+def test_the_costs_at_rest_count_what_is_asked_each_minute(world):
+    world.deploy(Evidence="true")
+    world.responder().invoke(DUE)
+    world.responder(part="restorer").invoke({"command": "lift-declined"})
+    asked = [it["action"] for it in world.journal()]
+    assert asked == ["dynamodb:Query"] * 9 and "nine queries of half a read unit a minute, 388,800," in COSTS.read_text()
+
+
+def test_the_costs_of_a_report_count_what_is_logged_and_written(world):
+    world.deploy(Evidence="true")
+    investigator = world.connected(part="investigator")
+    world.responder().invoke(world.event(EXFILTRATION, User(world)))
+    world.deliveries()
+    said = int(re.search(r"logged whole, (\d+) KB a report", COSTS.read_text())[1])
+    assert said * 900 < len(investigator.output()) < said * 1_100
+    writes = [it for it in world.journal() if it["action"] == "dynamodb:UpdateItem" and "investigator" in it["principal"]]
+    assert 0 < len(writes) <= 4 and "four writes a report" in COSTS.read_text()
+
+
+@pytest.mark.seconds(15)
+def test_the_readme_says_how_many_calls_a_deployment_makes(world):
+    """Its figure is of a response that need not be seen to hold."""
+    [said] = re.findall(r"\*\*(\d+) calls .*`SETTLE_SECONDS=0`.*about twice as many calls", (ROOT / "README.md").read_text())
+    world.deploy(SettleSeconds="12")
+    [report] = world.responder().invoke(world.event(EXFILTRATION, User(world)))["reports"]
+    assert report["verdict"] == "Contained" and 1.6 < report["round_trips"]["calls"] / int(said) < 2.4, report["round_trips"]

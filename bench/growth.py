@@ -10,7 +10,7 @@ from .subjects import Baseline, Custodian, Responder
 
 DELAY = 0.02
 POLICIES = ["AdministratorAccess", "AmazonS3FullAccess", "IAMFullAccess", "AmazonEC2FullAccess", "AmazonRDSFullAccess"]
-POLICIES += ["AmazonSQSFullAccess", "AmazonSNSFullAccess", "AmazonVPCFullAccess", "AmazonKinesisFullAccess", "AmazonDynamoDBFullAccess"]
+POLICIES += ["AmazonSQSFullAccess", "AmazonSNSFullAccess", "AmazonVPCFullAccess", "PowerUserAccess", "ReadOnlyAccess"]
 KEPT = ("deny", "last_deny", "all_keys", "end", "calls", "trips_deny", "trips_end", "denied", "connections")
 
 
@@ -56,7 +56,7 @@ def one(proxy, subject, events, what, size, findings, padding=0, **options):
     try:
         figures = measure.respond(proxy, emulator, event)
         process = measure.Process(emulator)
-        missed = sum(not it.is_denied() for it in users)
+        missed = sum(not measure.is_denied(it) for it in users)
         kept = {name: figures[name] for name in KEPT if name in figures}
         problem = figures["answer"] if isinstance(figures["answer"], dict) and "errorType" in figures["answer"] else None
         kept |= {"peak": process.peak(), "cpu": round(process.cpu(), 3), "missed": missed, "error": problem and str(problem)[:200]}

@@ -13,7 +13,8 @@ from tests.harness.world import World
 from .proxy import depths
 
 EVENT = "security-hub-guardduty-exfiltration-iam-user-anomalous-behavior"
-DENY, KEY = "AttachUserPolicy", "UpdateAccessKey"
+# The boundary is the deny where ten policies leave no room for another.
+DENIES, KEY = ("AttachUserPolicy", "PutUserPermissionsBoundary"), "UpdateAccessKey"
 
 
 def stage(url, users=100):
@@ -70,8 +71,8 @@ def respond(proxy, emulator, event):
     figures = {"answer": answer, "end": ms(ended - sent), "calls": len(found), "connections": proxy.connections}
     figures["trips_end"] = max((depth for _, depth in found), default=0)
     figures["sent"] = [collections.Counter(it.action for it, at in found if at == depth) for depth in range(1, figures["trips_end"] + 1)]
-    users = {it.user for it, _ in found if it.action == DENY}
-    denies = first_of_each(found, DENY, users)
+    users = {it.user for it, _ in found if it.action in DENIES}
+    denies = first_of_each(found, DENIES, users)
     keys = [(it, depth) for it, depth in found if it.action == KEY and it.status == 200]
     for name, those in (("deny", denies[:1]), ("last_deny", denies[-1:]), ("first_key", keys[:1]), ("all_keys", keys[-1:])):
         for it, depth in those:
@@ -82,10 +83,15 @@ def respond(proxy, emulator, event):
     return figures
 
 
-def first_of_each(found, action, users):
+def is_denied(user):
+    state = user.state()
+    return "AWSDenyAll" in (*state["policies"], (state["boundary"] or "").split("/")[-1])
+
+
+def first_of_each(found, actions, users):
     firsts = {}
     for it, depth in sorted(found, key=lambda each: each[0].ended):
-        if it.action == action and it.status == 200 and it.user in users:
+        if it.action in actions and it.status == 200 and it.user in users:
             firsts.setdefault(it.user, (it, depth))
     return list(firsts.values())
 

@@ -5,9 +5,11 @@ import copy
 
 import pytest
 
-from .harness.ledger import Table, about, renamed
+from .harness.ledger import Table, about, renamed, until
 from .harness.victims import User, allowed
 from .test_lease import while_running
+
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 SUCCESS = ("Contained", "SuspectsOpen")
@@ -162,3 +164,49 @@ def test_a_place_is_not_taken_from_who_holds_the_lease_by_who_does_not(world):
     assert is_counted(), (verdicts, counted(world, "breaker#"))
     [report] = first.invoke(about(world, EXFILTRATION, carol))["reports"]
     assert report["verdict"] == "Deferred" and not carol.is_denied(), report
+
+
+def both_warm(world, event):
+    """Two responders that have contained her before, an hour ago."""
+    first, second = world.responder(), world.responder()
+    for it in (first, second):
+        assert verdict(it, event) == "Contained"
+    Table(world).next_hour()
+    return first, second
+
+
+@pytest.mark.seconds(20)
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_second_finding_takes_no_place_where_who_holds_the_lease_takes_none(world, is_known):
+    """Whoever was contained within a day is no new one, and a person's word goes through: both leave the place to bob."""
+    world.deploy(MaxContainmentsPerHour="1,20", SettleSeconds="4")
+    alice, bob = [User(world, name=it, groups=()) for it in ("alice", "bob")]
+    event = about(world, EXFILTRATION, alice)
+    first, second = both_warm(world, event)
+    world.iam.detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
+    table, seen = Table(world), len(world.journal())
+    if not is_known:
+        table.change(table.item(f"lock#{world.member}#user/alice"), "REMOVE contained_at")
+    command = {"command": "contain", "account": world.member, "user": "alice", "reason": "a doubt"}
+    is_struck = lambda: any(it["action"] == "iam:AttachUserPolicy" and it["is_ours"] for it in world.journal()[seen:])  # noqa: E731
+    with while_running(first, event if is_known else command, is_struck):
+        until(lambda: any("struck_id" in it for it in table.items("lock#") if "lease_until" in it))
+        assert verdict(second, event) == "InProgress"
+    assert counted(world, "breaker#") == []
+    assert verdict(first, about(world, EXFILTRATION, bob)) == "Contained" and bob.is_denied()
+
+
+@pytest.mark.seconds(15)
+def test_a_second_finding_that_waits_for_a_restore_takes_no_place(world):
+    world.deploy(MaxContainmentsPerHour="1,20")
+    alice, bob = [User(world, name=it, groups=()) for it in ("alice", "bob")]
+    first, event = world.responder(), about(world, EXFILTRATION, alice)
+    assert verdict(first, event) == "Contained"
+    Table(world).next_hour()
+    world.fault("dynamodb:UpdateItem", delay_ms=1_500, times=1, text="lifting")
+    command = {"command": "restore", "account": world.member, "user": "alice", "reason": "a false alarm", "by": "Dana"}
+    is_lifting = lambda: world.faults()[-1]["times"] == 0  # noqa: E731
+    with while_running(world.responder(part="restorer"), command, is_lifting) as answer:
+        assert verdict(first, event) == "InProgress"
+    assert answer[0]["restore"]["verdict"] == "Restored" and not alice.is_denied()
+    assert verdict(first, about(world, EXFILTRATION, bob)) == "Contained" and bob.is_denied()

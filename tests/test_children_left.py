@@ -3,9 +3,11 @@
 import pytest
 
 from .harness.children import ago, by_key, next_report, seen, told_late, user_of
+from .harness.intrusion import client_of
 from .harness.ledger import DUE, Table
 from .harness.victims import User, user_state
 from .test_children import backdoor, begin, contain, look, prod_admin, works
+from .test_lease import while_running
 from .test_report import EXFILTRATION, report
 
 NOT_ANSWERED = "Not answered: made with a flagged credential of alice"
@@ -73,6 +75,103 @@ def test_a_planted_key_whose_owner_cannot_be_read_is_told_after_some_tries(world
     assert f"- access key {planted['AccessKeyId']} of user prod-admin, event " in text and "whose it is could not be read" in text
     # Once, and it needs no other look.
     assert look(responder) == {} and told(world) == []
+
+
+@pytest.mark.seconds(10)
+def test_a_planted_key_whose_owner_is_called_otherwise_for_a_moment_is_answered(world):
+    """Between the two reads of the owner an accomplice renames it, and back."""
+    responder, user = begin(world)
+    admin = prod_admin(world)
+    planted = user.session().create_access_key(UserName="prod-admin")["AccessKey"]
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.fault("iam:GetUser", delay_ms=1_200, times=1, text="UserName=prod-admin")
+    with while_running(responder, DUE, lambda: world.faults()[-1]["times"] == 0):
+        world.iam.update_user(UserName="prod-admin", NewUserName="elsewhere")
+    world.iam.update_user(UserName="elsewhere", NewUserName="prod-admin")
+    look(responder)
+    assert not works(world, planted) and admin.key_works() and told(world) == []
+
+
+@pytest.mark.seconds(15)
+def test_a_planted_key_whose_owner_is_called_otherwise_at_every_look_is_told(world):
+    responder, user = begin(world)
+    prod_admin(world)
+    planted = user.session().create_access_key(UserName="prod-admin")["AccessKey"]
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.fault("iam:GetUser", "NoSuchEntity", text="UserName=prod-admin")
+    world.alerts()
+    for _ in range(4):
+        assert look(responder) == {} and told(world) == []
+    assert look(responder) == {} and works(world, planted)
+    [text] = told(world)
+    assert f"- access key {planted['AccessKeyId']} of user prod-admin, event " in text and "no user of that name was seen to have it" in text
+
+
+@pytest.mark.seconds(10)
+def test_a_key_planted_with_whom_the_ledger_alone_denies_everything_is_answered(world):
+    """The owner was contained once, and somebody freed it by hand: its record says that it is denied."""
+    responder, user = begin(world)
+    admin = prod_admin(world)
+    command = {"command": "contain", "account": world.member, "user": "prod-admin", "reason": "a doubt"}
+    assert responder.invoke(command)["reports"][0]["verdict"] == "Contained"
+    world.iam.detach_user_policy(UserName="prod-admin", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    world.iam.update_access_key(UserName="prod-admin", AccessKeyId=admin.keys[0]["AccessKeyId"], Status="Active")
+    planted = user.session().create_access_key(UserName="prod-admin")["AccessKey"]
+    contain(world, responder, world.event(EXFILTRATION, user))
+    assert list(look(responder)) == ["prod-admin"]
+    assert not works(world, planted) and admin.key_works()
+
+
+@pytest.mark.seconds(10)
+def test_a_key_planted_with_whom_another_response_denies_everything_is_told(world):
+    responder, user = begin(world)
+    prod_admin(world)
+    command = {"command": "contain", "account": world.member, "user": "prod-admin", "reason": "a doubt"}
+    assert responder.invoke(command)["reports"][0]["verdict"] == "Contained"
+    planted = user.session().create_access_key(UserName="prod-admin")["AccessKey"]
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.alerts()
+    assert look(responder) == {} and look(responder) == {} and not works(world, planted)
+    [text] = told(world)
+    line = next(it for it in text.splitlines() if planted["AccessKeyId"] in it)
+    assert line.endswith("its owner is denied everything by another response, and what it made was not looked for")
+
+
+@pytest.mark.seconds(10)
+def test_a_user_who_was_deleted_is_told_as_a_link_of_which_nothing_was_looked_for(world):
+    """mallory plants a key with prod-admin, and is deleted: what CloudTrail has of her is for a person."""
+    responder, user = begin(world)
+    prod_admin(world)
+    mallory, key = backdoor(user.session())
+    planted = client_of(world, "iam", key).create_access_key(UserName="prod-admin")["AccessKey"]
+    iam = user.session()
+    iam.detach_user_policy(UserName="mallory", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    iam.delete_access_key(UserName="mallory", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="mallory")
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.alerts()
+    world.fault("sns:Publish", "AuthorizationError", text="was%20deleted", times=1)
+    assert "telling what" in str(responder.invoke(DUE))
+    assert look(responder)["mallory"]["verdict"] == "Refused" and look(responder) == {}
+    [text] = told(world)
+    assert f"- user mallory ({mallory}), event " in text and ": it was deleted, and what it made was not looked for\n" in text
+    assert works(world, planted)
+
+
+@pytest.mark.seconds(15)
+def test_a_planted_key_that_was_deleted_is_told_as_a_link_of_which_nothing_was_looked_for(world):
+    responder, user = begin(world)
+    prod_admin(world)
+    planted = user.session().create_access_key(UserName="prod-admin")["AccessKey"]
+    _, bad = backdoor(client_of(world, "iam", planted), "later")
+    client_of(world, "iam", bad).delete_access_key(UserName="prod-admin", AccessKeyId=planted["AccessKeyId"])
+    contain(world, responder, world.event(EXFILTRATION, user))
+    world.alerts()
+    for _ in range(5):
+        assert look(responder) == {} and works(world, bad)
+    [text] = told(world)
+    line = next(it for it in text.splitlines() if planted["AccessKeyId"] in it)
+    assert line.endswith("it may be deleted, and what it made was not looked for")
 
 
 @pytest.mark.seconds(5)

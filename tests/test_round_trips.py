@@ -2,6 +2,7 @@
 own record. Each call is made to take long enough that those sent together overlap."""
 
 import re
+import time
 
 import pytest
 
@@ -101,17 +102,20 @@ def test_no_strike_goes_by_a_name_that_was_read_long_before_the_lease(world):
     assert not any(it["action"] in BARRIERS and it["params"]["UserName"] == "bob" for it in calls())
 
 
-def test_a_place_of_the_hour_is_left_to_whoever_is_at_it(world):
+@pytest.mark.parametrize("takes_place", [True, False])
+def test_a_place_of_the_hour_is_left_to_whoever_is_at_it_and_takes_one(world, takes_place):
     """To both it is the same one."""
     world.deploy()
     responder, _, bob, _ = warm(world)
     table = Table(world)
     lock = table.item("lock#")["id"]["S"].replace("alice", "bob")
-    held = {"holder": {"S": "another"}, "lease_until": {"N": "9999999999999"}, "fence": {"N": "1"}, "struck_id": {"S": bob.id}}
+    held = {"holder": {"S": "another"}, "lease_until": {"N": "9999999999999"}, "struck_id": {"S": bob.id}}
+    held |= {"fence": {"N": str(int(time.time() * 1_000))}, "takes_place": {"BOOL": takes_place}}
     table.client.put_item(TableName=table.name, Item={"id": {"S": lock}, "playbook": {"S": "compromised-credential"}, **held})
     [report] = responder.invoke(about(world, EXFILTRATION, bob))["reports"]
     assert report["verdict"] == "InProgress" and bob.key_works(), report
-    assert counted(world, "breaker#") == sorted([f"{world.member}/user/{it}" for it in ("alice", "bob")] * 2)
+    places = ("alice", "bob") if takes_place else ("alice",)
+    assert counted(world, "breaker#") == sorted([f"{world.member}/user/{it}" for it in places] * 2)
 
 
 def test_who_needs_no_place_of_the_hour_has_none_while_it_is_held(world):

@@ -286,8 +286,10 @@ impl Attempt<'_> {
             Ok(Some(acquired)) => match self.enter(acquired, running) {
                 Some((held, beside)) => {
                     self.part_news(&held, running, turn);
-                    // A place that was counted here is that of whoever holds it: to both it is the same one.
-                    return self.leave(&held, beside, None, running).await;
+                    let memory = running.memory.clone();
+                    let leave = self.leave(&held, beside, None, running);
+                    tokio::join!(leave, self.leave_place(&held, place, &memory));
+                    return;
                 }
                 None => Some(self.ledger),
             },

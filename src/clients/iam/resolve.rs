@@ -284,22 +284,42 @@ async fn user_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved
     Err(Unresolved::Refused(format!("no user has the unique ID {id}")))
 }
 
+/// What is said of a key of which AWS names an owner who is not seen to have it.
+pub const OWNER_UNCLEAR: &str = "OwnerUnclear";
+/// So often it is asked: whoever renames the owner must be at it each time.
+const ASKED: u32 = 3;
+
+/// The key is nobody's only where AWS names nobody. Whoever it named may be called otherwise at the next read.
 async fn key_owner(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unresolved> {
     let Some(key) = claimed.access_key else {
         return Err(Unresolved::Refused("the finding names neither a principal nor a key".to_owned()));
     };
     let foreign = || Unresolved::Refused(format!("access key {key} belongs to no user of account {}", claimed.account));
-    let used = match iam.get_access_key_last_used().access_key_id(key.as_str()).send().await {
-        Ok(it) => it,
-        // AWS answers AccessDenied for keys of other accounts, and models no error at all.
-        Err(error) if errors::is(&error, "NoSuchEntity") => return Err(foreign()),
-        Err(error) => return Err(Unresolved::Failed(failure(&error))),
-    };
-    let name = used.user_name().filter(|it| !it.is_empty()).ok_or_else(foreign)?;
-    let name = PrincipalName::parse(name).map_err(|_| incomplete("GetAccessKeyLastUsed gave an odd name"))?;
-    let found = read_user(iam, &name, None).await?.ok_or_else(foreign)?;
-    refuse_foreign_key(claimed, &found)?;
-    Ok(found)
+    for asked in 1..=ASKED {
+        let used = match iam.get_access_key_last_used().access_key_id(key.as_str()).send().await {
+            Ok(it) => it,
+            // AWS answers AccessDenied for keys of other accounts, and models no error at all.
+            Err(error) if errors::is(&error, "NoSuchEntity") => return Err(foreign()),
+            Err(error) => return Err(Unresolved::Failed(failure(&error))),
+        };
+        let name = used.user_name().filter(|it| !it.is_empty()).ok_or_else(foreign)?;
+        let name = PrincipalName::parse(name).map_err(|_| incomplete("GetAccessKeyLastUsed gave an odd name"))?;
+        if let Some(found) = read_user(iam, &name, None).await? {
+            match refuse_foreign_key(claimed, &found) {
+                Ok(()) => return Ok(found),
+                Err(Unresolved::Refused(_)) => {}
+                Err(failed) => return Err(failed),
+            }
+        }
+        if asked < ASKED {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+    Err(Unresolved::Failed(Failure {
+        code: OWNER_UNCLEAR.to_owned(),
+        message: format!("AWS names an owner of access key {key}, and no user of that name was seen to have it"),
+        retryable: true,
+    }))
 }
 
 async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolved> {

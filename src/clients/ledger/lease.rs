@@ -73,20 +73,22 @@ pub enum Acquired {
 impl Ledger {
     /// Acquires the lease on the finding's principal until `until`. The lease itself is due when it runs
     /// out, with the finding: a holder that was killed is missed, whoever called it. What an earlier one left stays
-    /// beside it.
-    pub async fn acquire(&self, finding: &Finding, until: SystemTime) -> Result<Acquired, Failure> {
+    /// beside it. `takes_place`: of the hour's budget, unless the principal is known.
+    pub async fn acquire(&self, finding: &Finding, until: SystemTime, takes_place: bool) -> Result<Acquired, Failure> {
         let now = millis_now();
         let word = Holder::Response(finding.threat).word();
         let request = self
             .update(&Self::lock_id(&finding.account, &principal(finding)))
             .update_expression(
                 "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook, #finding = :finding, \
-                 due_bucket = :bucket, due_at = :due, unfinished = if_not_exists(unfinished, :now) \
+                 due_bucket = :bucket, due_at = :due, unfinished = if_not_exists(unfinished, :now), \
+                 takes_place = :place \
                  REMOVE struck_id ADD unfinished_by :by",
             )
             .expression_attribute_names("#finding", left::attribute(finding))
             .expression_attribute_values(":finding", text(finding.kept()))
             .expression_attribute_values(":bucket", text(BUCKET))
+            .expression_attribute_values(":place", AttributeValue::Bool(takes_place))
             .expression_attribute_values(":by", set(word));
         self.take(request, word, until, now, Some(finding)).await
     }
@@ -104,7 +106,7 @@ impl Ledger {
             .update(&Self::lock_id(account, principal))
             .update_expression(
                 "SET holder = :me, lease_until = :until, fence = :now, playbook = :playbook, struck_id = :id, \
-                 due_at = :due",
+                 due_at = :due REMOVE takes_place",
             )
             .expression_attribute_values(":id", text(identity.id.as_str()));
         self.take(request, Holder::Restore.word(), until, millis_now(), None).await
@@ -198,7 +200,8 @@ impl Ledger {
         is_finished: bool,
     ) -> Result<(), Failure> {
         let mut sets = Vec::new();
-        let mut removes: Vec<_> = ["lease_until", "holder", "playbook", "struck_id"].map(str::to_owned).into();
+        let mut removes: Vec<_> =
+            ["lease_until", "holder", "playbook", "struck_id", "takes_place"].map(str::to_owned).into();
         let mut request = self
             .update(&lease.id)
             .condition_expression("fence = :fence")
@@ -299,6 +302,7 @@ pub(super) fn held(item: &Item, struck: &str) -> Held {
         owner: string(item, "holder").unwrap_or_else(|| "another invocation".to_owned()),
         holder: string(item, "playbook").and_then(|it| Holder::parse(&it)),
         struck: string(item, struck),
+        takes_place: item.get("takes_place").and_then(|it| it.as_bool().ok()).is_some_and(|it| *it),
         since: int(item, "fence"),
         until: int(item, "lease_until"),
     }

@@ -81,6 +81,8 @@ pub struct Held {
     pub holder: Option<Holder>,
     /// Whom it struck; absent as long as it only looks for the identity.
     pub struck: Option<String>,
+    /// It takes a place in the hour's budget, where who it is about is a new one.
+    pub takes_place: bool,
     /// When it began, and when its lease runs out: milliseconds since 1970.
     pub since: i64,
     pub until: i64,
@@ -129,6 +131,13 @@ pub fn beside(held: &Held, finding: &Finding) -> Beside {
         Some(Holder::Response(threat)) if threat.covers(finding.threat) && agrees(held, finding) => Beside::Join,
         Some(Holder::Response(_)) | None => Beside::Strike,
     }
+}
+
+/// Whether a place that was counted for the finding is the holder's: of the same threat and hour, by the same name.
+pub fn is_place_of(held: &Held, finding: &Finding, is_known: bool, now_millis: i64) -> bool {
+    const HOUR: i64 = 3_600_000;
+    let is_counted = held.takes_place && !is_known && held.holder == Some(Holder::Response(finding.threat));
+    is_counted && held.since.div_euclid(HOUR) == now_millis.div_euclid(HOUR)
 }
 
 /// A name alone may be anybody's: but the holder went by it too, and found the one who bears it.
@@ -196,7 +205,8 @@ mod tests {
     }
 
     fn held(holder: Option<Holder>, struck: Option<&str>) -> Held {
-        Held { owner: "o".to_owned(), holder, struck: struck.map(str::to_owned), since: 1_000_000, until: 2_000_000 }
+        let (owner, struck) = ("o".to_owned(), struck.map(str::to_owned));
+        Held { owner, holder, struck, takes_place: true, since: 1_000_000, until: 2_000_000 }
     }
 
     #[test]
@@ -215,6 +225,19 @@ mod tests {
         let weaker = ["overprivileged-user", "unused-user", "unauthorized-user", "missing-mfa", "planted-key"];
         assert_eq!(yielding(&graver), weaker);
         assert_eq!(yielding(&lesser), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_place_is_the_holders_where_it_takes_one_in_the_same_hour_for_the_same_threat() {
+        let finding = finding(Threat::CompromisedCredential);
+        let by = |threat| held(Some(Holder::Response(threat)), None);
+        let same = by(Threat::CompromisedCredential);
+        assert!(is_place_of(&same, &finding, false, 3_599_999));
+        assert!(!is_place_of(&same, &finding, true, 3_599_999) && !is_place_of(&same, &finding, false, 3_600_000));
+        assert!(!is_place_of(&Held { takes_place: false, ..same }, &finding, false, 3_599_999));
+        for other in [by(Threat::UnauthorizedUser), held(Some(Holder::Restore), None), held(None, None)] {
+            assert!(!is_place_of(&other, &finding, false, 3_599_999), "{other:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@ use crate::child::{Child, Maker};
 use crate::text;
 use crate::told::Alert;
 
+/// Of a link that nothing leads on from.
+const NOT_LOOKED_FOR: &str = "what it made was not looked for";
+
 /// How many are named in one alert.
 const MOST_NAMED: usize = 20;
 
@@ -23,7 +26,18 @@ impl Unanswered {
     }
 
     pub fn unread(child: &Child, failure: &str) -> Self {
-        let why = format!("whose it is could not be read: {failure}; it may be deleted");
+        let why = format!("whose it is could not be read: {failure}; it may be deleted, and {NOT_LOOKED_FOR}");
+        Self { event: child.event.clone(), what: child.words(), why }
+    }
+
+    /// Nothing is left to contain, and what it made meanwhile is nobody's child.
+    pub fn gone(child: &Child) -> Self {
+        Self { event: child.event.clone(), what: child.words(), why: format!("it was deleted, and {NOT_LOOKED_FOR}") }
+    }
+
+    /// Its owner is held by a response that follows none of its keys.
+    pub fn held(child: &Child) -> Self {
+        let why = format!("its owner is denied everything by another response, and {NOT_LOOKED_FOR}");
         Self { event: child.event.clone(), what: child.words(), why }
     }
 
@@ -48,9 +62,10 @@ pub fn alert(maker: &Maker, unanswered: &[Unanswered]) -> Alert {
         subject: text::subject(&format!("Not answered: made with a flagged credential of {name}, account {account}")),
         text: format!(
             "What a flagged credential of {name} ({id}) in account {account} made, and nobody answered:\n{lines}\n\n\
-             {name} was contained by {response}. What is listed here works as before.\n\n\
+             {name} was contained by {response}. What is listed here works as before, unless its line says otherwise.\n\n\
              What to do: look at each in the report on {id} and in CloudTrail. Send `contain` for a user who is the \
-             intruder's, and deactivate a key that is."
+             intruder's, and deactivate a key that is. Where what it made was not looked for, look that up in CloudTrail \
+             by the user's name and the access key: it may work."
         ),
         attributes: vec![
             ("kind", "children".to_owned()),
@@ -82,6 +97,11 @@ mod tests {
         let it = alert(&maker, std::slice::from_ref(&one));
         let line = "- user mallory (AIDAMALLORY000EXAMPLE), event an-event: all places are taken (MAX_CHILDREN=10)\n";
         assert!(it.text.contains(line) && it.subject.contains("alice") && !it.text.contains("more"), "{}", it.text);
+        let links = [Unanswered::gone(&child), Unanswered::unread(&child, "AccessDenied"), Unanswered::held(&child)];
+        let text = alert(&maker, &links).text;
+        assert!(text.contains("event an-event: it was deleted, and what it made was not looked for\n"), "{text}");
+        assert!(text.contains("it may be deleted, and what it made was not looked for\n"), "{text}");
+        assert!(text.contains("by another response, and what it made was not looked for\n"), "{text}");
         let many = vec![one; MOST_NAMED + 2];
         let text = alert(&maker, &many).text;
         assert_eq!(text.matches("mallory").count(), MOST_NAMED);

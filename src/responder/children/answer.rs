@@ -1,6 +1,6 @@
 //! Who was found is answered, as far as there are places.
 
-use clients::iam::resolve::{self, Claimed, Unresolved};
+use clients::iam::resolve::{self, Claimed, OWNER_UNCLEAR, Resolved, Unresolved};
 use clients::ledger::children::{Place, Seen, Watch};
 use clients::ledger::{Kind, Ledger};
 use domain::approval::request::State;
@@ -44,7 +44,11 @@ struct Seat {
 /// Whose a key is.
 enum Owner {
     Somebody(UniqueId),
-    /// Nobody's any more, or of somebody who is denied everything and has no use for it.
+    /// Nobody's any more.
+    Nobody,
+    /// Of somebody whom another response denies everything, so that it is of no use.
+    Held,
+    /// The same of somebody who was made with a flagged credential; or its owner was restored since.
     Harmless,
     /// People are asked about its owner, or it is not known yet whether they are denied everything.
     Undecided,
@@ -81,9 +85,10 @@ impl Desk<'_> {
                 ended.1.push(format!("answering {}: {failure}", it.child.words()));
             }
         }
-        for (reports, failed) in join_all(admitted.iter().map(|(it, seat)| self.answer(watch, it, seat))).await {
-            ended.0.extend(reports);
-            ended.1.extend(failed);
+        for (answered, gone) in join_all(admitted.iter().map(|(it, seat)| self.answer(watch, it, seat))).await {
+            ended.0.extend(answered.0);
+            ended.1.extend(answered.1);
+            unanswered.extend(gone);
         }
     }
 
@@ -100,6 +105,8 @@ impl Desk<'_> {
             Made::User { id, .. } => id.clone(),
             Made::Key { id, .. } => match self.owner_of(maker, id, it, users).await? {
                 Owner::Somebody(owner) => owner,
+                Owner::Nobody => return Ok(Admitted::Unanswered(Unanswered::gone(child))),
+                Owner::Held => return Ok(Admitted::Unanswered(Unanswered::held(child))),
                 Owner::Harmless => return Ok(Admitted::Not(Seen::Dismissed)),
                 Owner::Undecided => return Ok(Admitted::Later),
                 Owner::Unreadable(failure) => {
@@ -118,16 +125,21 @@ impl Desk<'_> {
         }
     }
 
-    async fn answer(&self, watch: &Watch, it: &Found, seat: &Seat) -> Ended {
+    /// What came of it, and what a person is told of it where there is nobody to contain any more.
+    async fn answer(&self, watch: &Watch, it: &Found, seat: &Seat) -> (Ended, Option<Unanswered>) {
         let Found { child, finding, .. } = it;
         let holder = format!("{}/{}", self.call.request_id, Ledger::due_id(finding));
         let relay = Relay::new(Group { lead: finding.clone(), others: Vec::new() }, holder);
         let (reports, mut failed) = Box::pin(contain(self.aws, self.settings, &relay, self.call, &Turns::new(1))).await;
         let verdict = reports.first().map(|it| it.verdict);
-        if let Err(failure) = self.note(watch, it, seat, verdict, !failed.is_empty()).await {
-            failed.push(format!("noting what became of {}: {failure}", child.words()));
-        }
-        (reports, failed)
+        let gone = match self.note(watch, it, seat, verdict, !failed.is_empty()).await {
+            Ok(gone) => gone,
+            Err(failure) => {
+                failed.push(format!("noting what became of {}: {failure}", child.words()));
+                None
+            }
+        };
+        ((reports, failed), gone)
     }
 
     async fn note(
@@ -137,7 +149,7 @@ impl Desk<'_> {
         seat: &Seat,
         verdict: Option<Verdict>,
         has_failed: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Unanswered>, Failure> {
         let Found { child, finding, first, .. } = it;
         let maker = &watch.maker;
         // Protected, gone, somebody else by now, left alone, or only looked at.
@@ -151,8 +163,24 @@ impl Desk<'_> {
         if has_failed && !matches!(verdict, Some(Verdict::InProgress | Verdict::Deferred)) {
             self.ledger.put_due(finding, Kind::Unfinished, now_millis() + PAUSE_MILLIS).await?;
         }
+        if verdict == Some(Verdict::Refused) && self.is_gone(maker, &seat.user).await? {
+            return Ok(Some(Unanswered::gone(child)));
+        }
         let seen = if is_nobody { Seen::Dismissed } else { Seen::Looked };
-        self.ledger.note_seen_call(watch, &child.event, seen).await
+        self.ledger.note_seen_call(watch, &child.event, seen).await.map(|()| None)
+    }
+
+    /// Nobody has that unique ID any more, by whatever name.
+    async fn is_gone(&self, maker: &Maker, user: &UniqueId) -> Result<bool, Failure> {
+        let common = &self.settings.common;
+        let member = self.home.assume(common, &maker.account, &maker.partition, &Scope::Observe).await?;
+        let principal = Principal::User { name: None, id: Some(user.clone()) };
+        let claimed = Claimed { account: &maker.account, principal: &principal, access_key: None, visible_by: None };
+        match resolve::resolve(&member.read, claimed).await {
+            Ok(_) => Ok(false),
+            Err(Unresolved::Refused(_)) => Ok(true),
+            Err(Unresolved::Failed(failure)) => Err(failure),
+        }
     }
 
     /// Whether a person restored the user after it was made: they have decided about it.
@@ -169,16 +197,17 @@ impl Desk<'_> {
         let principal = Principal::KeyOwner;
         let claimed =
             Claimed { account: &maker.account, principal: &principal, access_key: Some(key), visible_by: None };
-        let owner = match resolve::resolve(&member.read, claimed).await {
-            Ok(found) => found.identity.id,
-            // It is nobody's any more.
-            Err(Unresolved::Refused(_)) => return Ok(Owner::Harmless),
-            // What AWS answers for a key that is not there, and for one that may not be looked at.
-            Err(Unresolved::Failed(failure)) if failure.code == "AccessDenied" => {
+        let Resolved { identity, observed, .. } = match resolve::resolve(&member.read, claimed).await {
+            Ok(found) => found,
+            Err(Unresolved::Refused(_)) => return Ok(Owner::Nobody),
+            // What AWS answers for a key that is not there, and for one that may not be looked at; and where the owner
+            // was called otherwise at every look.
+            Err(Unresolved::Failed(failure)) if ["AccessDenied", OWNER_UNCLEAR].contains(&failure.code.as_str()) => {
                 return Ok(Owner::Unreadable(failure));
             }
             Err(Unresolved::Failed(failure)) => return Err(failure),
         };
+        let owner = identity.id;
         let kept = self.ledger.kept_by_id(&maker.account, &owner).await?;
         let was_answered = kept.parents.iter().any(|parent| parent.event == it.child.event);
         let was_made = kept.parents.iter().any(|parent| parent.line.first() == Some(&it.first));
@@ -186,8 +215,10 @@ impl Desk<'_> {
             return Ok(Owner::Harmless);
         }
         let is = kept.quarantined();
-        if is == InForce::Yes {
-            return Ok(Owner::Harmless);
+        // The record alone does not say that nobody has lifted it.
+        if is == InForce::Yes && observed.is_denied_everything() {
+            // What an owner made who was made itself is looked for with all its keys.
+            return Ok(if was_made { Owner::Harmless } else { Owner::Held });
         }
         let is_undecided = is == InForce::NotYet || self.is_open(maker, (&owner, &kept), users).await?;
         Ok(if is_undecided { Owner::Undecided } else { Owner::Somebody(owner) })

@@ -46,7 +46,9 @@ impl Attempt<'_> {
     pub(super) async fn acquire(&self) -> Result<Option<Acquired>, Failure> {
         match self.mode {
             Mode::Observe | Mode::Approve => Ok(None),
-            Mode::Enforce => self.ledger.acquire(self.finding, self.lease_until).await.map(Some),
+            Mode::Enforce => {
+                self.ledger.acquire(self.finding, self.lease_until, self.takes_place(false)).await.map(Some)
+            }
         }
     }
 
@@ -148,13 +150,23 @@ impl Attempt<'_> {
         Ok(())
     }
 
+    /// A person's word goes through, and what has begun goes on.
+    fn takes_place(&self, is_known: bool) -> bool {
+        let is_begun = self.relay.is_continued() || self.relay.approval.is_some();
+        !is_begun && admission::is_counted(self.finding.source, is_known)
+    }
+
+    /// What was counted here is given back, unless it is that of whoever the finding is left with.
+    pub(super) async fn leave_place(&self, held: &Held, mut place: Reservation, memory: &Memory) {
+        if !admission::is_place_of(held, self.finding, memory.is_known, now_millis()) {
+            self.ledger.give_back(&mut place).await;
+        }
+    }
+
     /// A place in the hour's budget, where one is needed. `ledger`: absent where it is out of reach; then
     /// what adds is done all the same.
     pub(super) async fn reserve(&self, ledger: Option<&Ledger>, memory: &Memory) -> Reservation {
-        // A person's word goes through.
-        let is_begun = self.relay.is_continued() || self.relay.approval.is_some();
-        let Some(ledger) = ledger.filter(|_| !is_begun && admission::is_counted(self.finding.source, memory.is_known))
-        else {
+        let Some(ledger) = ledger.filter(|_| self.takes_place(memory.is_known)) else {
             return Reservation::uncounted(true);
         };
         match ledger.reserve(self.finding, self.settings.max_containments).await {

@@ -109,7 +109,7 @@ impl Attempt<'_> {
         };
         let claimed =
             Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
-        let (identity, keys) = match resolve::resolve(&member.read, claimed).await {
+        let (identity, keys) = match resolve::meant(&member.read, claimed).await {
             Ok(it) => (it.identity, it.observed.keys.unwrap_or_default()),
             Err(Unresolved::Refused(reason)) => return progress.conclude(Verdict::Refused, reason),
             Err(Unresolved::Failed(failure)) => return progress.fail("finding the identity", &failure),

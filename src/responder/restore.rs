@@ -35,6 +35,7 @@ mod children;
 mod leases;
 mod leftover;
 mod order;
+mod strayed;
 mod tell;
 mod writers;
 
@@ -244,7 +245,7 @@ impl Attempt<'_> {
             progress.failed.push(reason.clone());
             return progress.conclude(Verdict::NotRestored, reason);
         }
-        let writers = match Writers::assume(self, identity, &undoing).await {
+        let writers = match Writers::assume(self, identity, undoing.changes()).await {
             Ok(it) => it,
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };
@@ -259,6 +260,7 @@ impl Attempt<'_> {
         if !left.is_empty() {
             progress.failed.extend(progress.changes.failures());
             progress.failed.extend(left.iter().map(|it| format!("still to do: {it}")));
+            self.tell_of_vanished(progress, &left);
             return progress.conclude(Verdict::NotRestored, "the state that was read back is not the one before");
         }
         self.keep(identity, names, taken, lease, progress).await;

@@ -143,8 +143,8 @@ def test_who_is_contained_by_nothing_of_ours_is_not_denied_because_the_name_was_
     world.deploy()
     _, alice = contained(world, "alice")
     other = User(world, name="eve", groups=())
-    # By the unique ID, the plan, what is looked at again, and before the lift: the next one comes after it.
-    world.fault("iam:GetUser", delay_ms=1_500, times=1, after=4, text="UserName=alice")
+    # By the unique ID, before and after what is planned and looked at again, and before the lift: the next comes after it.
+    world.fault("iam:GetUser", delay_ms=1_500, times=1, after=6, text="UserName=alice")
     with while_running(world.responder(part="restorer"), restore(world, alice), in_flight(world)) as answer:
         assert "iam:DetachUserPolicy" in world.writes()
         give_the_name(world, alice, other)
@@ -153,11 +153,25 @@ def test_who_is_contained_by_nothing_of_ours_is_not_denied_because_the_name_was_
 
 
 @pytest.mark.seconds(15)
+def test_what_is_read_of_another_by_the_name_hides_nothing_that_was_planted(world):
+    """alice got a policy since; by the time that hers are listed the name is eve's."""
+    world.deploy()
+    _, alice, eve = contained(world, "alice", "eve")
+    world.iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/IAMFullAccess")
+    world.fault("iam:ListAttachedUserPolicies", delay_ms=1_500, times=1, after=1, text="UserName=alice")
+    with while_running(world.responder(part="restorer"), restore(world, alice), in_flight(world)) as answer:
+        time.sleep(0.5)
+        give_the_name(world, alice, eve)
+    assert alice.is_denied() and eve.is_denied(), answer
+    assert "belongs to another unique ID" in answer[0]["errorMessage"], answer
+
+
+@pytest.mark.seconds(15)
 def test_a_lift_that_is_not_to_be_seen_is_told_of_and_leaves_the_mark(world):
     """eve bears the name for the moment of the lift, and gives it back."""
     world.deploy()
     _, alice, eve = contained(world, "alice", "eve")
-    world.fault("iam:GetUser", delay_ms=1_500, times=1, after=4, text="UserName=alice")
+    world.fault("iam:GetUser", delay_ms=1_500, times=1, after=6, text="UserName=alice")
     world.fault("iam:DetachUserPolicy", delay_ms=1_000, times=1, text="UserName=alice")
     with while_running(world.responder(part="restorer"), restore(world, alice), in_flight(world)) as answer:
         give_the_name(world, alice, eve)

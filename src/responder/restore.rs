@@ -279,7 +279,9 @@ impl Attempt<'_> {
             Ok(names) => observe::contents(&member.read, identity, names).await,
             Err(unread) => Err(unread),
         };
-        let unread = now.unreadable().into_iter().chain(contents.as_ref().err());
+        // All of that was read by the name, beside the ID.
+        let still = observe::is_there(&member.read, identity).await;
+        let unread = now.unreadable().into_iter().chain(contents.as_ref().err()).chain(still.as_ref().err());
         let unread: BTreeSet<_> = unread.map(ToString::to_string).collect();
         if !unread.is_empty() {
             let unread = unread.into_iter().collect::<Vec<_>>().join(", ");

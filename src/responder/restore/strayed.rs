@@ -28,7 +28,8 @@ impl Attempt<'_> {
         let Err(unread) = observe::is_there(&member.read, identity).await else { return true };
         let written: Vec<_> = progress.changes.applied().into_iter().map(|it| it.deed).collect();
         let written: Vec<_> = part.iter().filter(|it| written.contains(it)).collect();
-        if unread.is_gone() {
+        let is_gone = unread.is_gone();
+        if is_gone {
             progress.failed.push(format!("the name {} leads elsewhere: {}", identity.name, unread.why));
             progress.conclude(Verdict::NotRestored, ELSEWHERE);
         } else {
@@ -38,12 +39,12 @@ impl Attempt<'_> {
             progress.conclude(Verdict::NotRestored, format!("could not be read: {unread}"));
         }
         if !written.is_empty() {
-            self.see_to(work, &written, progress).await;
+            self.see_to(work, &written, is_gone, progress).await;
         }
         false
     }
 
-    async fn see_to(&self, work: &Work<'_>, written: &[&Change], progress: &mut Progress) {
+    async fn see_to(&self, work: &Work<'_>, written: &[&Change], is_gone: bool, progress: &mut Progress) {
         let Work { member, identity, .. } = work;
         let by_name = written.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match resolve::bearer(&member.read, identity.kind, &identity.name).await {
@@ -56,6 +57,7 @@ impl Attempt<'_> {
                 ));
                 self.deny_again(work, other, written, progress).await;
             }
+            Ok(Some(_)) if !is_gone => {}
             Ok(_) => progress.failed.push(of_nobody_knows_whom(&by_name)),
             Err(failure) => {
                 progress

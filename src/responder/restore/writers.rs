@@ -37,20 +37,16 @@ impl Writers {
             let message = "no session was taken for it: send the command again".to_owned();
             return Outcome::Failed(Failure { code: "NoSession".to_owned(), message, retryable: true });
         };
-        let mut pause = PAUSE;
-        for _ in 1..MOST_TRIES {
+        let (mut tries, mut pause) = (1, PAUSE);
+        loop {
             if let Err(unread) = observe::is_there(read, identity).await {
                 return Outcome::Failed(elsewhere(unread));
             }
             match apply(iam, change).await {
-                Outcome::Failed(failure) if failure.retryable => tokio::time::sleep(pause).await,
+                Outcome::Failed(failure) if failure.retryable && tries < MOST_TRIES => tokio::time::sleep(pause).await,
                 outcome => return outcome,
             }
-            pause *= 2;
-        }
-        match observe::is_there(read, identity).await {
-            Ok(()) => apply(iam, change).await,
-            Err(unread) => Outcome::Failed(elsewhere(unread)),
+            (tries, pause) = (tries + 1, pause * 2);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .harness.ledger import about
+from .harness.ledger import Table, about, until
 from .harness.victims import User, user_state
 from .test_lease import while_running
 
@@ -48,6 +48,63 @@ def test_no_strike_goes_by_a_name_that_was_read_long_before_what_was_read_beside
     [report] = answer[0]["reports"]
     assert report["principal"]["name"] == "robert" and "AWSDenyAll" in user_state(world.iam, "robert")["policies"], report
     assert not namesake.is_denied() and namesake.key_works()
+
+
+def in_flight(world):
+    """The call that the last fault keeps back has begun."""
+    return lambda: world.faults()[-1]["times"] == 0
+
+
+@pytest.mark.seconds(20)
+def test_whoever_is_given_the_new_name_between_two_reads_is_not_contained_in_place_of_the_renamed_user(world):
+    """ListUsers says that bob is robert now; by the time of GetUser robert is somebody else."""
+    world.deploy(SettleSeconds="4")
+    bob, innocent = [User(world, name=it, groups=()) for it in ("bob", "innocent")]
+    responder = world.responder()
+    world.fault("iam:GetUser", delay_ms=1_500, times=1, text="UserName=robert")
+    struck = lambda: "iam:AttachUserPolicy" in world.writes()  # noqa: E731
+    with while_running(responder, about(world, EXFILTRATION, bob), struck) as answer:
+        world.iam.update_user(UserName="bob", NewUserName="robert")
+        until(in_flight(world))
+        world.iam.update_user(UserName="robert", NewUserName="bobby")
+        world.iam.update_user(UserName="innocent", NewUserName="robert")
+        world.iam.detach_user_policy(UserName="bobby", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+        bob.name, innocent.name = "bobby", "robert"
+    assert bob.is_denied(), answer
+    assert not innocent.is_denied() and innocent.key_works()
+    assert [it["id"]["S"].split("#")[-1] for it in Table(world).items("record#")] == [bob.id]
+
+
+@pytest.mark.seconds(10)
+def test_a_user_who_is_there_is_not_refused_because_its_name_is_given_on_between_two_reads(world):
+    world.deploy()
+    bob, innocent = [User(world, name=it, groups=()) for it in ("bob", "innocent")]
+    event = about(world, EXFILTRATION, bob)
+    world.iam.update_user(UserName="bob", NewUserName="robert")
+    world.fault("iam:GetUser", delay_ms=1_500, times=1, text="UserName=robert")
+    with while_running(world.responder(), event, in_flight(world)) as answer:
+        world.iam.update_user(UserName="robert", NewUserName="bobby")
+        world.iam.update_user(UserName="innocent", NewUserName="robert")
+        bob.name, innocent.name = "bobby", "robert"
+    [report] = answer[0]["reports"]
+    assert report["verdict"] == "Contained" and bob.is_denied() and not innocent.is_denied(), report
+
+
+@pytest.mark.seconds(10)
+def test_a_user_who_is_renamed_from_a_page_of_the_list_to_one_that_was_read_is_there(world):
+    world.deploy()
+    for number in range(7):
+        world.iam.create_user(UserName=f"m{number}")
+    zoe = User(world, name="zoe", groups=())
+    event = about(world, EXFILTRATION, zoe)
+    world.iam.update_user(UserName="zoe", NewUserName="zora")
+    world.fault("iam:ListUsers", delay_ms=1_500, times=1, text="Marker")
+    with while_running(world.responder(), event, in_flight(world)) as answer:
+        world.iam.update_user(UserName="zora", NewUserName="adam")
+        zoe.name = "adam"
+    [report] = answer[0]["reports"]
+    # Those beside her are new too.
+    assert report["verdict"] in ("Contained", "SuspectsOpen") and zoe.is_denied(), report
 
 
 @pytest.mark.seconds(10)

@@ -35,6 +35,7 @@ mod children;
 mod leases;
 mod leftover;
 mod order;
+mod strayed;
 mod tell;
 mod writers;
 
@@ -109,7 +110,7 @@ impl Attempt<'_> {
         };
         let claimed =
             Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
-        let (identity, keys) = match resolve::resolve(&member.read, claimed).await {
+        let (identity, keys) = match resolve::meant(&member.read, claimed).await {
             Ok(it) => (it.identity, it.observed.keys.unwrap_or_default()),
             Err(Unresolved::Refused(reason)) => return progress.conclude(Verdict::Refused, reason),
             Err(Unresolved::Failed(failure)) => return progress.fail("finding the identity", &failure),
@@ -244,7 +245,7 @@ impl Attempt<'_> {
             progress.failed.push(reason.clone());
             return progress.conclude(Verdict::NotRestored, reason);
         }
-        let writers = match Writers::assume(self, identity, &undoing).await {
+        let writers = match Writers::assume(self, identity, undoing.changes()).await {
             Ok(it) => it,
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };
@@ -259,6 +260,7 @@ impl Attempt<'_> {
         if !left.is_empty() {
             progress.failed.extend(progress.changes.failures());
             progress.failed.extend(left.iter().map(|it| format!("still to do: {it}")));
+            self.tell_of_vanished(progress, &left);
             return progress.conclude(Verdict::NotRestored, "the state that was read back is not the one before");
         }
         self.keep(identity, names, taken, lease, progress).await;
@@ -277,7 +279,9 @@ impl Attempt<'_> {
             Ok(names) => observe::contents(&member.read, identity, names).await,
             Err(unread) => Err(unread),
         };
-        let unread = now.unreadable().into_iter().chain(contents.as_ref().err());
+        // All of that was read by the name, beside the ID.
+        let still = observe::is_there(&member.read, identity).await;
+        let unread = now.unreadable().into_iter().chain(contents.as_ref().err()).chain(still.as_ref().err());
         let unread: BTreeSet<_> = unread.map(ToString::to_string).collect();
         if !unread.is_empty() {
             let unread = unread.into_iter().collect::<Vec<_>>().join(", ");

@@ -42,7 +42,7 @@ async fn read(aws: &Aws, common: &Common, subject: &Subject, call: &Call) -> Res
     let member = home.assume(common, &subject.account, &subject.partition, &Scope::Look).await?;
     let claimed =
         Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
-    match resolve::resolve(&member.read, claimed).await {
+    match resolve::meant(&member.read, claimed).await {
         Ok(found) => {
             let identity = found.identity;
             let principal = json!({"type": identity.kind, "name": identity.name, "id": identity.id});

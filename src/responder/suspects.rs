@@ -34,7 +34,7 @@ async fn run(aws: &Aws, settings: &Responder, command: &CloseSuspect, call: &Cal
     let member = home.assume(&settings.common, &subject.account, &subject.partition, &Scope::Look).await?;
     let claimed =
         Claimed { account: &subject.account, principal: &subject.principal, access_key: None, visible_by: None };
-    let record = match resolve::resolve(&member.read, claimed).await {
+    let record = match resolve::meant(&member.read, claimed).await {
         Ok(found) => Some(Ledger::record_of(&found.identity)),
         // Deleted since: its suspects are not.
         Err(Unresolved::Refused(_)) => ledger.record_of_name(&subject.account, &subject.principal.target_key()).await?,

@@ -17,6 +17,10 @@ use super::observe::{
 use crate::errors::{self, failure, incomplete};
 use crate::patience::Throttled;
 
+mod by_id;
+
+use by_id::by_id;
+
 /// Every IAM action that following a name or an ID needs, beside those of `observe`.
 pub const PERMISSIONS: &[&str] = &["iam:ListRoles", "iam:ListUsers"];
 
@@ -90,9 +94,9 @@ pub struct Resolved {
 pub async fn resolve(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unresolved> {
     match claimed.principal {
         Principal::User { name: Some(name), id } => user_by_name(iam, claimed, name, id.as_ref()).await,
-        Principal::User { name: None, id: Some(id) } => user_by_id(iam, id).await,
+        Principal::User { name: None, id: Some(id) } => by_id(iam, IdentityKind::User, id).await,
         Principal::Role { name: Some(name), .. } => role(iam, name).await,
-        Principal::Role { name: None, id: Some(id), .. } => role_by_id(iam, id).await,
+        Principal::Role { name: None, id: Some(id), .. } => by_id(iam, IdentityKind::Role, id).await,
         Principal::UserOrRole { name } => user_or_role(iam, claimed, name).await,
         Principal::KeyOwner => key_owner(iam, claimed).await,
         Principal::User { name: None, id: None } | Principal::Role { name: None, id: None, .. } => {
@@ -100,6 +104,17 @@ pub async fn resolve(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Un
         }
         Principal::Root => Err(Unresolved::Refused("root has no IAM identity".to_owned())),
         Principal::NotContainable { reason } => Err(Unresolved::Refused(reason.clone())),
+    }
+}
+
+/// The same for a command: where it names a unique ID, nobody else, whoever bears the name now.
+///
+/// INVARIANT: nobody is restored, or answered for, in place of another. `tests/test_restore_by_name.py` holds it.
+pub async fn meant(iam: &IamRead, claimed: Claimed<'_>) -> Result<Resolved, Unresolved> {
+    let found = resolve(iam, claimed).await?;
+    match claimed.principal.unique_id().filter(|it| **it != found.identity.id) {
+        Some(id) => Err(Unresolved::Refused(format!("there is no {id} in account {} any more", claimed.account))),
+        None => Ok(found),
     }
 }
 
@@ -113,7 +128,7 @@ async fn user_by_name(
         // The finding's user may have been renamed, and another may bear the name now.
         found if found.as_ref().is_none_or(|it| id.is_some_and(|id| *id != it.identity.id)) => {
             if let Some(id) = id {
-                match user_by_id(iam, id).await {
+                match by_id(iam, IdentityKind::User, id).await {
                     Err(Unresolved::Refused(_)) => {}
                     other => return other,
                 }
@@ -266,22 +281,9 @@ pub async fn bearer(iam: &IamRead, kind: IdentityKind, name: &PrincipalName) -> 
 /// The same identity under the name it has now. Roles can't be renamed.
 pub async fn find_again(iam: &IamRead, identity: &Identity) -> Result<Identity, Unresolved> {
     match identity.kind {
-        IdentityKind::User => Ok(user_by_id(iam, &identity.id).await?.identity),
+        IdentityKind::User => Ok(by_id(iam, identity.kind, &identity.id).await?.identity),
         IdentityKind::Role => Err(Unresolved::Refused(format!("the role with the unique ID {} is gone", identity.id))),
     }
-}
-
-async fn user_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved> {
-    let mut pages = iam.list_users().into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|it| failure(&it))?;
-        if let Some(user) = page.users.iter().find(|it| it.user_id == id.as_str()) {
-            let name = PrincipalName::parse(&user.user_name).map_err(|_| incomplete("ListUsers gave an odd name"))?;
-            let found = read_user(iam, &name, None).await?;
-            return found.ok_or_else(|| Unresolved::Failed(incomplete("IAM lists the user and does not find it")));
-        }
-    }
-    Err(Unresolved::Refused(format!("no user has the unique ID {id}")))
 }
 
 /// What is said of a key of which AWS names an owner who is not seen to have it.
@@ -349,18 +351,6 @@ async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolve
         revocation,
     );
     Ok(Resolved { identity, observed, read_at })
-}
-
-async fn role_by_id(iam: &IamRead, id: &UniqueId) -> Result<Resolved, Unresolved> {
-    let mut pages = iam.list_roles().into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|it| failure(&it))?;
-        if let Some(found) = page.roles.iter().find(|it| it.role_id == id.as_str()) {
-            let name = PrincipalName::parse(&found.role_name).map_err(|_| incomplete("ListRoles gave an odd name"))?;
-            return role(iam, &name).await;
-        }
-    }
-    Err(Unresolved::Refused(format!("no role has the unique ID {id}")))
 }
 
 pub(super) fn user_identity(user: &aws_sdk_iam::types::User) -> Result<Identity, Failure> {

@@ -52,7 +52,7 @@ impl Attempt<'_> {
         let Some(lease) = leases.as_ref().and_then(|it| it.identity.as_ref()) else { return };
         // What was read without the lease may be old.
         let Some(undoing) = self.plan_leftover(member, identity, progress).await else { return };
-        let writers = match Writers::assume(self, identity, &undoing).await {
+        let writers = match Writers::assume(self, identity, undoing.changes()).await {
             Ok(it) => it,
             Err(failure) => return progress.fail("taking the restore role", &failure),
         };

@@ -69,8 +69,12 @@ impl Attempt<'_> {
                 return;
             }
         }
-        if frees && self.look_again(work, progress).await.is_none() {
-            return;
+        if frees {
+            let Some(left) = self.look_again(work, progress).await else { return };
+            // Done, and not so: it keeps the mark.
+            if left.boundary.iter().chain(&left.lift).any(|it| !self.is_given_up(it, progress)) {
+                return;
+            }
         }
         // Whichever takes the mark away comes last, and only after the others.
         for change in tags {
@@ -84,7 +88,7 @@ impl Attempt<'_> {
     ///
     /// INVARIANT: nothing is given back, freed or unmarked unless the identity was still ours just before. A response
     /// to something new takes it from us, and its deny, revocation and mark are not ours to take away.
-    /// `tests/test_restore_taken_over.py` holds it.
+    /// `tests/test_restore_taken_over.py` holds it. Nothing follows on what another got by the name.
     async fn apply_all(&self, work: &Work<'_>, changes: Vec<Change>, progress: &mut Progress) -> bool {
         if changes.is_empty() {
             return true;
@@ -94,14 +98,14 @@ impl Attempt<'_> {
             progress.conclude(Verdict::NotRestored, stopped);
             return false;
         }
-        let progress = &*progress;
-        let one = async |change: Change| {
-            let outcome = work.writers.apply(&change).await;
+        let so_far = &*progress;
+        let one = async |change: &Change| {
+            let outcome = work.writers.write(&work.member.read, work.identity, change).await;
             let fails = matches!(outcome, Outcome::Failed(_));
-            note(&progress.changes, change.clone(), outcome);
-            fails && !self.is_given_up(&change, progress)
+            note(&so_far.changes, change.clone(), outcome);
+            fails && !self.is_given_up(change, so_far)
         };
-        let failed: Vec<_> = stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect().await;
-        !failed.contains(&true)
+        let failed: Vec<_> = stream::iter(&changes).map(one).buffer_unordered(PARALLEL_WRITES).collect().await;
+        self.still_leads(work, &changes, progress).await && !failed.contains(&true)
     }
 }

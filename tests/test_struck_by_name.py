@@ -1,12 +1,42 @@
 """IAM's writes go by name: none goes by one that was read long before, and who got what was meant for another is told of."""
 
+import time
+
 import pytest
 
 from .harness.ledger import Table, about, until
 from .harness.victims import User, user_state
+from .test_children import status
 from .test_lease import while_running
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
+ADMINISTRATOR = "security-hub-simulation-administrator-access"
+CURATED = "product/aws/*,product/*/default"
+
+
+def in_flight(world):
+    """The call that the fault is for has been sent."""
+    return lambda: world.faults()[-1]["times"] == 0
+
+
+def given_on(world, user, to, pause=0.3):
+    """Somebody renames the user and gives the name to another."""
+    time.sleep(pause)
+    name = user.name
+    world.iam.update_user(UserName=name, NewUserName="elsewhere")
+    world.iam.update_user(UserName=to.name, NewUserName=name)
+    user.name, to.name = "elsewhere", name
+
+
+def contained_in_the_ledger(world):
+    return [it["id"]["S"].split("#")[2] for it in Table(world).items("record#")]
+
+
+def has_password(world, user):
+    try:
+        return bool(world.iam.get_login_profile(UserName=user.name))
+    except world.iam.exceptions.NoSuchEntityException:
+        return False
 
 
 @pytest.mark.seconds(10)
@@ -138,3 +168,117 @@ def test_whoever_bears_the_name_by_the_time_of_the_strike_is_told_of(world):
     [other] = others
     assert other["verdict"] == "Unverified" and "got what was written by that name" in other["reason"], other
     assert any("NOT VERIFIED: user bob" in it["Subject"] for it in world.alerts())
+
+
+@pytest.mark.seconds(15)
+@pytest.mark.parametrize(("settle", "pause"), [("0", 0.6), ("4", 0.6), ("4", 0)])
+def test_whoever_bears_the_name_when_a_strike_comes_late_is_told_of(world, settle, pause):
+    """All that is read beside the strike was read before the name is another's."""
+    world.deploy(SettleSeconds=settle)
+    bob, namesake = [User(world, name=it, groups=()) for it in ("bob", "another")]
+    world.fault("iam:AttachUserPolicy", delay_ms=1_500, times=1, text="UserName=bob")
+    responder = world.responder()
+    with while_running(responder, about(world, EXFILTRATION, bob), in_flight(world)):
+        given_on(world, bob, namesake, pause)
+    own, *others = responder.reports()
+    assert namesake.is_denied() and bob.is_denied() and own["principal"]["id"] == bob.id, own
+    [other] = others
+    assert other["principal"]["id"] == namesake.id and "got what was written by that name" in other["reason"], other
+    assert namesake.id in contained_in_the_ledger(world)
+    assert any("NOT VERIFIED: user bob" in it["Subject"] for it in world.alerts())
+    # Whether it was denied before us, nobody has read.
+    restored = world.responder(part="restorer").invoke(world.restore_command(user=namesake.id, force=True))["restore"]
+    assert restored["verdict"] == "Restored" and not namesake.is_denied() and bob.is_denied(), restored
+
+
+@pytest.mark.seconds(20)
+def test_whose_own_containment_denies_him_is_not_said_to_have_got_it_by_a_name(world):
+    world.deploy(SettleSeconds="4")
+    responder = world.responder()
+    bob, other = [User(world, name=it, groups=()) for it in ("bob", "another")]
+    assert responder.invoke(about(world, EXFILTRATION, other))["reports"][0]["verdict"] == "Contained"
+    while world.alerts():
+        pass
+    world.fault("iam:AttachUserPolicy", delay_ms=1_500, times=1, text="UserName=bob")
+    # What is read beside the strike is read of whoever bears the name by then.
+    world.fault("iam:GetUser", delay_ms=1_000, times=1, after=1, text="UserName=bob")
+    with while_running(responder, about(world, EXFILTRATION, bob), in_flight(world)) as answer:
+        given_on(world, bob, other, 0)
+    assert [it["principal"]["id"] for it in answer[0]["reports"]] == [bob.id], answer[0]["reports"]
+    assert status(world, responder, other.id)["verdict"] == "Contained"
+    assert other.is_denied() and bob.is_denied() and not any(other.id in it["Message"] for it in world.alerts())
+
+
+@pytest.mark.seconds(15)
+@pytest.mark.parametrize("slow", ["iam:GetPolicyVersion", "dynamodb:UpdateItem"])
+def test_nothing_is_taken_from_whoever_bears_the_name_by_the_time_that_it_is_taken(world, slow):
+    """What an administrator loses is planned by one read, and taken once the snapshot is saved."""
+    world.deploy(TrustedProducts=CURATED, SettleSeconds="4")
+    alice, another = User(world), User(world, name="another")
+    before = another.state()
+    event = world.event(ADMINISTRATOR, alice)
+    world.finding(event)
+    world.fault(slow, delay_ms=1_500, times=1, **({"text": "snapshot"} if slow.startswith("dynamodb") else {}))
+    with while_running(world.responder(), event, in_flight(world)) as answer:
+        given_on(world, alice, another)
+    after = another.state()
+    assert {it: after[it] for it in ("policies", "groups", "keys", "tags")} == {it: before[it] for it in ("policies", "groups", "keys", "tags")}
+    [own] = answer[0]["reports"]
+    assert own["principal"]["name"] == "elsewhere" and alice.state()["policies"] == [] == alice.state()["groups"], own
+    assert contained_in_the_ledger(world) == [alice.id]
+
+
+@pytest.mark.seconds(15)
+def test_no_password_is_deleted_of_whoever_bears_the_name_by_then(world):
+    world.deploy(SettleSeconds="4", RemoveLoginProfile="true")
+    alice, another = User(world), User(world, name="another")
+    for it in ("alice", "another"):
+        world.iam.create_login_profile(UserName=it, Password="Correct-horse-9-battery")
+    world.fault("iam:ListGroupsForUser", delay_ms=1_500, times=1)
+    with while_running(world.responder(), world.event(EXFILTRATION, alice), in_flight(world)) as answer:
+        given_on(world, alice, another)
+    assert has_password(world, another) and not has_password(world, alice), answer[0]["reports"]
+    assert not another.is_denied() and alice.is_denied() and len(answer[0]["reports"]) == 1
+
+
+@pytest.mark.seconds(20)
+def test_from_whom_something_may_have_been_taken_by_a_name_is_told_of(world):
+    """The name is another's while a policy is detached by it."""
+    world.deploy(TrustedProducts=CURATED, SettleSeconds="4")
+    alice, another = User(world), User(world, name="another")
+    before, event = another.state()["policies"], world.event(ADMINISTRATOR, alice)
+    world.finding(event)
+    world.fault("iam:DetachUserPolicy", delay_ms=1_500, times=1)
+    with while_running(world.responder(), event, in_flight(world)) as answer:
+        given_on(world, alice, another)
+    own, other = answer[0]["reports"]
+    assert other["principal"]["id"] == another.id and "may have lost" in other["reason"], other
+    lost = set(before) - set(another.state()["policies"])
+    assert lost and all(any(f"/{policy} from user alice" in it for it in other["open"]) for policy in lost), (lost, other["open"])
+    assert own["principal"]["name"] == "elsewhere" and alice.state()["policies"] == [], own
+
+
+@pytest.mark.seconds(15)
+def test_who_got_the_mark_alone_by_the_name_is_told_of(world):
+    world.deploy(SettleSeconds="4")
+    alice, another = User(world), User(world, name="another")
+    world.fault("iam:TagUser", delay_ms=1_500, times=1)
+    with while_running(world.responder(), world.event(EXFILTRATION, alice), in_flight(world)) as answer:
+        given_on(world, alice, another)
+    own, other = answer[0]["reports"]
+    assert own["principal"]["id"] == alice.id and other["principal"]["id"] == another.id, other
+    assert another.state()["tags"] and not another.is_denied()
+    restored = world.responder(part="restorer").invoke(world.restore_command(user=another.id))["restore"]
+    assert restored["verdict"] == "Restored" and not another.state()["tags"], restored
+
+
+@pytest.mark.seconds(10)
+def test_what_is_written_in_time_asks_for_no_name_again(world):
+    """Only where something took its time is one call more."""
+    world.deploy(TrustedProducts=CURATED)
+    alice = User(world)
+    event = world.event(ADMINISTRATOR, alice)
+    world.finding(event)
+    assert world.responder().invoke(event)["reports"][0]["verdict"] == "Contained"
+    calls = [it["action"] for it in world.journal() if it["is_ours"]]
+    assert calls.count("iam:GetUser") == calls.count("iam:ListAccessKeys"), calls

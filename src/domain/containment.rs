@@ -8,6 +8,7 @@ pub mod grouping;
 pub mod guard;
 pub mod incident_token;
 pub mod message;
+pub mod names;
 pub mod playbooks;
 pub mod progress;
 pub mod relay;

@@ -32,6 +32,7 @@ mod ask;
 mod attach;
 mod beside;
 mod budgets;
+mod by_name;
 mod closing;
 mod contest;
 mod disused;
@@ -44,6 +45,7 @@ mod identify;
 mod judge;
 mod known;
 mod named;
+mod names;
 mod namesakes;
 mod pace;
 mod progress;
@@ -360,6 +362,7 @@ impl Attempt<'_> {
             lease: running.lease.as_ref(),
             lease_until: self.lease_until,
             identity_lease: &running.identity_lease,
+            by_name: names::ByName::default(),
             guardrail: &guardrail::Guardrail::new(self.settings, may_attach, self.relay.guardrail.clone()),
         };
         let struck = running.struck.take();

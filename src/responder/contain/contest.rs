@@ -23,6 +23,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 
 use super::budgets;
+use super::names::ByName;
 use super::namesakes;
 use super::strike::Engine;
 use crate::note::note;
@@ -39,6 +40,7 @@ pub(super) struct Fight {
     /// None of them tries again: the next comes soon, and a throttle is to be seen at once.
     read: IamRead,
     write: IamWrite,
+    by_name: ByName,
     state: Mutex<State>,
     changed: Notify,
     under_way: watch::Sender<usize>,
@@ -72,6 +74,7 @@ impl Fight {
             account: engine.finding.account.clone(),
             read: engine.member.read.at_once(),
             write: engine.member.write.at_once(),
+            by_name: engine.by_name.clone(),
             state: Mutex::new(state),
             changed: Notify::new(),
             under_way: watch::Sender::new(0),
@@ -136,7 +139,9 @@ impl Fight {
     }
 
     async fn write_again(&self, change: Change, done: &Log<Change>) {
+        let identity = self.state().identity.clone();
         let outcome = tokio::time::timeout(SLOW, apply(&self.write, &change)).await;
+        self.by_name.written(&identity, &change, outcome.as_ref().ok());
         let now = budgets::now();
         let is_throttled = matches!(&outcome, Ok(Outcome::Failed(failure)) if failure.is_throttled());
         if is_throttled {
@@ -168,6 +173,7 @@ impl Fight {
                 _ if state.identity.name != identity.name => false,
                 Ok(()) => {
                     state.contest.id_seen(began);
+                    self.by_name.seen(&identity, began);
                     false
                 }
                 Err(unreadable) if unreadable.is_gone() => {
@@ -186,6 +192,7 @@ impl Fight {
     pub(super) fn seen(&self, began: Moment, engine: &Engine<'_>, observed: &Observed, progress: &mut Progress) {
         let mut state = self.state();
         state.contest.id_seen(began);
+        self.by_name.seen(&state.identity, began);
         state.barriers = engine.barriers(&state.identity, observed, progress);
         progress.fought = state.contest.fought(budgets::now());
     }
@@ -224,6 +231,7 @@ impl Fight {
             state.contest.reversed(budgets::now());
         }
         state.contest.id_seen(began);
+        self.by_name.seen(identity, began);
         self.changed.notify_one();
     }
 

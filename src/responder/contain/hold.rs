@@ -49,6 +49,7 @@ impl Engine<'_> {
         fight.over();
         let _ = tokio::time::timeout(ENDS_WITHIN, fighting).await;
         fight.tell(progress);
+        self.look_for_strays(progress).await;
     }
 
     async fn look_on(&self, mut identity: Identity, fight: &Fight, progress: &mut Progress) {
@@ -163,6 +164,7 @@ impl Engine<'_> {
             self.tell_of_namesakes(identity, progress).await;
             fight.strays_are_told();
         }
+        self.tell_of_strays(identity, progress).await;
         let began = budgets::now();
         let sought = self.find_again(identity, progress).await;
         if let Sought::Found(found) = &sought {
@@ -243,8 +245,8 @@ impl Engine<'_> {
             fight.reversed();
         }
         let (adding, taking): (Vec<_>, Vec<_>) = missing.into_iter().partition(Change::is_additive);
-        self.apply_all(adding, progress.is_snapshot_saved, &progress.changes).await;
-        self.apply_taking(taking, progress).await;
+        self.apply_all(case.identity, adding, progress.is_snapshot_saved, &progress.changes).await;
+        self.apply_taking(case.identity, taking, progress).await;
         fight.put_back();
     }
 

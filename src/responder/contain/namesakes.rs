@@ -5,11 +5,13 @@ use clients::iam::observe;
 use clients::iam::resolve::{self, Resolved};
 use clients::ledger::{Ending, Hold, IdentityLease};
 use domain::change::Change;
+use domain::containment::names;
 use domain::containment::playbooks::Playbook;
 use domain::containment::progress::Progress;
 use domain::containment::report::Report;
 use domain::finding::Finding;
-use domain::identity::{Identity, IdentityKind, Observed};
+use domain::history::Past;
+use domain::identity::{Identity, Observed};
 use domain::ids::PrincipalName;
 use domain::outcome::{Done, Failure, Outcome};
 use domain::settings::Mode;
@@ -31,17 +33,22 @@ pub(super) fn of_nobody_knows_whom(name: &PrincipalName) -> String {
 impl Engine<'_> {
     /// Looks at whoever bears the name now. Nothing is written by it any more.
     pub(super) async fn tell_of_namesakes(&self, identity: &Identity, progress: &mut Progress) {
+        let strays = self.by_name.strays(identity);
+        self.strays_are_told(identity);
         for _ in progress.namesakes.len()..MOST_LOOKS {
             match self.bearer(identity).await {
                 Ok(Bearer::Other(other)) => {
-                    let got = self.got(identity, &other.observed, progress);
-                    if got.is_empty() {
+                    let is_told = |it: &Progress| it.identity.as_ref().is_some_and(|it| it.id == other.identity.id);
+                    if progress.namesakes.iter().any(is_told) {
                         return;
                     }
+                    let Some(share) = self.share(identity, &other, &strays, progress).await else { return };
                     let (id, name) = (other.identity.id.clone(), other.identity.name.clone());
-                    let told = self.record(identity, *other, got, progress).await;
-                    let words = format!("{name} ({id}), who bears the name now, was written to by it");
-                    progress.notes.push(format!("{words}: see the alert of its own"));
+                    let words = if share.got.is_empty() { "may have lost by it" } else { "was written to by it" };
+                    progress
+                        .notes
+                        .push(format!("{name} ({id}), who bears the name now, {words}: see the alert of its own"));
+                    let told = self.record(identity, other.identity, share, progress).await;
                     progress.namesakes.push(told);
                     // The mark went by name too.
                     match resolve::bearer(&self.member.read, identity.kind, &identity.name).await {
@@ -51,7 +58,13 @@ impl Engine<'_> {
                     }
                 }
                 // Whoever bore it has another name by now, or its own again.
-                Ok(Bearer::Nobody) => return progress.notes.push(of_nobody_knows_whom(&identity.name)),
+                Ok(Bearer::Nobody) => {
+                    let words = of_nobody_knows_whom(&identity.name);
+                    if !progress.notes.contains(&words) {
+                        progress.notes.push(words);
+                    }
+                    return;
+                }
                 // It was read of two: each look takes time, in which it may be given on.
                 Ok(Bearer::Changing) => {}
                 Err(failure) => return unread(&failure, identity, progress),
@@ -79,39 +92,41 @@ impl Engine<'_> {
         }
     }
 
-    /// What is ours of what another holds.
-    fn got(&self, identity: &Identity, other: &Observed, progress: &Progress) -> Vec<Change> {
-        let policy = self.finding.partition.deny_all_policy();
-        let name = identity.name.clone();
-        let has = |it: &Change| match it {
-            Change::AttachDenyAll { .. } | Change::AttachDenyAllToRole { .. } => other.is_attached(&policy),
-            Change::SetDenyAllBoundary { .. } => other.is_boundary(&policy),
-            Change::RevokeSessions { .. } => {
-                matches!(&other.revoked_before, Ok(Some(it)) if Some(*it) == progress.first_cutoff)
-            }
-            _ => false,
+    /// What of it is another's now; `None` where nothing is.
+    async fn share(
+        &self,
+        identity: &Identity,
+        other: &Resolved,
+        strays: &[Change],
+        progress: &Progress,
+    ) -> Option<Share> {
+        // What is denied to it by a containment of its own is not for people to take back. Where that is not known, they
+        // are told.
+        let own = match self.ledger {
+            Some(ledger) => ledger.past(&other.identity).await.unwrap_or_default(),
+            None => Past::default(),
         };
-        let all = match identity.kind {
-            IdentityKind::User => vec![
-                Change::AttachDenyAll { user: name.clone(), policy: policy.clone() },
-                Change::SetDenyAllBoundary { user: name, policy: policy.clone() },
-            ],
-            IdentityKind::Role => {
-                let revoked =
-                    progress.first_cutoff.map(|it| Change::RevokeSessions { role: name.clone(), issued_before: it });
-                let deny = Change::AttachDenyAllToRole { role: name, policy: policy.clone() };
-                std::iter::once(deny).chain(revoked).collect()
-            }
-        };
-        all.into_iter().filter(has).collect()
+        let case = self.case(identity);
+        let revoked = strays.iter().find_map(|it| match it {
+            Change::RevokeSessions { issued_before, .. } => Some(*issued_before),
+            _ => None,
+        });
+        // A strike that is under way is not noted yet.
+        let cutoff = progress.first_cutoff.or(revoked);
+        let got = |it: &Observed| names::got(&case, it, &own, cutoff);
+        if got(&other.observed).is_empty() && strays.iter().all(Change::is_additive) {
+            return None;
+        }
+        // A restore compares with all of it.
+        let whole = self.observe(&other.identity).await;
+        let observed = if whole.is_gone() { other.observed.clone() } else { whole };
+        let (got, lost) = (got(&observed), names::may_have_lost(strays.to_vec(), &observed));
+        (!got.is_empty() || !lost.is_empty()).then_some(Share { observed, own, got, lost })
     }
 
     /// Keeps what it got as a response of its own, so that `restore` and `status` know it, and marks it for that.
-    async fn record(&self, identity: &Identity, other: Resolved, got: Vec<Change>, progress: &Progress) -> Progress {
-        let Resolved { identity: other, observed, .. } = other;
-        // A restore compares with all of it.
-        let whole = self.observe(&other).await;
-        let observed = if whole.is_gone() { observed } else { whole };
+    async fn record(&self, identity: &Identity, other: Identity, share: Share, progress: &Progress) -> Progress {
+        let Share { observed, own, got, lost } = share;
         let mut told = Progress { matter: progress.matter.clone(), is_past_known: true, ..Progress::default() };
         let detail = format!("by the name, meant for {}", identity.id);
         for change in &got {
@@ -119,36 +134,24 @@ impl Engine<'_> {
             told.changes.push(Done { deed: change.clone(), outcome, at: std::time::SystemTime::now().into() });
         }
         let case = self.case(&other);
-        let mark =
-            (self.playbook.plan)(&case, &observed).changes.into_iter().filter(|it| matches!(it, Change::Tag { .. }));
-        let planned: Vec<_> = got.iter().cloned().chain(mark.clone()).collect();
-        let reason = format!(
-            "it bears the name {} that {} bore during its containment, and got what was written by that name: look at who \
-             gave it the name, and take it back with `restore` where it did nothing",
-            other.name, identity.id
+        // Without it no restore changes anything.
+        let mark = (self.playbook.plan)(&case, &observed).changes.into_iter();
+        let mark: Vec<_> = mark.filter(|it| matches!(it, Change::Tag { .. }) && !got.is_empty()).collect();
+        let planned: Vec<_> = got.iter().chain(&mark).cloned().collect();
+        told.open.extend(
+            lost.iter().map(|it| format!("may have been done to it by the name, and no restore gives it back: {it}")),
         );
-        told.conclude(Verdict::Unverified, reason);
         told.identity = Some(other.clone());
-        let before = self.before(&other, &observed);
-        match self.keep(&other, &before, &planned).await {
+        let before = names::without(&got, &case, &observed);
+        let kept = self.keep(&other, &before, &planned).await;
+        told.conclude(Verdict::Unverified, reason(identity, &other, &got, &own));
+        match kept {
             Ok(Some(kept)) => {
-                self.apply_all(mark.collect(), false, &told.changes).await;
+                self.apply_all(&other, mark, false, &told.changes).await;
                 told.is_snapshot_saved = true;
                 told.response = Some(kept.response.clone());
-                let ending = Ending {
-                    identity: &other,
-                    verdict: Verdict::Unverified,
-                    incident: None,
-                    held_at: None,
-                    response: Some(&kept.response),
-                    not_taken: &[],
-                    applied: told.changes.applied().iter().map(Done::line).collect(),
-                    told: None,
-                    is_rotated: false,
-                };
-                if let Some(ledger) = self.ledger
-                    && let Err(failure) = ledger.close(&kept.lease, &ending).await
-                {
+                let applied = told.changes.applied().iter().map(Done::line).collect();
+                if let Err(failure) = self.close_for(&other, &kept, applied).await {
                     told.ledger_failed.push(format!("closing its record: {failure}"));
                 }
             }
@@ -160,18 +163,25 @@ impl Engine<'_> {
         told
     }
 
-    /// Without what it got: of one that was there before us, whether it had that too was read by nobody.
-    fn before(&self, other: &Identity, observed: &Observed) -> Observed {
-        let deny_all = self.finding.partition.deny_all_policy();
-        let is_deny_unclear = other.created.is_none_or(|it| it.secs() < self.now.secs());
-        let mut before = Observed { is_deny_unclear, ..observed.clone() };
-        if let Ok(attached) = &mut before.attached {
-            attached.retain(|it| *it != deny_all);
+    /// How a response to that one itself ended stays what it is.
+    async fn close_for(&self, other: &Identity, kept: &Kept, applied: Vec<String>) -> Result<(), Failure> {
+        let Some(ledger) = self.ledger else { return Ok(()) };
+        if kept.is_its_own {
+            ledger.keep_applied(&kept.lease, applied).await?;
+            return ledger.let_go(&kept.lease).await;
         }
-        if let Ok(profile) = &mut before.profile {
-            profile.boundary.take_if(|it| *it == deny_all);
-        }
-        before
+        let ending = Ending {
+            identity: other,
+            verdict: Verdict::Unverified,
+            incident: None,
+            held_at: None,
+            response: Some(&kept.response),
+            not_taken: &[],
+            applied,
+            told: None,
+            is_rotated: false,
+        };
+        ledger.close(&kept.lease, &ending).await.map(|_| ())
     }
 
     async fn keep(&self, other: &Identity, before: &Observed, planned: &[Change]) -> Result<Option<Kept>, String> {
@@ -186,8 +196,26 @@ impl Engine<'_> {
         {
             ledger.save_contents(other, &response, &contents).await.map_err(|it| it.to_string())?;
         }
-        Ok(Some(Kept { lease, response }))
+        let is_its_own = past.responses.iter().any(|it| it.id == response);
+        Ok(Some(Kept { lease, response, is_its_own }))
     }
+}
+
+fn reason(identity: &Identity, other: &Identity, got: &[Change], own: &Past) -> String {
+    let bears = format!("it bears the name {} that {} bore during its containment", other.name, identity.id);
+    if got.is_empty() {
+        return format!(
+            "{bears}, and may have lost what was taken away by that name: look at who gave it the name, and give it back by \
+             hand where it was there"
+        );
+    }
+    let way_back = if own.responses.is_empty() {
+        "take it back with `restore` where it did nothing".to_owned()
+    } else {
+        let own: Vec<_> = own.responses.iter().map(|it| it.id.as_str()).collect();
+        format!("take no more than that back: its own containment ({}) stays", own.join(", "))
+    };
+    format!("{bears}, and got what was written by that name: look at who gave it the name, and {way_back}")
 }
 
 /// One for each, about the same finding; what failed has to be tried again with the whole.
@@ -204,6 +232,18 @@ pub(super) fn reports(progress: &mut Progress, (finding, playbook, mode): (&Find
 struct Kept {
     lease: IdentityLease,
     response: String,
+    /// One that began before, about that one itself.
+    is_its_own: bool,
+}
+
+/// What another has of what was meant for somebody else.
+struct Share {
+    observed: Observed,
+    /// What responses to that one itself left.
+    own: Past,
+    got: Vec<Change>,
+    /// What it may have lost.
+    lost: Vec<Change>,
 }
 
 enum Bearer {

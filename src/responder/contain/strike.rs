@@ -10,7 +10,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use clients::accounts::{Home, Member};
-use clients::iam::apply::apply;
 use clients::iam::observe;
 use clients::iam::resolve::Resolved;
 use clients::ledger::{Hold, IdentityLease, Lease, Ledger, Named};
@@ -22,25 +21,23 @@ use domain::containment::playbooks::{Case, Plan, Playbook, holding};
 use domain::containment::progress::Progress;
 use domain::containment::relay::Relay;
 use domain::containment::snapshot;
+use domain::containment::watch::Moment;
 use domain::finding::{Finding, Threat};
 use domain::identity::{Identity, Observed};
-use domain::outcome::{Deed, Failure, Log, Outcome};
+use domain::outcome::{Deed, Failure, Outcome};
 use domain::settings::{Mode, Options};
 use domain::verdict::Verdict;
-use futures_util::StreamExt;
-use futures_util::stream;
 use tokio::sync::oneshot;
 
+use super::budgets;
 use super::guardrail::Guardrail;
 use super::judge::unread;
 use super::known::Known;
+use super::names::ByName;
 use super::sought::{Sought, lost};
 use super::turns::Turn;
 use crate::invocation::now_millis;
 use crate::note::note;
-
-/// IAM takes parallel writes to one user, within reason.
-const PARALLEL_WRITES: usize = 8;
 
 /// How long after IAM could not say where a user is it is asked again.
 const DOUBT: Duration = Duration::from_secs(1);
@@ -72,6 +69,7 @@ pub(super) struct Engine<'a> {
     pub(super) lease: Option<&'a Lease>,
     pub(super) lease_until: SystemTime,
     pub(super) identity_lease: &'a OnceLock<IdentityLease>,
+    pub(super) by_name: ByName,
     pub(super) guardrail: &'a Guardrail<'a>,
 }
 
@@ -137,7 +135,8 @@ impl Engine<'_> {
         to_ask: Option<oneshot::Sender<Known>>,
         progress: &mut Progress,
     ) -> Option<Held> {
-        let Resolved { identity, observed: known, .. } = resolved;
+        let Resolved { identity, observed: known, read_at } = resolved;
+        self.by_name.seen_at(&identity, read_at);
         let case = self.case(&identity);
         let mut strike = with_first_cutoff((self.playbook.strike)(&case, &known), &case, progress.first_cutoff);
         // A boundary of the user's own is replaced only after it was kept.
@@ -145,14 +144,14 @@ impl Engine<'_> {
         let words = strike.iter().map(Change::words_of_record).collect();
         let looked = now_millis();
         // In this order: the reads must not take the open connections before the deny does.
-        let ((), held, (room, before)) = tokio::join!(
+        let ((), held, (room, began, before)) = tokio::join!(
             biased;
             async {
-                self.apply_all(strike.clone(), may_replace, &progress.changes).await;
+                self.strike(&identity, strike.clone(), may_replace, &progress.changes).await;
                 self.turn.struck();
             },
             self.hold_identity(&identity, words),
-            async { (self.turn.room().await, self.observe(&identity).await) }
+            async { (self.turn.room().await, budgets::now(), self.observe(&identity).await) }
         );
         match held {
             Ok(None) => {}
@@ -166,14 +165,9 @@ impl Engine<'_> {
             }
             Err(failure) => progress.ledger_failed.push(format!("taking the identity in the ledger: {failure}")),
         }
-        let struck = identity.clone();
-        let found = self.observe_anew(identity, Some(before), progress).await;
-        let is_elsewhere = found.as_ref().is_none_or(|(it, _)| it.name != struck.name);
-        if is_elsewhere && strike.iter().any(|it| progress.changes.has_done(it)) {
-            self.tell_of_namesakes(&struck, progress).await;
-        }
-        let (identity, mut before) = found?;
-        if identity.name != struck.name {
+        let struck = identity.name.clone();
+        let (identity, mut before) = self.observe_anew(identity, Some((began, before)), progress).await?;
+        if identity.name != struck {
             // What was meant for the former name is planned anew for this one.
             strike.clear();
         }
@@ -210,7 +204,7 @@ impl Engine<'_> {
             let _ = is_saved.send((progress.response.clone(), progress.past.responses.clone()));
             self.ask(to_ask, &identity, &before, progress);
             let put_off = strike.into_iter().filter(|it| progress.changes.was_put_off(it)).collect();
-            self.apply_taking(put_off, progress).await;
+            self.apply_taking(&identity, put_off, progress).await;
             progress.snapshot = Some(before.clone());
             drop(room);
             match &seen_held {
@@ -246,17 +240,21 @@ impl Engine<'_> {
     async fn observe_anew(
         &self,
         mut identity: Identity,
-        mut observed: Option<Observed>,
+        mut observed: Option<(Moment, Observed)>,
         progress: &mut Progress,
     ) -> Option<(Identity, Observed)> {
         for _ in 0..MOST_RENAMES {
-            let read = match observed.take() {
+            let (began, read) = match observed.take() {
                 Some(it) => it,
-                None => self.observe(&identity).await,
+                None => (budgets::now(), self.observe(&identity).await),
             };
             if !read.is_gone() {
+                if read.profile.is_ok() {
+                    self.by_name.seen(&identity, began);
+                }
                 return Some((identity, read));
             }
+            self.tell_of_strays(&identity, progress).await;
             match self.find_again(&identity, progress).await {
                 Sought::Found(found) => identity = found,
                 Sought::Gone => return None,
@@ -320,76 +318,13 @@ impl Engine<'_> {
         let (adding, taking): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::is_additive);
         let (kept, ()) = tokio::join!(
             self.save_snapshot(identity, before, &planned, &progress.past),
-            self.apply_all(adding, false, &progress.changes)
+            self.apply_all(identity, adding, false, &progress.changes)
         );
         progress.is_snapshot_saved = kept.is_ok();
         match kept {
             Ok(response) => progress.response = Some(response),
             Err(why) => progress.ledger_failed.push(format!("saving the snapshot: {why}")),
         }
-        self.apply_taking(taking, progress).await;
-    }
-
-    pub(super) async fn apply_taking(&self, taking: Vec<Change>, progress: &Progress) {
-        if progress.is_snapshot_saved {
-            return self.apply_all(taking, true, &progress.changes).await;
-        }
-        for change in taking {
-            note(
-                &progress.changes,
-                change,
-                Outcome::Skipped { reason: "the snapshot is not saved in the ledger".to_owned() },
-            );
-        }
-    }
-
-    pub(super) async fn apply_all(&self, changes: Vec<Change>, may_replace: bool, done: &Log<Change>) {
-        let one = |change: Change| self.apply_one(change, may_replace, done);
-        stream::iter(changes).map(one).buffer_unordered(PARALLEL_WRITES).collect::<()>().await;
-    }
-
-    async fn try_on(&self, change: &Change) -> Outcome {
-        if let Change::HoldConsole { policy, .. } = change
-            && let Err(failure) = observe::check_hold(&self.member.read, policy).await
-        {
-            return Outcome::Failed(failure);
-        }
-        let once = || async {
-            match apply(&self.member.write, change).await {
-                Outcome::Failed(failure) => Err(failure),
-                outcome => Ok(outcome),
-            }
-        };
-        let patience = &self.member.patience;
-        let outcome = if change.contains() { patience.urgently(once).await } else { patience.with(once).await };
-        outcome.unwrap_or_else(Outcome::Failed)
-    }
-
-    /// Where no policy can be attached any more, the boundary is the other slot. `may_replace`: there
-    /// is none, or it was kept.
-    async fn apply_one(&self, change: Change, may_replace: bool, done: &Log<Change>) {
-        let outcome = self.try_on(&change).await;
-        match (&change, outcome) {
-            (Change::AttachDenyAll { .. }, Outcome::Failed(failure)) if failure.is_quota() && !may_replace => {
-                let reason = format!("{failure}; the permissions boundary is used once the user's own one is kept");
-                note(done, change, Outcome::Skipped { reason });
-            }
-            (Change::AttachDenyAll { user, policy }, Outcome::Failed(failure)) if failure.is_quota() => {
-                let boundary = Change::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
-                let reason = format!("{failure}; the permissions boundary is used instead");
-                note(done, change, Outcome::Skipped { reason });
-                let outcome = self.try_on(&boundary).await;
-                note(done, boundary, outcome);
-            }
-            (Change::RevokeSessions { role, .. }, Outcome::Failed(failure)) if failure.is_quota() => {
-                let policy = self.finding.partition.deny_all_policy();
-                let deny = Change::AttachDenyAllToRole { role: role.clone(), policy };
-                let reason = format!("{failure}; the role is denied everything instead");
-                note(done, change, Outcome::Skipped { reason });
-                let outcome = self.try_on(&deny).await;
-                note(done, deny, outcome);
-            }
-            (_, outcome) => note(done, change, outcome),
-        }
+        self.apply_taking(identity, taking, progress).await;
     }
 }

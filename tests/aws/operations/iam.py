@@ -193,11 +193,12 @@ def text_policies(original):
 
 
 def keeping_tags(original):
-    """moto keeps a user's tags under its ARN, and loses them when the user is renamed."""
+    """moto keeps a user's tags under its ARN: when the user is renamed it loses them, and whoever gets the name has them."""
 
     def update_user(self, user_name, new_path=None, new_user_name=None):
         user = self.get_user(user_name)
         tags = user.tags or []
+        self.tagger.delete_all_tags_for_resource(user.arn)
         original(self, user_name, new_path, new_user_name)
         self.tagger.tag_resource(user.arn, tags)
 

@@ -181,8 +181,8 @@ def test_the_costs_count_the_alarms_that_there_are():
         return collections.Counter(it.get("Condition") for it in of if it["Type"] == "AWS::CloudWatch::Alarm")
 
     costs = (ROOT / "docs/costs.md").read_text()
-    assert alarms("template.yaml") == {None: 8, "HasSweepSchedule": 1, "HasDrill": 3}
-    assert "eight alarms 8 × $0.10" in costs and "With `SweepSchedule` one alarm more" in costs and "With drills three alarms more" in costs
+    assert alarms("template.yaml") == {None: 9, "HasSweepSchedule": 1, "HasDrill": 3}
+    assert "nine alarms 9 × $0.10" in costs and "With `SweepSchedule` one alarm more" in costs and "With drills three alarms more" in costs
     # That condition holds in two regions of an account.
     assert alarms("member-role.yaml") == {"ForwardsHealth": 1} and "In each member account two alarms" in costs
 

@@ -95,6 +95,10 @@ def test_of_a_role_whose_older_sessions_were_revoked_nobody_says_that_it_is_deni
     responder.invoke(DUE)
     [alert] = world.alerts()
     assert "Its older sessions STAY revoked" in alert["Message"] and "denied everything" not in alert["Message"]
+    ssm = world.client("ssm", world.security)
+    texts = [ssm.get_ops_item(OpsItemId=it["OpsItemId"])["OpsItem"]["Description"] for it in world.ops_items()]
+    assert not any("denied everything" in it for it in texts), texts
+    assert any("EXPIRED, nobody decided. Its older sessions STAY revoked" in it for it in texts), texts
 
 
 def test_an_approval_that_came_too_late_says_that_it_stays_denied(world):
@@ -285,3 +289,123 @@ def test_what_was_struck_stays_when_nobody_decides(world):
     assert "EXPIRED" in alert["Subject"] and "STAYS denied everything" in alert["Message"]
     assert user.is_denied() and word(world, request) == "expired"
     assert incidents == 1 and len(world.incidents()) == 2
+
+
+def put_again(world, request):
+    """As if the time to the next look had passed."""
+    table = Table(world)
+    table.change(item(world, request), "SET due_at = :zero", zero={"N": "0"})
+
+
+def test_a_decline_that_can_not_be_lifted_is_told_once_and_not_every_minute(world):
+    responder, user, request = struck(world)
+    command(responder, "decline", request)
+    world.alerts()
+    # The restore role of the account does not let it in.
+    restorer = world.responder(part="restorer", EXTERNAL_ID="another-external-id-than-the-roles")
+    for _ in range(4):
+        assert "errorType" not in restorer.invoke(LIFT)
+        put_again(world, request)
+    [alert] = world.alerts()
+    assert user.is_denied() and "DECLINED, NOT LIFTED" in alert["Subject"] and "AccessDenied" in alert["Message"]
+    # Somebody mended it.
+    world.responder(part="restorer").invoke(LIFT)
+    assert not user.is_denied() and any("restored" in it["Subject"].lower() for it in world.alerts())
+
+
+@pytest.mark.seconds(15)
+def test_what_fails_otherwise_is_told_anew_and_after_a_day_that_it_is_given_up(world):
+    responder, user, request = struck(world)
+    command(responder, "decline", request)
+    world.alerts()
+    denied = world.responder(part="restorer", EXTERNAL_ID="another-external-id-than-the-roles")
+    denied.invoke(LIFT)
+    put_again(world, request)
+    world.fault("iam:DetachUserPolicy", "ServiceFailure", status=500)
+    world.responder(part="restorer").invoke(LIFT)
+    first, second = world.alerts()
+    assert "AccessDenied" in first["Message"] and "AccessDenied" not in second["Message"]
+    assert "it is tried again" in second["Message"]
+    later = int(time.time() * 1000) - 25 * 3_600_000
+    Table(world).change(item(world, request), "SET due_at = :zero, ended_at = :later", zero={"N": "0"}, later={"N": str(later)})
+    denied.invoke(LIFT)
+    [alert] = world.alerts()
+    assert user.is_denied() and "it is not tried any more" in alert["Message"] and "`restore`" in alert["Message"]
+    assert item(world, request)["lifted"]["S"] == "NotRestored" and "due_bucket" not in item(world, request)
+
+
+def test_a_lift_that_fails_is_tried_again_ever_more_rarely(world):
+    responder, _, request = struck(world)
+    command(responder, "decline", request)
+    denied, table = world.responder(part="restorer", EXTERNAL_ID="another-external-id-than-the-roles"), Table(world)
+    pauses = []
+    for minutes in (0, 10, 600):
+        ended = int(time.time() * 1000) - minutes * 60_000
+        table.change(item(world, request), "SET due_at = :zero, ended_at = :ended", zero={"N": "0"}, ended={"N": str(ended)})
+        denied.invoke(LIFT)
+        pauses.append(round((int(item(world, request)["due_at"]["N"]) / 1000 - time.time()) / 60))
+    assert pauses == [1, 10, 30]
+
+
+def test_who_changed_while_it_was_declined_is_not_said_to_be_denied(world):
+    responder, user, request = struck(world)
+    command(responder, "decline", request)
+    world.alerts()
+    world.iam.detach_user_policy(UserName=user.name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    world.responder(part="restorer").invoke(LIFT)
+    [alert] = world.alerts()
+    assert not user.is_denied() and "NOT LIFTED" in alert["Subject"] and "STILL" not in alert["Message"], alert
+
+
+@pytest.mark.seconds(10)
+def test_that_a_request_expired_is_told_though_its_incident_can_not_be_opened_again(world):
+    responder, user, request = struck(world)
+    world.alerts()
+    expire(world, request)
+    world.fault("ssm:CreateOpsItem", "AccessDeniedException", status=400)
+    answers = [responder.invoke(DUE)]
+    # It is tried again ever more rarely.
+    before = len(world.journal())
+    answers.append(responder.invoke(DUE))
+    assert not any(it["action"] == "ssm:CreateOpsItem" for it in world.journal()[before:])
+    for _ in range(2):
+        Table(world).change(item(world, request), "SET again_at = :past", past={"N": "1"})
+        answers.append(responder.invoke(DUE))
+    assert ["errorType" in it for it in answers] == [True, False, True, True]
+    [alert] = world.alerts()
+    assert "EXPIRED" in alert["Subject"] and user.is_denied() and "ended_at" not in item(world, request)
+    # After a day people know, and it is over.
+    past = {"N": str(int(time.time() * 1000) - 25 * 3_600_000)}
+    Table(world).change(item(world, request), "SET again_at = :past, expiry_told_at = :past", past=past)
+    assert "errorType" not in responder.invoke(DUE)
+    assert word(world, request) == "expired" and world.alerts() == []
+
+
+def test_the_incident_is_opened_once_though_nobody_could_be_told_of_the_expiry(world):
+    responder, _, request = struck(world, response_plan=True)
+    world.alerts()
+    before = len(world.incidents())
+    expire(world, request)
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=4)
+    for _ in range(4):
+        responder.invoke(DUE)
+        it = item(world, request)
+        Table(world).change(it, "SET again_at = :past", past={"N": "1"})
+    started = [it for it in world.journal() if it["action"] == "ssm-incidents:StartIncident"]
+    assert len(world.incidents()) == before + 1 and len(started) == 2, started
+
+
+@pytest.mark.parametrize("decision", ["approve", "decline"])
+def test_who_decides_too_late_is_told_what_stays(world, decision):
+    responder, user, request = struck(world)
+    expire(world, request)
+    answer = command(responder, decision, request)["decision"]
+    assert user.is_denied() and answer["outcome"] == "expired", answer
+    assert "It STAYS denied everything" in answer["reason"] and "nothing was changed" not in answer["reason"]
+
+
+def test_who_decides_too_late_about_whom_nobody_struck_is_told_that_nothing_was_done(world):
+    responder = deploy(world)
+    request = ask(world, responder, User(world))
+    expire(world, request)
+    assert command(responder, "approve", request)["decision"]["reason"] == "nobody decided in time. Nothing was done under this request"

@@ -3,6 +3,7 @@
 import pytest
 
 from .harness.doors import ALLOW_ALL
+from .harness.requests import command
 from .harness.victims import User
 
 ENFORCED = {"PlaybookModes": "missing-mfa=enforce"}
@@ -76,14 +77,28 @@ def test_nothing_is_done_for_what_could_not_be_read(world, unread):
     assert responder.last_report()["verdict"] == "Unverified" and user.state() == before
 
 
-@pytest.mark.parametrize("mode", ["observe", "enforce"])
-def test_a_person_is_asked_whatever_the_mode_for_all_is(world, mode):
-    world.deploy(Mode=mode)
+@pytest.mark.parametrize(
+    ("mode", "playbooks", "expected"),
+    [("enforce", "", ("approve", "Waiting", "NEW")), ("observe", "missing-mfa=approve", ("approve", "Waiting", "NEW")), ("observe", "", ("observe", "Observed", "NEW"))],
+)
+def test_a_person_is_asked_also_where_all_is_enforced_and_nobody_where_all_is_observed(world, mode, playbooks, expected):
+    world.deploy(Mode=mode, PlaybookModes=playbooks)
     user = console_user(world)
     before = user.state()
     report, status = respond(world, user)
-    assert (report["mode"], report["verdict"], status) == ("approve", "Waiting", "NEW")
+    assert (report["mode"], report["verdict"], status) == expected
+    assert bool(world.alerts()) == (expected[0] == "approve")
     assert user.state() == before
+
+
+def test_what_a_person_approved_while_all_else_is_observed_can_be_taken_back(world):
+    world.deploy(Mode="observe", PlaybookModes="missing-mfa=approve")
+    user = console_user(world)
+    report, _ = respond(world, user)
+    command(world.responder(), "approve", report["request"])
+    assert not user.key_works()
+    restored = world.responder(part="restorer").invoke(world.restore_command())["restore"]
+    assert restored["verdict"] == "Restored", restored
 
 
 def test_who_is_exempt_is_left_alone_until_that_ends(world):

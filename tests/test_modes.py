@@ -32,6 +32,23 @@ def test_observe_makes_no_mutating_call_for_any_sample(world):
     assert (user.state(), role.state()) == before and world.alerts() == []
 
 
+def test_observe_makes_no_mutating_call_for_any_sample_of_what_can_wait(world):
+    world.deploy(Mode="observe")
+    user, hygiene, seen = User(world), world.responder(part="hygiene"), set()
+    world.iam.create_login_profile(UserName=user.name, Password="Correct-horse-9")
+    User(world, name="backdoor", groups=())
+    before = user.state()
+    for path in sorted((ROOT / "events").glob("*.json")):
+        if "gov-cloud" in path.stem or path.stem.startswith("command-"):
+            continue
+        for report in hygiene.invoke(world.event(path.stem, user)).get("reports", []):
+            assert report["verdict"] in ("Observed", "Refused"), (path.stem, report)
+            seen.add(report["playbook"])
+    # That a user was made is noted for the sweep.
+    assert world.writes() == ["dynamodb:UpdateItem"]
+    assert "missing-mfa" in seen and user.state() == before and world.alerts() == []
+
+
 def test_observe_tells_what_enforce_would_do(world):
     world.deploy(response_plan=True, rotation=True)
     user = User(world)

@@ -225,6 +225,8 @@ pub struct Restore {
     pub force: bool,
     /// And the users whom it made, who were contained for that.
     pub children: bool,
+    /// Of a decline, by itself: whoever has it done tells what fails, once.
+    pub is_lift: bool,
 }
 
 impl Restore {

@@ -24,6 +24,8 @@ pub use restorer::Restorer;
 pub use sweeper::{Exempt, Release, Sweeper};
 pub use values::{FindingResponse, IdentityPattern, Mode, Part, Pattern, Secret};
 
+use values::mode_of;
+
 use reader::{Reader, arn, external_id, nowhere, parsed, slack_channel, table, url};
 
 /// What this function of the template needs. Those that face the internet have [`Front`].
@@ -379,10 +381,25 @@ pub(crate) mod tests {
         let config = config(&[("MODE", "enforce"), ("PLAYBOOK_MODES", "unused-user=observe")]).unwrap();
         assert_eq!(config.mode_of("unused-user"), Mode::Observe);
         assert_eq!(config.mode_of("compromised-credential"), Mode::Enforce);
-        // Whatever the mode for all is.
         assert_eq!(config.mode_of("missing-mfa"), Mode::Approve);
-        assert_eq!(self::config(&[]).unwrap().mode_of("missing-mfa"), Mode::Approve);
         assert!(!self::config(&[]).unwrap().responds_to_any());
+    }
+
+    #[test]
+    fn both_functions_read_the_modes_alike_and_what_was_contained_can_be_taken_back() {
+        let modes = |mode, playbooks| {
+            let given = [("MODE", mode), ("PLAYBOOK_MODES", playbooks)];
+            let restorer = match settings(&[&given[..], &[("PART", "restorer")]].concat()).unwrap() {
+                Settings::Restorer(it) => it.mode_of("missing-mfa"),
+                other => panic!("{other:?}"),
+            };
+            (config(&given).unwrap().mode_of("missing-mfa"), restorer)
+        };
+        assert_eq!(modes("observe", ""), (Mode::Observe, Mode::Observe));
+        assert_eq!(modes("observe", "missing-mfa=approve"), (Mode::Approve, Mode::Approve));
+        assert_eq!(modes("approve", ""), (Mode::Approve, Mode::Approve));
+        assert_eq!(modes("enforce", ""), (Mode::Approve, Mode::Approve));
+        assert_eq!(modes("enforce", "missing-mfa=observe"), (Mode::Observe, Mode::Enforce));
     }
 
     #[test]

@@ -100,7 +100,12 @@ pub(crate) async fn decide(aws: &Aws, settings: &Responder, command: &Decide, ca
         }
         _ => Looked::default(),
     };
-    let answer = show::decided(&command.request, decision, &decided);
+    let seen = match &decided {
+        // What was done while people were asked stays.
+        Decided::Expired => desk.ledger.request(&command.request).await.ok().flatten(),
+        _ => None,
+    };
+    let answer = show::decided(&command.request, decision, &decided, seen.as_ref());
     tracing::warn!(request = command.request.as_str(), answer = answer.to_string(), "answered by command");
     Answered { decision: Ok(answer), reports, failed }
 }
@@ -248,16 +253,7 @@ impl Desk<'_> {
                 self.end(&request, &alert, State::Declined, "Declined", &ruling.by).await
             }
             (State::Expired, Some(asked), ..) if sweep::is_only_its(asked) => self.let_pass(&request).await,
-            (State::Expired, Some(asked), ..) => {
-                let alert = words::expired(&request, asked, &self.settings.function_name);
-                if asked.struck.is_some()
-                    && let Err(failure) = self.repeat_incident(asked, id).await
-                {
-                    self.ledger.leave_request(id, Some(now_millis() + PAUSE)).await?;
-                    return Err(failure);
-                }
-                self.end(&request, &alert, State::Expired, "Expired", "nobody decided").await
-            }
+            (State::Expired, Some(asked), ..) => self.expire(&request, asked).await,
             _ => self.ledger.leave_request(id, Some(now_millis() + PAUSE)).await.map(|()| Looked::default()),
         }
     }

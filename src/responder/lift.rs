@@ -8,16 +8,17 @@ use clients::ledger::Ledger;
 use clients::ledger::slack::News;
 use clients::notices::alert;
 use clients::round_trips::CallLog;
-use domain::approval::request::{Asked, Ruling, State, Struck};
-use domain::approval::words::{self, Alert};
+use domain::approval::request::{Asked, Request, Ruling, State, Struck};
+use domain::approval::words::{self, Alert, LiftFailed};
 use domain::command::{Restore, Subject};
 use domain::decision::Decision;
 use domain::finding::Principal;
 use domain::identity::IdentityKind;
 use domain::ids::RequestId;
 use domain::outcome::{Failure, Outcome};
-use domain::restoration::report::Verdict;
+use domain::restoration::report::{Report, Verdict};
 use domain::settings::Restorer;
+use domain::text;
 
 use crate::invocation::{Call, now_millis};
 use crate::restore::restore;
@@ -26,6 +27,10 @@ use crate::slack::{self, Poster};
 /// In one run: the next one comes in a minute.
 const MOST: i32 = 10;
 const PAUSE: i64 = 60_000;
+/// What fails is tried again as long after as it has failed for, at most so long.
+const LONGEST_PAUSE: i64 = 30 * 60_000;
+/// What fails for as long is given up, with a word.
+const GIVEN_UP: i64 = 24 * 3_600_000;
 /// What one restore needs at the least.
 const ENOUGH: Duration = Duration::from_secs(20);
 
@@ -56,6 +61,7 @@ struct Lift<'a> {
     settings: &'a Restorer,
     call: &'a Call,
     id: &'a RequestId,
+    request: &'a Request,
     asked: &'a Asked,
     struck: &'a Struck,
 }
@@ -79,7 +85,7 @@ async fn lift(
         return ledger.note_lifted(id, "not declined").await;
     };
     let Some(struck) = &asked.struck else { return ledger.note_lifted(id, "nothing to lift").await };
-    let it = Lift { home, ledger, settings, call, id, asked, struck };
+    let it = Lift { home, ledger, settings, call, id, request: &request, asked, struck };
     if let Some(verdict) = &request.lifted {
         return it.tell(verdict).await;
     }
@@ -112,12 +118,42 @@ impl Lift<'_> {
                 let why = "the restoring function's mode is `observe`: it changes nothing";
                 self.give_up(&verdict, why, &report.drift).await
             }
-            Verdict::InProgress | Verdict::NotRestored => {
-                self.ledger.put_lift_off(self.id, now_millis() + PAUSE, None).await?;
-                Err(Failure { code: "NotLifted".to_owned(), message: report.reason, retryable: true })
+            Verdict::InProgress | Verdict::NotRestored if self.fails_for() > GIVEN_UP => {
+                let facts = [failed, report.drift].concat();
+                self.publish(&self.failed(&report.reason, &facts, true)).await?;
+                self.ledger.note_lifted(self.id, &verdict).await
             }
-            Verdict::Refused | Verdict::Drifted => self.give_up(&verdict, &report.reason, &report.drift).await,
+            // Another is at it, and nothing failed: it is looked at again in a minute.
+            Verdict::InProgress => Ok(()),
+            Verdict::NotRestored => self.try_again(&report, &failed).await,
+            // Of who changed meanwhile nobody knows what is in force.
+            Verdict::Drifted => {
+                self.publish(&self.failed(&report.reason, &report.drift, true)).await?;
+                self.ledger.note_lifted(self.id, &verdict).await
+            }
+            Verdict::Refused => self.give_up(&verdict, &report.reason, &report.drift).await,
         }
+    }
+
+    /// People are told of each trouble once, and it is tried again ever more rarely.
+    async fn try_again(&self, report: &Report, failed: &[String]) -> Result<(), Failure> {
+        let at = now_millis() + self.fails_for().clamp(PAUSE, LONGEST_PAUSE);
+        let trouble = trouble(&report.reason);
+        if self.request.lift_trouble.as_ref() == Some(&trouble) {
+            tracing::warn!(request = self.id.as_str(), "what was declined is not lifted yet: {}", report.reason);
+            return self.ledger.put_lift_off(self.id, at, None).await;
+        }
+        self.publish(&self.failed(&report.reason, failed, false)).await?;
+        self.ledger.note_lift_trouble(self.id, at, &trouble).await
+    }
+
+    fn fails_for(&self) -> i64 {
+        let now = now_millis();
+        now - self.request.ended_at.unwrap_or(now)
+    }
+
+    fn failed(&self, why: &str, facts: &[String], is_given_up: bool) -> Alert {
+        words::lift_failed(self.id, self.asked, &LiftFailed { why, facts, is_given_up })
     }
 
     /// It is lifted, and over once people were told.
@@ -157,6 +193,11 @@ impl Lift<'_> {
     }
 }
 
+/// The same trouble again has other times and numbers.
+fn trouble(reason: &str) -> String {
+    text::line(reason, 500).chars().filter(|it| !it.is_ascii_digit()).collect()
+}
+
 /// What the restore says in the ledger, by which it is known again.
 fn reason(id: &RequestId) -> String {
     format!("request {id} was declined")
@@ -176,5 +217,6 @@ fn command(asked: &Asked, ruling: &Ruling, response: &str, id: &RequestId) -> Re
         response: Some(response.to_owned()),
         force: false,
         children: false,
+        is_lift: true,
     }
 }

@@ -352,7 +352,8 @@ impl Attempt<'_> {
 
     async fn tell_and_release(&self, progress: &mut Progress, leases: Option<&Leases>) {
         let is_news = match progress.verdict() {
-            Verdict::Restored | Verdict::NotRestored => true,
+            Verdict::Restored => true,
+            Verdict::NotRestored => !self.command.is_lift,
             // The restore itself succeeded before, and its alert did not.
             Verdict::NothingToDo => progress.is_untold,
             _ => false,

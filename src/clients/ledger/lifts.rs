@@ -51,6 +51,16 @@ impl Ledger {
         self.change_lift(request).await
     }
 
+    /// It failed, is looked at again at `at`, and people know why: `trouble`.
+    pub async fn note_lift_trouble(&self, id: &RequestId, at: i64, trouble: &str) -> Result<(), Failure> {
+        let request = self
+            .update(&Self::request_item(id))
+            .update_expression("SET due_at = :at, lift_trouble = :trouble")
+            .expression_attribute_values(":at", number(at))
+            .expression_attribute_values(":trouble", text(trouble));
+        self.change_lift(request).await
+    }
+
     async fn change_lift(&self, request: UpdateItemFluentBuilder) -> Result<(), Failure> {
         let request = request.expression_attribute_values(":lift", text(LIFT));
         holds(request.condition_expression("due_bucket = :lift")).await.map(|_| ())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::approval::offer::{Offer, Opened};
 use domain::approval::reported::Reported;
-use domain::approval::request::{Asked, Begun, Request, Ruling, State, Struck, Target};
+use domain::approval::request::{Asked, Begun, Expiry, Request, Ruling, State, Struck, Target};
 use domain::decision::Wish;
 use domain::finding::Finding;
 use domain::identity::IdentityKind;
@@ -64,6 +64,8 @@ pub(super) fn request(id: &RequestId, item: &Item) -> Option<Request> {
         ended_at: time("ended_at"),
         attempts: int(item, "attempts"),
         lifted: string(item, "lifted"),
+        lift_trouble: string(item, "lift_trouble"),
+        expiry: Expiry { told_at: time("expiry_told_at"), incident_at: time("expiry_incident_at") },
         is_begun: item.contains_key("is_begun"),
         is_resumed: item.contains_key("is_resumed"),
         again_at: time("again_at"),

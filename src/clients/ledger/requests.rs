@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::approval::request::{Asked, Begun, Request, State, Struck};
+use domain::approval::request::{Asked, Begun, Expiry, Request, State, Struck};
 use domain::decision::Decision;
 use domain::finding::{Finding, Source};
 use domain::ids::{Parse, RequestId};
@@ -236,6 +236,22 @@ impl Ledger {
             None => request.update_expression("REMOVE told_trouble"),
         };
         holds(request).await.map(|_| ())
+    }
+
+    /// What people know of a request that expired, for them not to be told the same again.
+    pub async fn note_expiry(&self, id: &RequestId, known: Expiry) -> Result<(), Failure> {
+        let all = [("expiry_told_at", known.told_at), ("expiry_incident_at", known.incident_at)];
+        let all: Vec<_> = all.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let set: Vec<_> = all.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
+        let mut request = self.update(&Self::request_item(id)).update_expression(format!("SET {}", set.join(", ")));
+        for (name, at) in all {
+            request = request.expression_attribute_values(format!(":{name}"), number(at));
+        }
+        let request = request.expression_attribute_values(":me", text(&self.owner));
+        holds(request.condition_expression("holder = :me")).await.map(|_| ())
     }
 
     /// Gives it back, to be looked at again at `at`, since it failed.

@@ -194,6 +194,13 @@ impl Begun {
     }
 }
 
+/// What people know of a request that expired while its identity is held back, and since when: each by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expiry {
+    pub told_at: Option<i64>,
+    pub incident_at: Option<i64>,
+}
+
 /// A request as the ledger has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -221,6 +228,10 @@ pub struct Request {
     pub attempts: i64,
     /// Of a decline, what became of what had been done: people may still have to be told.
     pub lifted: Option<String>,
+    /// Why that could not be lifted yet, as people were told.
+    pub lift_trouble: Option<String>,
+    /// How far people know that it expired.
+    pub expiry: Expiry,
     /// It was approved in time, and somebody has begun to carry it out.
     pub is_begun: bool,
     /// An earlier try had begun to carry it out, and may have done some of it.
@@ -239,7 +250,7 @@ impl Request {
     pub fn is_put_off(&self, now: i64) -> bool {
         let goes_on = match self.state(now) {
             State::Approved => self.is_begun,
-            State::Reported | State::Offered => self.attempts > 0,
+            State::Reported | State::Offered | State::Expired => self.attempts > 0,
             _ => false,
         };
         goes_on && self.again_at.is_some_and(|it| it > now)
@@ -389,6 +400,8 @@ mod tests {
             ended_at: None,
             attempts: 0,
             lifted: None,
+            lift_trouble: None,
+            expiry: Expiry::default(),
             is_begun: false,
             is_resumed: false,
             again_at: None,
@@ -401,6 +414,9 @@ mod tests {
         assert!(!Request { again_at: Some(9_500), ..it.clone() }.is_put_off(9_000));
         let begun = Request { is_begun: true, again_at: Some(9_500), ..it.clone() };
         assert_eq!((begun.is_put_off(9_000), begun.is_put_off(9_500)), (true, false));
+        let expired = Request { ruling: None, attempts: 1, again_at: Some(9_500), ..it.clone() };
+        assert_eq!((expired.is_put_off(9_000), expired.is_put_off(9_500)), (true, false));
+        assert!(!Request { attempts: 0, ..expired }.is_put_off(9_000));
         // No report passes for something that was decided.
         it.asked = None;
         assert_eq!(it.state(9_000), State::Reported);

@@ -92,6 +92,47 @@ pub fn not_lifted(id: &RequestId, asked: &Asked, barrier: Barrier, why: &str, dr
     alert(asked, "NotRestored", words, lines)
 }
 
+/// Declined, and what was done meanwhile could not be lifted: of what is in force nothing is said but what failed.
+/// `is_given_up`: it is not tried any more.
+pub fn lift_failed(id: &RequestId, asked: &Asked, it: &LiftFailed<'_>) -> Alert {
+    let barrier = asked.struck.as_ref().map_or("deny", |it| it.barrier.word());
+    let mut lines = about(id, asked);
+    lines.push(match it.is_given_up {
+        true => format!("Declined, and the {barrier} was NOT LIFTED: it is not tried any more"),
+        false => {
+            format!("Declined, and the {barrier} is NOT LIFTED yet: it is tried again for a day, ever more rarely")
+        }
+    });
+    lines.push(format!("Why: {}", text::line(it.why, 1_000)));
+    lines.extend(it.facts.iter().take(20).map(|it| format!("- {}", text::line(it, 300))));
+    lines.push(match it.is_given_up {
+        true => "What to do: `status` says what is in force; then send `restore` to the restoring function".to_owned(),
+        false => "What to do: mend the cause; nobody is told of the same again until it is given up".to_owned(),
+    });
+    alert(asked, "NotRestored", "DECLINED, NOT LIFTED", lines)
+}
+
+/// Why a lift failed.
+#[derive(Debug, Clone, Copy)]
+pub struct LiftFailed<'a> {
+    pub why: &'a str,
+    pub facts: &'a [String],
+    pub is_given_up: bool,
+}
+
+/// What whoever decides too late is told of what was done meanwhile. `None`: it could not be read.
+pub fn too_late(request: Option<&Request>) -> String {
+    let what = match request {
+        Some(it) => match it.asked.as_ref().and_then(stays) {
+            Some(stays) => stays,
+            None if it.is_begun => BEGUN.to_owned(),
+            None => "Nothing was done under this request".to_owned(),
+        },
+        None => "`status` says what was done meanwhile".to_owned(),
+    };
+    format!("nobody decided in time. {what}")
+}
+
 /// Nobody decided in time.
 pub fn expired(request: &Request, asked: &Asked, function: &str) -> Alert {
     let mut lines = about(&request.id, asked);

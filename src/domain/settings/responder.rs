@@ -11,7 +11,7 @@ use super::reader::{
     slack_channel, whole_number,
 };
 use super::sweeper::{self, Exempt, Release};
-use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable};
+use super::{Common, FindingResponse, IdentityPattern, Mode, Part, Pattern, Untouchable, mode_of};
 use crate::coverage::Extras;
 use crate::finding::{Finding, Source, Threat};
 use crate::ids::AccountId;
@@ -257,10 +257,8 @@ impl Responder {
         }
     }
 
-    /// What takes keys from people who did nothing but forget is never a matter of the mode for all: somebody is asked.
     pub fn mode_of(&self, playbook: &str) -> Mode {
-        let default = if playbook == Threat::MissingMfa.playbook() { Mode::Approve } else { self.mode };
-        self.playbook_modes.get(playbook).copied().unwrap_or(default)
+        mode_of(self.mode, &self.playbook_modes, playbook)
     }
 }
 

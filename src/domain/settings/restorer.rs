@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::reader::{Reader, playbook_mode, restore_role};
-use super::{Common, Mode, Untouchable};
+use super::{Common, Mode, Untouchable, mode_of};
 
 #[derive(Debug, Clone)]
 pub struct Restorer {
@@ -29,9 +29,9 @@ impl Restorer {
     /// Whether a response of this playbook is taken back, or only the plan shown. Where all only observe, one that
     /// contains must be able to give back; where all contain, one that now observes has contained before.
     pub fn mode_of(&self, playbook: &str) -> Mode {
-        match self.playbook_modes.get(playbook) {
-            Some(mode @ (Mode::Approve | Mode::Enforce)) => *mode,
-            _ => self.mode,
+        match mode_of(self.mode, &self.playbook_modes, playbook) {
+            mode @ (Mode::Approve | Mode::Enforce) => mode,
+            Mode::Observe => self.mode,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What a setting can be.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::finding::Threat;
 use crate::ids::{AccountId, Arn, Parse, UniqueId};
 use crate::told::Answer;
 
@@ -30,6 +32,20 @@ impl FromStr for Mode {
             _ => Err("expected `observe`, `approve` or `enforce`".to_owned()),
         }
     }
+}
+
+/// What is done about what a playbook answers, as every function reads it: the mode for all, unless the operator chose
+/// another. What takes keys from people who did nothing but forget is asked about by default, and never enforced
+/// unchosen.
+///
+/// INVARIANT: where the mode for all is `observe`, nothing but a playbook's own mode changes anything.
+/// `tests/test_modes.py` holds it.
+pub(super) fn mode_of(all: Mode, playbooks: &BTreeMap<&'static str, Mode>, playbook: &str) -> Mode {
+    let default = match all {
+        Mode::Enforce if playbook == Threat::MissingMfa.playbook() => Mode::Approve,
+        it => it,
+    };
+    playbooks.get(playbook).copied().unwrap_or(default)
 }
 
 /// Which of the template's functions this is, those that face the internet apart. Each has a role of its own, so that what contains can't

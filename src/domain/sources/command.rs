@@ -164,6 +164,7 @@ fn restore(root: &Node, home: &Region) -> Result<Judged, DecodeError> {
         response: root.get("response").optional()?.map(str::to_owned),
         force: force.is_true(),
         children: children.is_true(),
+        is_lift: false,
     })))
 }
 

@@ -28,8 +28,9 @@ fn time(millis: i64) -> String {
     DateTime::from_millis(millis).to_string()
 }
 
-/// What a decision came to; whoever comes second is told who was first.
-pub(super) fn decided(id: &RequestId, decision: Decision, decided: &Decided) -> Value {
+/// What a decision came to; whoever comes second is told who was first. `seen`: the request as it is now, of one that
+/// expired.
+pub(super) fn decided(id: &RequestId, decision: Decision, decided: &Decided, seen: Option<&Request>) -> Value {
     let (what, more) = match decided {
         Decided::Now => (decision.to_string(), json!({})),
         Decided::Counted { still_needed } => ("counted".to_owned(), json!({"still_needed": still_needed})),
@@ -40,7 +41,7 @@ pub(super) fn decided(id: &RequestId, decision: Decision, decided: &Decided) -> 
         Decided::Before { decision, by, at } => {
             ("already-decided".to_owned(), json!({"decision": decision, "by": by, "at": time(*at)}))
         }
-        Decided::Expired => ("expired".to_owned(), json!({"reason": "nobody decided in time: nothing was changed"})),
+        Decided::Expired => ("expired".to_owned(), json!({"reason": words::too_late(seen)})),
         Decided::Own => {
             ("own-request".to_owned(), json!({"reason": "who asked, and whom it is about, does not decide"}))
         }

@@ -102,7 +102,20 @@ def test_a_breaker_that_can_not_be_read_does_not_put_off_a_compromise(world):
     world.fault("dynamodb:UpdateItem", "AccessDenied", status=400, after=1, times=2)
     assert verdict(world.responder(), world.event(EXFILTRATION, alice)) in SUCCESS and not alice.key_works()
     world.fault("dynamodb:UpdateItem", "AccessDenied", status=400, after=1, times=2)
-    assert verdict(world.responder(), world.event("cloudtrail-create-user", backdoor)) == "Deferred"
+    world.alerts()
+    [report] = world.responder().invoke(world.event("cloudtrail-create-user", backdoor))["reports"]
+    # Nobody is told that it is full.
+    [alert] = world.alerts()
+    assert report["verdict"] == "Deferred" and "could not be read" in report["reason"] and "more than" not in alert["Message"]
+
+
+def test_what_could_not_be_put_on_the_list_is_not_said_to_be_taken_up_when_there_is_room(world):
+    world.deploy(MaxContainmentsPerHour="0,20")
+    user = User(world)
+    world.fault("dynamodb:UpdateItem", "AccessDeniedException", status=400, text="turn = if_not_exists")
+    assert world.responder().invoke(world.event(EXFILTRATION, user))["errorType"] == "ResponseIncomplete"
+    [alert] = world.alerts()
+    assert "nothing takes it up but another report of it" in alert["Message"] and Table(world).items("due#") == []
 
 
 def test_who_was_contained_is_counted_like_everybody_after_a_day(world):

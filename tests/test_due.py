@@ -2,11 +2,14 @@
 whoever put it there."""
 
 import concurrent.futures
+import contextlib
+
+import pytest
 
 from .harness import templates
-from .harness.ledger import DUE, Table, about, renamed
-from .harness.victims import User
-from .test_lease import killed, wrote
+from .harness.ledger import DUE, Table, about, renamed, until
+from .harness.victims import User, stripped
+from .test_lease import killed, while_running, wrote
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 CREATED = "cloudtrail-create-user"
@@ -14,21 +17,42 @@ SUCCESS = ("Contained", "SuspectsOpen")
 HOUR = 3_600_000
 
 
-def deferred(world, *severities):
-    """Users of whom each was put off, in this order."""
+def full(world, *severities):
+    """The hour's one place is taken; users, and a finding of that severity about each."""
     world.deploy(MaxContainmentsPerHour="1,20")
     responder = world.responder()
     first = User(world)
     assert responder.invoke(world.event(EXFILTRATION, first))["reports"][0]["verdict"] in SUCCESS
-    users = []
+    users, events = [], []
     for n, severity in enumerate(severities):
         user = User(world, name=f"user-{n}", groups=())
         event = about(world, EXFILTRATION, user)
         event["detail"]["severity"] = severity
-        assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
         users.append(user)
+        events.append(event)
     world.alerts()
+    return responder, users, events
+
+
+def deferred(world, *severities):
+    """Users of whom each was put off, in this order."""
+    responder, users, events = full(world, *severities)
+    for event in events:
+        assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
+    while world.alerts():
+        pass
     return responder, users
+
+
+def contained_by_hand(world, responder, user):
+    command = {"command": "contain", "account": world.member, "user": user.name, "reason": "real"}
+    assert responder.invoke(command)["reports"][0]["verdict"] in SUCCESS and user.is_denied()
+    world.alerts()
+
+
+def dropped(world, user):
+    """The alerts that say so of somebody."""
+    return [it["Message"] for it in world.alerts() if "DROPPED" in it["Subject"] and user.name in it["Subject"]]
 
 
 def names(answer):
@@ -51,6 +75,77 @@ def test_without_room_the_deferred_stay_and_nobody_is_told_again(world):
     responder, [user] = deferred(world, 7)
     assert names(responder.invoke(DUE)) == [("user-0", "Deferred")]
     assert user.key_works() and world.alerts() == [] and len(Table(world).due()) == 1
+
+
+def test_each_compromise_that_was_put_off_and_could_not_be_told_is_told_by_the_next_run(world):
+    """There is still no room, and none is needed for that."""
+    responder, users, events = full(world, 9, 7, 7)
+    world.fault("sns:Publish", "AuthorizationError", status=403, times=6)
+    for event in events:
+        for _ in range(2):
+            assert responder.invoke(event)["errorType"] == "ResponseIncomplete"
+    assert world.alerts() == []
+    responder.invoke(DUE)
+    subjects = sorted(it["Subject"] for it in world.alerts())
+    assert len(subjects) == 3 and all("DEFERRED" in it and user.name in it for it, user in zip(subjects, users)), subjects
+    # They stand where they stood, and are told once.
+    table = Table(world)
+    assert {it["due_bucket"]["S"] for it in table.items("due#")} == {"deferred"}
+    assert names(responder.invoke(DUE)) == [("user-0", "Deferred")] and world.alerts() == []
+    table.next_hour()
+    assert names(responder.invoke(DUE))[0][0] == "user-0"
+
+
+@pytest.mark.seconds(20)
+def test_those_who_were_put_off_are_held_side_by_side_in_the_order_of_their_places(world):
+    """None waits for the settle time of who stands before it."""
+    _, users = deferred(world, 7, 9, 8)
+    roomy = world.responder(MAX_CONTAINMENTS_PER_HOUR="500,500", SETTLE_SECONDS="4")
+    assert [it["verdict"] for it in roomy.invoke(DUE)["reports"]] == ["Contained"] * 3
+    denies = [it["began"] for it in world.journal() if it["action"] == "iam:AttachUserPolicy"][-3:]
+    assert denies[-1] - denies[0] < 4 and all(it.is_denied() for it in users), denies
+    counted = [it["principals"]["SS"] for it in Table(world).items("breaker#compromised-credential#all")]
+    assert sorted(sum(counted, [])) == [f"{world.member}/user/{name}" for name in ("alice", "user-0", "user-1", "user-2")]
+
+
+@pytest.mark.seconds(15)
+def test_who_was_put_off_waits_for_no_fight_of_who_stands_before_it(world):
+    _, [fighter, other] = deferred(world, 9, 7)
+    run = world.responder(timeout=45, MAX_CONTAINMENTS_PER_HOUR="500,500", SETTLE_SECONDS="2")
+    with stripped(fighter, every=0.3), contextlib.ExitStack() as stack:
+        stack.enter_context(while_running(run, DUE, fighter.is_denied))
+        until(other.is_denied, seconds=8)
+
+
+def test_who_was_contained_since_is_not_said_to_have_had_nothing_done(world):
+    """As docs/operations.md says under DeferredAlarm: `contain` for each. There is never room for who stands before it."""
+    responder, [first, second] = deferred(world, 9, 7)
+    contained_by_hand(world, responder, second)
+    table = Table(world)
+    for due in table.items("due#"):
+        for name in ("since", "turn", "due_at"):
+            table.change(due, f"SET {name} = :old", old={"N": str(int(due[name]["N"]) - 25 * HOUR)})
+    responder.invoke(DUE)
+    subjects = [it["Subject"] for it in world.alerts()]
+    assert ["user-0" in it and "DROPPED" in it for it in subjects] == [True] and table.due() == [], subjects
+
+
+def test_drop_deferred_says_of_who_was_contained_since_what_the_ledger_has(world):
+    responder, [real, _] = deferred(world, 9, 7)
+    contained_by_hand(world, responder, real)
+    command = {"command": "drop-deferred", "account": world.member, "by": "Dana", "reason": "the others are a test"}
+    assert responder.invoke(command)["dropped"] == 2
+    [said] = dropped(world, real)
+    assert "nothing was done" not in said and "the ledger says" in said, said
+
+
+def test_a_deferred_finding_of_a_user_is_dropped_however_it_names_the_user(world):
+    responder, [bob], _ = full(world, 9)
+    event = world.event("health-risk-credentials-exposed-key-only", bob)
+    assert responder.invoke(event)["reports"][0]["verdict"] == "Deferred"
+    command = {"command": "drop-deferred", "account": world.member, "by": "Dana", "reason": "a test"}
+    assert responder.invoke({**command, "user": "somebody-else"})["dropped"] == 0
+    assert responder.invoke({**command, "user": bob.name})["dropped"] == 1 and Table(world).due() == []
 
 
 def test_the_deferred_are_checked_anew(world):

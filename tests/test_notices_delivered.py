@@ -5,7 +5,7 @@ import copy
 import json
 import time
 
-from .harness.ledger import Table
+from .harness.ledger import DUE, Table
 from .harness.victims import User
 from .test_lease import while_running, wrote
 
@@ -101,6 +101,32 @@ def test_a_digest_that_was_lost_comes_with_the_next_deferral(world):
     assert responder.invoke(events[2])["reports"][0]["verdict"] == "Deferred"
     assert len(world.alerts()) == 1
     assert responder.invoke(events[3])["reports"][0]["verdict"] == "Deferred"
+    assert world.alerts() == []
+
+
+def test_what_is_put_off_is_one_alert_though_its_incident_can_not_be_opened(world):
+    """A service control policy forbids OpsItems, say. Nor does the schedule fail for it."""
+    world.deploy(MaxContainmentsPerHour="0,20")
+    user, responder = User(world), world.responder()
+    world.fault("ssm:CreateOpsItem", "AccessDeniedException", status=400)
+    assert "AccessDenied" in responder.invoke(world.event(EXFILTRATION, user))["errorMessage"]
+    [alert] = world.alerts()
+    assert "DEFERRED" in alert["Subject"] and "AccessDenied" in alert["Message"], alert["Message"]
+    for _ in range(3):
+        assert "errorType" not in responder.invoke(DUE)
+    assert world.alerts() == []
+
+
+def test_a_question_is_one_alert_though_its_incident_can_not_be_opened(world):
+    world.deploy(Mode="approve")
+    user, responder, table = User(world), world.responder(), Table(world)
+    world.fault("ssm:CreateOpsItem", "AccessDeniedException", status=400)
+    responder.invoke(world.event(EXFILTRATION, user))
+    assert len(world.alerts()) == 1
+    for _ in range(2):
+        table.pass_time()
+        table.change(table.item("request#"), "SET due_at = :zero", zero={"N": "0"})
+        responder.invoke(DUE)
     assert world.alerts() == []
 
 

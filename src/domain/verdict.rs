@@ -47,7 +47,7 @@ impl Verdict {
             Self::Refused => "refused, nothing was changed",
             Self::Observed => "observed, nothing was changed",
             Self::InProgress => "already being contained",
-            Self::Deferred => "DEFERRED, too many containments this hour",
+            Self::Deferred => "DEFERRED, nothing done yet",
             Self::Waiting => "WAITING FOR APPROVAL",
         }
     }

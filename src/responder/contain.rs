@@ -323,12 +323,12 @@ impl Attempt<'_> {
         let mut mode = self.mode;
         if !place.is_admitted && !self.is_known(ledger, &resolved.identity).await {
             if !self.asks {
-                return self.defer(running).await;
+                return self.defer(place.why_none(), running, turn).await;
             }
             // People are asked all the same.
             mode = Mode::Approve;
             let (limits, threat) = (self.settings.max_containments, self.finding.threat);
-            running.progress.notes.push(admission::not_struck(limits, threat));
+            running.progress.notes.push(admission::not_struck(limits, threat, place.why_none()));
         }
         if !self.is_covered(&resolved, running) || self.is_used_again(&resolved, running).await {
             return self.turn_away(&mut place, running, turn).await;

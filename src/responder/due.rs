@@ -5,6 +5,8 @@
 //! between the two loses nothing.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clients::accounts::{Aws, Home};
@@ -18,11 +20,13 @@ use domain::containment::grouping::Group;
 use domain::containment::message::{self, WasDone};
 use domain::containment::relay::Relay;
 use domain::containment::report::Report;
+use domain::finding::Principal;
+use domain::history::{InForce, Kept};
 use domain::outcome::{Failure, Outcome};
 use domain::settings::{Mode, Responder};
 use domain::verdict::Verdict;
 use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::stream::{self, FuturesUnordered};
 
 use crate::acknowledge;
 use crate::approvals;
@@ -44,6 +48,10 @@ const MOST_DEFERRED: i32 = 500;
 const LONGEST_PAUSE: i64 = 30 * 60_000;
 /// How long a run sends what Slack is to get: the next one goes on.
 const FOR_SLACK: Duration = Duration::from_secs(45);
+/// How long one that was put off keeps the next from its place.
+const FOR_ITS_PLACE: Duration = Duration::from_secs(10);
+/// Why a finding is given up.
+const NO_ROOM: &str = "it waited for 24 h, and there was never room";
 /// What one attempt needs at the least.
 const ENOUGH: Duration = Duration::from_secs(30);
 
@@ -114,14 +122,13 @@ pub(crate) async fn drop_deferred(
         Ok(it) => it,
         Err(failure) => return (0, vec![format!("listing what is deferred: {failure}")]),
     };
-    let is_meant = |it: &Listed| {
-        let is_principals = command.principal.as_ref().is_none_or(|principal| principal.target_key() == it.target);
-        it.account == command.account.as_str() && is_principals
-    };
     let why = format!("by {}: {}", domain::text::line(&command.by, 200), domain::text::line(&command.reason, 500));
     let (mut dropped, mut failed) = (0, Vec::new());
-    for listed in listed.into_iter().filter(is_meant) {
-        match run.give_up_listed(&listed, &why).await {
+    for listed in listed.into_iter().filter(|it| it.account == command.account.as_str()) {
+        let given_up = async {
+            if run.is_meant(command, &listed).await? { run.give_up_listed(&listed, &why).await } else { Ok(false) }
+        };
+        match given_up.await {
             Ok(is_dropped) => dropped += usize::from(is_dropped),
             Err(failure) => failed.push(format!("dropping {}: {failure}", listed.id)),
         }
@@ -137,7 +144,7 @@ impl Run<'_> {
             failed.push(format!("listing what is due: {failure}"));
             Vec::new()
         });
-        let one = |listed: Listed| async move { self.take_one(&listed).await };
+        let one = |listed: Listed| async move { self.take_one(&listed, &Turns::new(1)).await };
         let ended: Vec<_> = stream::iter(listed).map(one).buffer_unordered(PARALLEL).collect().await;
         for ended in ended {
             match ended {
@@ -148,8 +155,8 @@ impl Run<'_> {
         (reports, failed)
     }
 
-    /// Deferred findings, the gravest first, one after the other. Where there is no room, the others of the
-    /// same budget are left for the next run.
+    /// Deferred findings: the gravest gets its place first, and whoever has one is worked on beside the others. Where
+    /// there is no room, the others of the same budget are left for the next run.
     async fn in_their_turn(&self, listed: Result<Vec<Listed>, Failure>) -> Ended {
         let (mut reports, mut failed) = Ended::default();
         let listed = listed.unwrap_or_else(|failure| {
@@ -157,20 +164,45 @@ impl Run<'_> {
             Vec::new()
         });
         let mut is_full: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut ended = Vec::new();
+        let mut at_work = FuturesUnordered::new();
         for listed in listed {
             let budget = (listed.account.clone(), listed.threat.clone());
             let has_waited = now_millis() - listed.since > DEFERRED_MILLIS;
             if (is_full.contains(&budget) && !has_waited) || self.call.left() < ENOUGH {
                 continue;
             }
-            match self.take_one(&listed).await {
-                Ok(Some(report)) => {
-                    if report.verdict == Verdict::Deferred {
-                        is_full.insert(budget);
+            let turns = Arc::new(Turns::new(1));
+            let (own, id) = (Arc::clone(&turns), listed.id.clone());
+            at_work.push(async move { (listed.id.clone(), self.take_one(&listed, &own).await) });
+            let mut placed = pin!(tokio::time::timeout(FOR_ITS_PLACE, turns.all_struck()));
+            // The next one's place comes after its.
+            loop {
+                tokio::select! {
+                    biased;
+                    has_place = &mut placed => {
+                        if has_place == Ok(false) {
+                            is_full.insert(budget);
+                        }
+                        break;
                     }
-                    reports.push(report);
+                    Some((done, one)) = at_work.next() => {
+                        ended.push(one);
+                        // Nothing was to be done about it.
+                        if done == id {
+                            break;
+                        }
+                    }
                 }
-                Ok(None) => {}
+            }
+            while at_work.len() >= PARALLEL {
+                ended.extend(at_work.next().await.map(|(_, one)| one));
+            }
+        }
+        ended.extend(at_work.map(|(_, one)| one).collect::<Vec<_>>().await);
+        for one in ended {
+            match one {
+                Ok(report) => reports.extend(report),
                 Err(failure) => failed.push(failure.to_string()),
             }
         }
@@ -178,33 +210,32 @@ impl Run<'_> {
     }
 
     /// `None`: another run has it, it is not due any more, or there is no time left.
-    async fn take_one(&self, listed: &Listed) -> Result<Option<Report>, Failure> {
+    async fn take_one(&self, listed: &Listed, turns: &Turns) -> Result<Option<Report>, Failure> {
         if self.call.left() < ENOUGH {
             return Ok(None);
         }
         if listed.is_lease() {
             let Some((due, left)) = self.ledger.abandoned(&listed.id).await? else { return Ok(None) };
-            let report = self.take(listed, &due).await?;
+            let report = self.take(listed, &due, turns).await?;
             if report.is_some() || is_old(&due) {
                 self.ledger.forget_lease(&listed.id, &left).await?;
             }
             return Ok(report);
         }
         match self.ledger.take_due(listed, self.call.deadline).await? {
-            Some(due) => self.take(listed, &due).await,
+            Some(due) => self.take(listed, &due, turns).await,
             None => Ok(None),
         }
     }
 
-    async fn take(&self, listed: &Listed, due: &Due) -> Result<Option<Report>, Failure> {
+    async fn take(&self, listed: &Listed, due: &Due, turns: &Turns) -> Result<Option<Report>, Failure> {
         let is_observed = self.settings.mode_for(&due.finding) == Mode::Observe;
-        let why = match due.kind {
-            _ if is_observed => "it waited for 24 h, and its playbook only observes",
-            _ => "it waited for 24 h, and there was never room",
-        };
-        if (is_observed || due.kind == Kind::Deferred) && is_old(due) {
-            self.give_up(due, why).await?;
-            return Ok(None);
+        if is_old(due) && is_observed {
+            return self.give_up(due, "it waited for 24 h, and its playbook only observes").await.map(|()| None);
+        }
+        // Whoever was contained since needs no room: the finding is answered by that.
+        if is_old(due) && due.kind == Kind::Deferred && !self.is_contained(due).await {
+            return self.give_up(due, NO_ROOM).await.map(|()| None);
         }
         if is_observed {
             return self.put_off(listed).await.map(|()| None);
@@ -213,8 +244,7 @@ impl Run<'_> {
         let request_id = format!("{}/{}", self.call.request_id, Ledger::due_id(&due.finding));
         let group = Group { lead: due.finding.clone(), others: Vec::new() };
         let relay = Relay { is_due: true, ..Relay::new(group, request_id) };
-        let turns = Turns::new(1);
-        let (reports, failures) = Box::pin(contain(self.aws, self.settings, &relay, self.call, &turns)).await;
+        let (reports, failures) = Box::pin(contain(self.aws, self.settings, &relay, self.call, turns)).await;
         let Some(report) = reports.into_iter().next() else { return Ok(None) };
         self.after(listed, due, &report, &failures).await?;
         Ok(Some(report))
@@ -235,6 +265,7 @@ impl Run<'_> {
     /// Answered, left where it is, or tried again later: twice as long after each attempt, for a day.
     async fn after(&self, listed: &Listed, due: &Due, report: &Report, failures: &[String]) -> Result<(), Failure> {
         match report.verdict {
+            Verdict::Deferred if is_old(due) => self.give_up(due, NO_ROOM).await,
             // The response has put it on the list anew.
             Verdict::InProgress | Verdict::Deferred => self.leave(listed).await,
             _ if failures.is_empty() => self.ledger.settle(&due.finding).await,
@@ -284,15 +315,38 @@ impl Run<'_> {
         self.ledger.settle(finding).await
     }
 
-    /// What the ledger has of whoever the finding names. A finding that was never taken up brought nothing about.
+    /// What the ledger has of whoever the finding names. A finding that was never taken up brought nothing about; but
+    /// somebody may have contained them since, or before.
     async fn done_about(&self, due: &Due) -> WasDone {
-        if due.kind == Kind::Deferred && due.attempts == 0 {
-            return WasDone::Nothing;
-        }
-        match self.ledger.kept_by_name(&due.finding).await {
+        let is_untouched = due.kind == Kind::Deferred && due.attempts == 0;
+        match self.kept(due).await {
+            Ok(Some(kept)) if !kept.responses.is_empty() || kept.is_begun => WasDone::Something(kept.verdict),
+            Ok(_) if is_untouched => WasDone::Nothing,
             Ok(Some(kept)) if kept.verdict.is_some() || !kept.applied.is_empty() => WasDone::Something(kept.verdict),
             Ok(Some(_) | None) | Err(_) => WasDone::Unknown,
         }
+    }
+
+    /// What is kept of whom a finding was seen to mean, or else of whom it names.
+    async fn kept(&self, due: &Due) -> Result<Option<Kept>, Failure> {
+        let Some(whom) = &due.whom else { return self.ledger.kept_by_name(&due.finding).await };
+        match self.ledger.record_of_name(&due.finding.account, whom).await? {
+            Some(record) => self.ledger.kept_of(&record).await.map(Some),
+            None => self.ledger.kept_by_name(&due.finding).await,
+        }
+    }
+
+    /// Whether whom a finding means was contained after it came, and is as far as the ledger knows. Where that can't be
+    /// read, people are told that nobody knows.
+    async fn is_contained(&self, due: &Due) -> bool {
+        let kept = self.kept(due).await.ok().flatten();
+        kept.is_some_and(|it| it.quarantined() == InForce::Yes && it.held_at.is_some_and(|at| at > due.since))
+    }
+
+    /// Whether a command is about a finding, however that names whom it means.
+    async fn is_meant(&self, command: &DropDeferred, listed: &Listed) -> Result<bool, Failure> {
+        let Some(principal) = command.principal.as_ref().map(Principal::target_key) else { return Ok(true) };
+        Ok(principal == listed.target || self.ledger.deferred_whom(&listed.id).await? == Some(principal))
     }
 }
 

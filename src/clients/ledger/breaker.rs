@@ -4,6 +4,7 @@
 //! defers no compromised credential. `tests/test_breaker.py` holds it.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use domain::containment::admission::NoPlace;
 use domain::finding::{Finding, Threat};
 use domain::outcome::Failure;
 
@@ -16,6 +17,8 @@ pub struct Reservation {
     pub is_admitted: bool,
     /// To be given back, and admitted all the same.
     pub is_needless: bool,
+    /// Nobody knows how many places there are.
+    is_unread: bool,
     /// The counters that counted the principal anew.
     counted: Vec<String>,
     name: String,
@@ -25,6 +28,16 @@ impl Reservation {
     /// Nothing was counted for it.
     pub fn uncounted(is_admitted: bool) -> Self {
         Self { is_admitted, ..Self::default() }
+    }
+
+    /// The breaker could not be read.
+    pub fn unread(is_admitted: bool) -> Self {
+        Self { is_admitted, is_unread: true, ..Self::default() }
+    }
+
+    /// Why it is none.
+    pub fn why_none(&self) -> NoPlace {
+        if self.is_unread { NoPlace::Unread } else { NoPlace::Full }
     }
 
     /// None was needed.
@@ -61,7 +74,7 @@ impl Ledger {
         let counted = counted.into_iter().filter_map(|(id, is_anew)| is_anew.then_some(id)).collect();
         let is_full = |it: &Result<Counted, Failure>| matches!(it, Ok(Counted::Full));
         let is_admitted = own.is_ok() && total.is_ok() && !is_full(&own) && !is_full(&total);
-        let mut reservation = Reservation { is_admitted, is_needless: false, counted, name };
+        let mut reservation = Reservation { is_admitted, is_needless: false, is_unread: false, counted, name };
         if !is_admitted {
             self.give_back(&mut reservation).await;
         }

@@ -84,6 +84,8 @@ pub struct Due {
     pub since: i64,
     /// How often it was taken up in vain.
     pub attempts: i64,
+    /// The user or role that it was seen to mean when it was deferred, as `user/alice`.
+    pub whom: Option<String>,
 }
 
 impl Ledger {
@@ -95,6 +97,20 @@ impl Ledger {
     /// Puts a finding on the list; `at` in milliseconds since 1970, which a deferred one does not go by.
     /// Returns whether people were told that it is deferred.
     pub async fn put_due(&self, finding: &Finding, kind: Kind, at: i64) -> Result<bool, Failure> {
+        self.put(finding, kind, at, None).await
+    }
+
+    /// The same of what there is no room for. `whom`: the user or role that it was seen to mean, as `user/alice`.
+    pub async fn put_deferred(&self, finding: &Finding, whom: Option<&str>) -> Result<bool, Failure> {
+        self.put(finding, Kind::Deferred, 0, whom).await
+    }
+
+    /// Whom a deferred finding was seen to mean.
+    pub async fn deferred_whom(&self, id: &str) -> Result<Option<String>, Failure> {
+        Ok(string(&self.item(id).await?, "whom"))
+    }
+
+    async fn put(&self, finding: &Finding, kind: Kind, at: i64, whom: Option<&str>) -> Result<bool, Failure> {
         let now = millis_now();
         let mut expression = "SET finding = :finding, kind = :kind, account = :account, threat = :threat, \
                               target = :target, since = if_not_exists(since, :now), due_bucket = :bucket, "
@@ -109,8 +125,12 @@ impl Ledger {
                 (bucket(finding), at)
             }
         };
-        let output = self
-            .update(&Self::due_id(finding))
+        let mut request = self.update(&Self::due_id(finding));
+        if let Some(whom) = whom {
+            expression.push_str(", whom = :whom");
+            request = request.expression_attribute_values(":whom", text(whom));
+        }
+        let output = request
             .update_expression(format!("{expression} REMOVE expires"))
             .expression_attribute_values(":finding", text(finding.kept()))
             .expression_attribute_values(":kind", text(kind.word()))
@@ -130,8 +150,7 @@ impl Ledger {
     /// People know that the finding is deferred.
     pub async fn note_deferral_told(&self, finding: &Finding) -> Result<(), Failure> {
         let request = self.update(&Self::due_id(finding)).update_expression("SET told_at = :now");
-        let sent = request.expression_attribute_values(":now", number(millis_now())).send().await;
-        sent.map(|_| ()).map_err(|it| failure(&it))
+        self.change_due(request.expression_attribute_values(":now", number(millis_now()))).await
     }
 
     /// What is due now and grave, or a lease that ran out: the oldest first.
@@ -205,7 +224,7 @@ impl Ledger {
         for other in left.findings.iter().skip(1) {
             self.put_due(other, Kind::Unfinished, millis_now()).await?;
         }
-        let due = Due { finding, kind: Kind::Unfinished, since: int(&item, "fence"), attempts: 0 };
+        let due = Due { finding, kind: Kind::Unfinished, since: int(&item, "fence"), attempts: 0, whom: None };
         Ok(Some((due, left)))
     }
 
@@ -312,5 +331,6 @@ fn due(item: &Item) -> Option<Due> {
         // Not known is not long ago.
         since: if item.contains_key("since") { int(item, "since") } else { millis_now() },
         attempts: int(item, "attempts"),
+        whom: string(item, "whom"),
     })
 }

@@ -39,22 +39,41 @@ pub fn comes_first(threat: Threat) -> bool {
     matches!(threat, Threat::CompromisedCredential | Threat::RootAccessKey)
 }
 
-/// What a deferred response says: `account` and `all` are the limits of the hour, for each threat.
-pub fn deferred((account, all): (u32, u32), threat: Threat) -> String {
-    format!(
-        "more than {account} principals of the account or {all} in all for {} this hour: it is taken up when there \
-         is room again, gravest first, and dropped after 24 h; `contain` goes through at once",
-        threat.playbook()
-    )
+/// Why there is no place in the hour's budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    Full,
+    /// The breaker could not be read.
+    Unread,
+}
+
+impl NoPlace {
+    /// `account` and `all` are the limits of the hour, for each threat.
+    fn words(self, (account, all): (u32, u32), threat: Threat) -> String {
+        let threat = threat.playbook();
+        match self {
+            Self::Full => {
+                format!("more than {account} principals of the account or {all} in all for {threat} this hour")
+            }
+            Self::Unread => format!("how many there were for {threat} this hour could not be read"),
+        }
+    }
+}
+
+/// What a deferred response says. `is_listed`: the ledger has it on the list of what waits for room.
+pub fn deferred(limits: (u32, u32), threat: Threat, why: NoPlace, is_listed: bool) -> String {
+    let then = if is_listed {
+        "it is taken up when there is room again, gravest first, and dropped after 24 h"
+    } else {
+        "the ledger could NOT keep it, and nothing takes it up but another report of it"
+    };
+    format!("{}: {then}; `contain` goes through at once", why.words(limits, threat))
 }
 
 /// Why nothing was done while people are asked, where the reversible deny would have been.
-pub fn not_struck((account, all): (u32, u32), threat: Threat) -> String {
-    format!(
-        "it was NOT denied everything meanwhile: more than {account} principals of the account or {all} in all for {} \
-         this hour; `contain` goes through at once",
-        threat.playbook()
-    )
+pub fn not_struck(limits: (u32, u32), threat: Threat, why: NoPlace) -> String {
+    let why = why.words(limits, threat);
+    format!("it was NOT denied everything meanwhile: {why}; `contain` goes through at once")
 }
 
 /// Deferred findings in the order in which they are taken up: the gravest first, then the oldest.
@@ -267,9 +286,16 @@ mod tests {
 
     #[test]
     fn what_was_put_off_says_by_which_limits_and_what_goes_through() {
-        for words in [deferred((20, 100), Threat::UnusedUser), not_struck((20, 100), Threat::UnusedUser)] {
-            assert!(words.contains("more than 20 principals of the account or 100 in all for unused-user"), "{words}");
-            assert!(words.contains("`contain` goes through at once"), "{words}");
+        let (limits, threat) = ((20, 100), Threat::UnusedUser);
+        for why in [NoPlace::Full, NoPlace::Unread] {
+            let all = [true, false].map(|is_listed| deferred(limits, threat, why, is_listed));
+            for words in all.iter().chain([&not_struck(limits, threat, why)]) {
+                let says_limits =
+                    words.contains("more than 20 principals of the account or 100 in all for unused-user");
+                assert_eq!(says_limits, why == NoPlace::Full, "{words}");
+                assert!(words.contains("`contain` goes through at once"), "{words}");
+            }
+            assert_eq!(all.map(|it| it.contains("it is taken up when there is room again")), [true, false]);
         }
     }
 

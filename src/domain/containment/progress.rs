@@ -213,18 +213,28 @@ impl Progress {
         self.notices.all().iter().any(is_start) || (self.past.is_rotated && !self.has_done())
     }
 
-    /// Whether everybody who is to be told by an alert or an incident was: a failure is not the last word, and what
-    /// Slack is to get later is no alert where there is no other.
+    /// Whether everybody who is to be told by an alert or an incident was.
     pub fn is_delivered(&self) -> bool {
+        self.has_reached(|it| !matches!(it, Notice::StartRotation { .. } | Notice::UpdateFinding(_)))
+    }
+
+    /// A failure is not the last word, and what Slack is to get later is no alert where there is no other.
+    fn has_reached(&self, counts: fn(&Notice) -> bool) -> bool {
         let notices = self.notices.all();
-        let is_people = |it: &Done<Notice>| !matches!(it.deed, Notice::StartRotation { .. } | Notice::UpdateFinding(_));
         let has_topic = notices.iter().any(|it| matches!(it.deed, Notice::PublishAlert { .. }));
         let is_missing = |it: &Done<Notice>| match it.outcome {
             Outcome::Failed(_) => true,
             Outcome::Later { .. } => !has_topic,
             _ => false,
         };
-        !self.is_unwatched && !notices.iter().any(|it| is_people(it) && is_missing(it))
+        !self.is_unwatched && !notices.iter().any(|it| counts(&it.deed) && is_missing(it))
+    }
+
+    /// Whether people were told by an alert, whatever became of the incident: an alert that reached them is not sent
+    /// again for that. Where there is none, the incident is what tells them.
+    pub fn is_alerted(&self) -> bool {
+        let is_sent = |it: &Done<Notice>| is_alert(&it.deed) && !matches!(it.outcome, Outcome::Skipped { .. });
+        if self.notices.all().iter().any(is_sent) { self.has_reached(is_alert) } else { self.is_delivered() }
     }
 
     /// Everything that was applied, as the ledger keeps it.
@@ -246,6 +256,10 @@ impl Progress {
             _ => None,
         })
     }
+}
+
+fn is_alert(notice: &Notice) -> bool {
+    matches!(notice, Notice::PublishAlert { .. } | Notice::PostToSlack { .. })
 }
 
 fn digest(text: &str) -> String {

@@ -241,7 +241,7 @@ impl Attempt<'_> {
         notify(&scene, Mode::Approve, &mut progress).await;
         beside.failed.append(&mut progress.failed);
         beside.incident = progress.incident();
-        if !progress.is_delivered() {
+        if !progress.is_alerted() {
             return;
         }
         beside.is_told_early = true;

@@ -72,12 +72,13 @@ impl Closing<'_> {
         }
         updates.extend(self.updates_of_others(is_quiet, progress));
         let is_told = !is_quiet && progress.is_delivered();
+        let is_alerted = !is_quiet && progress.is_alerted();
         let shared = &*progress;
         let (sent, closed, released, noted, refused, seen) = tokio::join!(
             send_all(self.scene, &updates, shared),
             self.close(shared),
             self.release(shared),
-            self.note_told(is_quiet, is_told, shared),
+            self.note_told(is_quiet, is_told, is_alerted, shared),
             self.note_refusal_told(is_refusal && is_told, shared),
             self.note_others()
         );
@@ -224,8 +225,15 @@ impl Closing<'_> {
         self.ledger.release(lease, Some(self.scene.finding), record, is_finished).await
     }
 
-    /// Who could not be told is told later, and so are the findings marked; what is deferred is told once.
-    async fn note_told(&self, is_quiet: bool, is_told: bool, progress: &Progress) -> Result<(), Failure> {
+    /// Who could not be told is told later, and so are the findings marked; what is deferred, and what is asked, is told
+    /// once, though its incident could not be opened.
+    async fn note_told(
+        &self,
+        is_quiet: bool,
+        is_told: bool,
+        is_alerted: bool,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
         let finding = self.scene.finding;
         // Whoever left it with another, or put it off, has put it on the list for that.
         let is_put = matches!(progress.verdict(), Verdict::InProgress | Verdict::Deferred);
@@ -241,27 +249,27 @@ impl Closing<'_> {
         }
         match (progress.verdict(), is_told) {
             // The request is due until people were told of it.
-            (Verdict::Waiting, false) => Ok(()),
-            (Verdict::Waiting, true) => {
+            (Verdict::Waiting, _) if !is_alerted => Ok(()),
+            (Verdict::Waiting, _) => {
                 if let Some(question) = progress.question.as_ref().filter(|it| !it.is_beyond) {
                     self.ledger.note_asked(&question.request).await?;
                 }
-                match (progress.incident(), &progress.identity) {
-                    (Some(incident), Some(identity)) => self.ledger.note_incident(identity, &incident).await,
-                    _ => Ok(()),
-                }
+                self.note_incident(progress).await
             }
-            // It is due as long as it is deferred, and told then.
-            (Verdict::Deferred, false) => Ok(()),
-            (Verdict::Deferred, true) => {
+            // Of the others the next one is told.
+            (Verdict::Deferred, _) if !is_alerted && !admission::is_always_told(finding.threat) => Ok(()),
+            // Telling it waits for no room: the next run does, and puts it back where it stands. What the ledger did
+            // not take is tried again by whoever sent it.
+            (Verdict::Deferred, _) if !is_alerted => match progress.ledger_failed.is_empty() {
+                true => self.ledger.put_due(finding, Kind::Undelivered, now_millis()).await.map(|_| ()),
+                false => Ok(()),
+            },
+            (Verdict::Deferred, _) => {
                 self.ledger.note_deferral_told(finding).await?;
                 if !admission::is_always_told(finding.threat) {
                     self.ledger.note_digest_told(finding.threat).await?;
                 }
-                match (progress.incident(), &progress.identity) {
-                    (Some(incident), Some(identity)) => self.ledger.note_incident(identity, &incident).await,
-                    _ => Ok(()),
-                }
+                self.note_incident(progress).await
             }
             (_, false) => {
                 let at = now_millis() + REDELIVERY_MILLIS;
@@ -272,6 +280,14 @@ impl Closing<'_> {
                 Ok(())
             }
             (_, true) => Ok(()),
+        }
+    }
+
+    /// The next response to the identity opens no other.
+    async fn note_incident(&self, progress: &Progress) -> Result<(), Failure> {
+        match (progress.incident(), &progress.identity) {
+            (Some(incident), Some(identity)) => self.ledger.note_incident(identity, &incident).await,
+            _ => Ok(()),
         }
     }
 

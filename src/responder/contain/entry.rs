@@ -2,7 +2,7 @@
 
 use clients::accounts::Member;
 use clients::ledger::{Acquired, Kind, Ledger, Memory, Reservation};
-use domain::containment::admission::{self, Beside, Held};
+use domain::containment::admission::{self, Beside, Held, NoPlace};
 use domain::containment::relay::Relay;
 use domain::finding::{Finding, Source};
 use domain::history::Past;
@@ -14,6 +14,7 @@ use domain::verdict::Verdict;
 
 use super::Attempt;
 use super::progress::Running;
+use super::turns::Turn;
 use crate::invocation::{millis, now_millis};
 
 /// After a lease ran out its holder may still be ending.
@@ -173,7 +174,7 @@ impl Attempt<'_> {
             Ok(it) => it,
             Err(failure) => {
                 tracing::error!("the circuit breaker can't be read: {failure}");
-                Reservation::uncounted(admission::is_admitted_unread(self.finding.threat))
+                Reservation::unread(admission::is_admitted_unread(self.finding.threat))
             }
         }
     }
@@ -189,20 +190,26 @@ impl Attempt<'_> {
 
     /// Kept on the list of what is due. Each compromised credential is told; of the others the first one of an
     /// hour.
-    pub(super) async fn defer(&self, running: &mut Running) {
+    pub(super) async fn defer(&self, why: NoPlace, running: &mut Running, turn: &Turn<'_>) {
         let threat = self.finding.threat;
-        running.progress.conclude(Verdict::Deferred, admission::deferred(self.settings.max_containments, threat));
+        turn.put_off();
+        let whom = running.progress.identity.as_ref().map(|it| format!("{}/{}", it.kind.word(), it.name));
         let kept = async {
-            let is_told = self.ledger.put_due(self.finding, Kind::Deferred, 0).await?;
+            let is_told = self.ledger.put_deferred(self.finding, whom.as_deref()).await?;
             for other in &running.others {
-                self.ledger.put_due(other, Kind::Deferred, 0).await?;
+                self.ledger.put_deferred(other, whom.as_deref()).await?;
             }
             if is_told || admission::is_always_told(threat) {
                 return Ok(is_told);
             }
             self.ledger.is_digest_told(threat).await
         };
-        match kept.await {
+        let kept: Result<bool, Failure> = kept.await;
+        // What was taken from the list is there still.
+        let is_listed = kept.is_ok() || self.relay.is_due;
+        let reason = admission::deferred(self.settings.max_containments, threat, why, is_listed);
+        running.progress.conclude(Verdict::Deferred, reason);
+        match kept {
             Ok(is_told) => running.is_quiet = is_told,
             Err(failure) => {
                 let failed = format!("keeping the deferred finding: {failure}");

@@ -34,6 +34,7 @@ pub(crate) struct Turns {
     looks: Semaphore,
     unstruck: watch::Sender<usize>,
     is_lone: AtomicBool,
+    is_put_off: AtomicBool,
 }
 
 impl Turns {
@@ -43,7 +44,14 @@ impl Turns {
             looks: Semaphore::new(LOOKS),
             unstruck: watch::Sender::new(identities),
             is_lone: AtomicBool::new(identities < 2),
+            is_put_off: AtomicBool::new(false),
         }
+    }
+
+    /// Waits until everybody was struck, or needs no strike: whether there was a place for each.
+    pub(crate) async fn all_struck(&self) -> bool {
+        let _ = self.unstruck.subscribe().wait_for(|it| *it == 0).await;
+        !self.is_put_off.load(Ordering::Relaxed)
     }
 
     /// Waits until one more identity may be struck.
@@ -83,6 +91,11 @@ impl Drop for Room<'_> {
 }
 
 impl Turn<'_> {
+    /// There was no place for it.
+    pub(crate) fn put_off(&self) {
+        self.turns.is_put_off.store(true, Ordering::Relaxed);
+    }
+
     /// Whatever came of it, the next identity may be struck.
     pub(crate) fn struck(&self) {
         if !self.is_over.swap(true, Ordering::Relaxed) {

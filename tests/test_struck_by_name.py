@@ -180,6 +180,7 @@ def test_whoever_bears_the_name_when_a_strike_comes_late_is_told_of(world, settl
     responder = world.responder()
     with while_running(responder, about(world, EXFILTRATION, bob), in_flight(world)):
         given_on(world, bob, namesake, pause)
+    until(lambda: len(responder.reports()) > 1)
     own, *others = responder.reports()
     assert namesake.is_denied() and bob.is_denied() and own["principal"]["id"] == bob.id, own
     [other] = others

@@ -47,5 +47,6 @@ mod strangers;
 pub mod trail;
 pub mod unanswered;
 pub mod versions;
+pub mod was;
 mod weights;
 pub mod wider;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::change::REVOCATION_POLICY;
-use domain::evidence::before::Before;
+use domain::evidence::before::{Before, Changed};
 use domain::evidence::document::Policy;
 use domain::identity::{Identity, Read};
 use domain::policy_document::fingerprint;
@@ -28,8 +28,8 @@ pub struct Documents {
     pub boundary: Option<Policy>,
     /// In words.
     pub unread: Vec<String>,
-    /// What differs from what the first response found.
-    pub edited: BTreeSet<String>,
+    /// What differs, or may, from what a response found.
+    pub changed: BTreeSet<(Changed, String)>,
 }
 
 /// Every document, each with where it comes from. One that can't be read takes no other with it.
@@ -43,7 +43,7 @@ pub async fn documents(iam: &IamRead, identity: &Identity, before: &Before) -> D
         let read = iam.patiently(|| default_document(iam, arn)).await;
         vec![managed("policy", arn, None, read)]
     });
-    let groups = stream::iter(&names.groups).map(async |name| group(iam, name).await);
+    let groups = stream::iter(&names.groups).map(async |name| (name, group(iam, name).await));
     let boundary = async {
         let arn = before.boundary.as_ref()?;
         Some(managed("boundary", arn, None, iam.patiently(|| default_document(iam, arn)).await))
@@ -55,11 +55,14 @@ pub async fn documents(iam: &IamRead, identity: &Identity, before: &Before) -> D
         boundary
     );
     let mut found = Documents { unread: before.unread.clone(), ..Documents::default() };
-    let mut edited = BTreeSet::new();
-    for read in inline.into_iter().chain(attached).chain(groups).flatten() {
+    // Of a group that has no policies any more there is nothing else.
+    let left = groups.iter().filter_map(|(name, (_, print))| before.differs(format!("group {name}"), print.as_ref()?));
+    found.changed.extend(left);
+    let of_groups = groups.into_iter().map(|(_, (read, _))| read);
+    for read in inline.into_iter().chain(attached).chain(of_groups).flatten() {
         match read {
             Ok(policy) => {
-                edited.extend(before.edited(&policy));
+                found.changed.extend(before.changed(&policy));
                 found.policies.push(before.dated(policy));
             }
             Err(words) => found.unread.push(words),
@@ -73,7 +76,6 @@ pub async fn documents(iam: &IamRead, identity: &Identity, before: &Before) -> D
     if let Some(text) = &before.former {
         found.policies.push(Policy::new("inline policy", REVOCATION_POLICY, None, text));
     }
-    found.edited = edited;
     found
 }
 
@@ -92,11 +94,12 @@ fn managed(kind: &'static str, arn: &str, group: Option<&str>, read: Read<Counte
     Ok(Policy { version, fingerprint, ..policy(kind, arn, group, read)? })
 }
 
-async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
+/// Its policies, and its fingerprint.
+async fn group(iam: &IamRead, group: &str) -> (Vec<Result<Policy, String>>, Option<String>) {
     let listed = async || tokio::try_join!(inline_of_group(iam, group), attached_to_group(iam, group));
     let (inline, attached) = match iam.patiently(listed).await {
         Ok(it) => it,
-        Err(error) => return vec![Err(format!("group {group} ({})", error.why))],
+        Err(error) => return (vec![Err(format!("group {group} ({})", error.why))], None),
     };
     let mut found = Vec::new();
     for name in inline {
@@ -110,7 +113,7 @@ async fn group(iam: &IamRead, group: &str) -> Vec<Result<Policy, String>> {
     // A group is what its policies are: where one could not be read, nobody knows whether it is another.
     let all: Option<Vec<_>> = found.iter().map(|it| it.as_ref().ok()).collect();
     let print = all.map(|all| of_group(all.iter().map(|it| (it.origin.name.as_str(), it.fingerprint.as_deref()))));
-    found.into_iter().map(|it| it.map(|it| Policy { fingerprint: print.clone(), ..it })).collect()
+    (found.into_iter().map(|it| it.map(|it| Policy { fingerprint: print.clone(), ..it })).collect(), print)
 }
 
 /// The versions of a policy but for the one that was read as what counts, each with what it says: another one may count

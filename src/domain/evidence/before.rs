@@ -1,12 +1,14 @@
 //! What decided about an identity before it was contained: from its snapshots and what is found now, without what our
 //! own responses put there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
 use super::document::{Denies, Policy};
 use crate::change::{REVOCATION_POLICY, console_hold};
-use crate::history::{CONTENTS, DENY_UNCLEAR, FORMER_REVOCATION, Kept, cut_policy};
-use crate::identity::{Observed, PolicyNames, Read};
+use crate::history::{CONTENTS, DENY_UNCLEAR, FORMER_REVOCATION, Kept, Response, cut_policy};
+use crate::identity::{Observed, PolicyNames, Read, is_aws_own};
 use crate::text;
 
 /// What is to be read, and what is to be said about it.
@@ -19,13 +21,23 @@ pub struct Before {
     pub since: PolicyNames,
     /// Those of which nobody knows whether they did.
     pub undated: PolicyNames,
-    /// What the policies and groups were then, as far as that is known: as `Contents`.
-    pub contents: Map<String, Value>,
+    /// What each policy and group said when a response found it, as `Contents`; `None`: that was not kept.
+    pub contents: BTreeMap<String, BTreeSet<Option<String>>>,
     /// An inline policy whose text only the snapshot has.
     pub former: Option<String>,
     pub notes: Vec<String>,
     /// Lists that could not be read.
     pub unread: Vec<String>,
+    /// What was there before and can't be told from what is there now, in words: with it, "no" is not known.
+    pub unknown: Vec<String>,
+}
+
+/// Why what a policy or a group says now may not be what it said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changed {
+    Edited,
+    /// Nobody knows: what it said is in no snapshot.
+    NotKept,
 }
 
 /// One of the lists.
@@ -36,23 +48,61 @@ impl Before {
     pub fn dated(&self, policy: Policy) -> Policy {
         let (list, name) = place(&policy);
         let is_in = |names: &PolicyNames| list(names).iter().any(|it| it == name);
-        match (is_in(&self.since), is_in(&self.undated) || self.edited(&policy).is_some()) {
+        match (is_in(&self.since), is_in(&self.undated) || self.changed(&policy).is_some()) {
             (true, _) => policy.with_denies(Denies::TooLate),
             (_, true) => policy.with_denies(Denies::Undated),
             _ => policy,
         }
     }
 
-    /// Which policy or group says something else than the first response found, if it does.
-    pub fn edited(&self, policy: &Policy) -> Option<String> {
+    /// Which policy or group may say something else than a response found, if one may.
+    pub fn changed(&self, policy: &Policy) -> Option<(Changed, String)> {
         let kind = match (&policy.origin.group, policy.origin.kind) {
             (Some(_), _) => "group",
             (None, "boundary") => "policy",
             (None, kind) => kind,
         };
-        let words = format!("{kind} {}", place(policy).1);
-        let had = self.contents.get(&words)?.as_str()?;
-        (policy.fingerprint.as_ref()? != had).then_some(words)
+        self.differs(format!("{kind} {}", place(policy).1), policy.fingerprint.as_ref()?)
+    }
+
+    /// By its kind and name. A group of which nothing is left differs too.
+    pub fn differs(&self, words: String, fingerprint: &str) -> Option<(Changed, String)> {
+        let had = self.contents.get(&words)?;
+        let is_edited = had.iter().flatten().any(|it| it != fingerprint);
+        let changed = if is_edited { Some(Changed::Edited) } else { had.contains(&None).then_some(Changed::NotKept) };
+        Some((changed?, words))
+    }
+
+    /// What they allowed may be gone by now: with one of them, "no" is not known.
+    pub fn doubt(&mut self, changed: &BTreeSet<(Changed, String)>) {
+        for (why, words) in [
+            (Changed::Edited, "what these said before containment: they were edited since a response found them"),
+            (
+                Changed::NotKept,
+                "what these said before containment: no response kept it, and they may have been edited",
+            ),
+        ] {
+            let these: Vec<_> = changed.iter().filter(|it| it.0 == why).map(|it| it.1.as_str()).collect();
+            if !these.is_empty() {
+                self.unknown.push(format!("{words}: {}", text::line(&these.join(", "), 500)));
+            }
+        }
+    }
+
+    /// What one response found them to say. Everybody has the same of AWS's own.
+    fn add_contents(&mut self, found: &Value) {
+        let none = Map::new();
+        let contents = found.get(CONTENTS).and_then(Value::as_object).unwrap_or(&none);
+        let boundary = found.get("permissions_boundary").and_then(Value::as_str).map(str::to_owned);
+        let policies = list(found, "attached_policies").unwrap_or_default().into_iter().chain(boundary);
+        let of = |kind: &'static str, names: Vec<String>| names.into_iter().map(move |it| format!("{kind} {it}"));
+        let all = of("policy", policies.filter(|it| !is_aws_own(it)).collect())
+            .chain(of("inline policy", list(found, "inline_policies").unwrap_or_default()))
+            .chain(of("group", list(found, "groups").unwrap_or_default()));
+        for words in all {
+            let said = contents.get(&words).and_then(Value::as_str).map(str::to_owned);
+            self.contents.entry(words).or_default().insert(said);
+        }
     }
 
     /// Of what is left in the lists.
@@ -86,16 +136,17 @@ fn place(policy: &Policy) -> (fn(&PolicyNames) -> &Vec<String>, &String) {
     }
 }
 
-/// Both what it had before the first response and what it has now: an attacker may have taken more meanwhile.
+/// Both what it had before each response and what it has now: an attacker may have taken more meanwhile, and something
+/// out since.
 pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
     let first = kept.responses.first().map(|it| &it.before);
     let mut before = Before::default();
-    both(first, ("attached_policies", &now.attached), |it| &mut it.policies, &mut before);
-    both(first, ("inline_policies", &now.inline), |it| &mut it.inline, &mut before);
-    both(first, ("groups", &now.groups), |it| &mut it.groups, &mut before);
-    before.boundary = boundary(first, now, deny_all, &mut before);
+    all(&kept.responses, ("attached_policies", &now.attached), |it| &mut it.policies, &mut before);
+    all(&kept.responses, ("inline_policies", &now.inline), |it| &mut it.inline, &mut before);
+    all(&kept.responses, ("groups", &now.groups), |it| &mut it.groups, &mut before);
+    before.boundary = boundary(&kept.responses, now, deny_all, &mut before);
     let Some(first) = first else { return before };
-    before.contents = first.get(CONTENTS).and_then(Value::as_object).cloned().unwrap_or_default();
+    kept.responses.iter().for_each(|it| before.add_contents(&it.before));
     let was_there = |field: &str, name: &str| list(first, field).is_some_and(|it| it.iter().any(|it| it == name));
     let is_unclear = first.get(DENY_UNCLEAR).is_some();
     let is_quarantine = kept.responses.iter().any(|it| it.is_quarantine());
@@ -121,6 +172,8 @@ pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
         before.notes.push("the former permissions boundary is not known: `AWSDenyAll` stands there now".to_owned());
     }
     if meant("RevokeSessions ") {
+        // We write over it: what it said is kept as it was.
+        before.contents.remove(&format!("inline policy {REVOCATION_POLICY}"));
         let former = first.get(FORMER_REVOCATION).and_then(Value::as_str);
         let text = now.not_a_revocation.as_deref().map(cut_policy);
         match &now.revoked_before {
@@ -146,11 +199,19 @@ pub fn before(kept: &Kept, now: &Observed, deny_all: &str) -> Before {
 }
 
 /// The one that bounded it all the time: what was taken from it or exchanged since the first response bounds nothing.
-fn boundary(first: Option<&Value>, now: &Observed, deny_all: &str, before: &mut Before) -> Option<String> {
+fn boundary(responses: &[Response], now: &Observed, deny_all: &str, before: &mut Before) -> Option<String> {
+    let first = responses.first().map(|it| &it.before);
     let former = first.and_then(|it| it.get("permissions_boundary"));
+    let is_same = responses.iter().all(|it| it.before.get("permissions_boundary") == former);
     let now = now.profile.as_ref().map(|it| it.boundary.clone());
     match (former, now) {
         (Some(Value::Null), _) => None,
+        (Some(Value::String(had)), _) if !is_same => {
+            before.notes.push(format!(
+                "the permissions boundary {had} was not seen at every response: it bounds none of these answers"
+            ));
+            None
+        }
         (Some(Value::String(had)), Ok(now)) => match now {
             // Ours stands in its place.
             Some(now) if now == *had || now == deny_all => Some(had.clone()),
@@ -182,19 +243,30 @@ fn boundary(first: Option<&Value>, now: &Observed, deny_all: &str, before: &mut 
     }
 }
 
-fn both(first: Option<&Value>, (field, now): (&str, &Read<Vec<String>>), of: Of, before: &mut Before) {
-    let former = first.and_then(|it| list(it, field));
-    let had = former.clone().unwrap_or_default();
-    let new: Vec<_> = now.iter().flatten().filter(|it| !had.contains(it)).cloned().collect();
-    of(&mut before.names).extend(had.into_iter().chain(new.iter().cloned()));
-    match (first, &former) {
+fn all(responses: &[Response], (field, now): (&str, &Read<Vec<String>>), of: Of, before: &mut Before) {
+    let found: Vec<_> = responses.iter().map(|it| list(&it.before, field)).collect();
+    let had = found.first().cloned().flatten();
+    let mut names: Vec<String> = Vec::new();
+    for name in found.iter().flatten().flatten().chain(now.iter().flatten()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    let new = names.iter().filter(|it| !had.iter().flatten().any(|had| had == *it)).cloned().collect();
+    *of(&mut before.names) = names;
+    match (responses.first(), &had) {
         (None, _) => {}
         (Some(_), Some(_)) => *of(&mut before.since) = new,
         (Some(_), None) => *of(&mut before.undated) = new,
     }
+    if found.contains(&None) {
+        // What was among them and is not any more nobody knows.
+        let field = field.replace('_', " ");
+        before.unknown.push(format!("which {field} it had before containment: a response could not read them"));
+    }
     match now {
         Ok(_) => {}
-        Err(error) if former.is_none() => before.unread.push(format!("{error}")),
+        Err(error) if had.is_none() => before.unread.push(format!("{error}")),
         Err(error) => before.notes.push(format!(
             "{} as in the snapshot: now it is {}",
             error.what,
@@ -221,6 +293,7 @@ mod tests {
     use crate::identity::Unreadable;
 
     const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
+    const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
     const ALL: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
 
     fn kept(snapshot: Value) -> Kept {
@@ -284,20 +357,71 @@ mod tests {
     }
 
     #[test]
-    fn what_was_edited_since_denies_nothing_surely() {
+    fn what_was_edited_since_or_is_not_known_denies_nothing_surely() {
         let mut had = observed();
+        (had.attached, had.inline) = (Ok(vec!["arn:own".to_owned(), ADMINISTRATOR.to_owned()]), Ok(Vec::new()));
         had.contents = Ok([("policy arn:own".to_owned(), "ANPA v1".to_owned())].into());
-        let found = before(&kept(snapshot(&had)), &observed(), DENY_ALL);
         let version = |version: &str, kind| {
             let print = Some(format!("ANPA {version}"));
             Policy { fingerprint: print, ..Policy::new(kind, "arn:own", None, "{}") }
         };
-        assert_eq!(found.edited(&version("v1", "policy")), None);
+        let mut kept = kept(snapshot(&had));
+        let found = before(&kept, &observed(), DENY_ALL);
+        assert_eq!(found.changed(&version("v1", "policy")), None);
         for kind in ["policy", "boundary"] {
-            assert_eq!(found.edited(&version("v2", kind)).as_deref(), Some("policy arn:own"));
+            let changed = found.changed(&version("v2", kind));
+            assert_eq!(changed, Some((Changed::Edited, "policy arn:own".to_owned())));
         }
         assert_eq!(found.dated(version("v1", "policy")).denies, Denies::Count);
         assert_eq!(found.dated(version("v2", "policy")).denies, Denies::Undated);
+        // Whichever response found something else.
+        let mut then = had.clone();
+        then.contents = Ok([("policy arn:own".to_owned(), "ANPA v2".to_owned())].into());
+        kept.responses.push(Response { before: snapshot(&then), ..kept.responses[0].clone() });
+        let found = before(&kept, &observed(), DENY_ALL);
+        assert_eq!(found.changed(&version("v1", "policy")).unwrap().0, Changed::Edited);
+        then.contents = Err(Unreadable::not_read("contents"));
+        kept.responses[1].before = snapshot(&then);
+        let mut found = before(&kept, &observed(), DENY_ALL);
+        let changed = found.changed(&version("v1", "policy")).unwrap();
+        assert_eq!((changed.0, found.dated(version("v1", "policy")).denies), (Changed::NotKept, Denies::Undated));
+        found.doubt(&[changed, (Changed::Edited, "group admins".to_owned())].into());
+        let unknown = &found.unknown;
+        assert!(unknown[0].ends_with("response found them: group admins"), "{unknown:?}");
+        assert!(unknown[1].ends_with("may have been edited: policy arn:own"), "{unknown:?}");
+        // AWS's own are the same for everybody.
+        assert!(!found.contents.contains_key(&format!("policy {ADMINISTRATOR}")));
+    }
+
+    #[test]
+    fn a_group_of_which_nothing_is_left_is_another() {
+        let mut had = observed();
+        had.contents = Ok([("group developers".to_owned(), "then".to_owned())].into());
+        let found = before(&kept(snapshot(&had)), &observed(), DENY_ALL);
+        let group = || "group developers".to_owned();
+        assert_eq!(found.differs(group(), "nothing"), Some((Changed::Edited, group())));
+        assert_eq!(found.differs(group(), "then"), None);
+        assert_eq!(found.differs("group late".to_owned(), "any"), None);
+    }
+
+    /// Given between two responses, and taken away after the second.
+    #[test]
+    fn what_only_a_later_response_found_is_there_as_well() {
+        let mut then = observed();
+        then.attached.as_mut().unwrap().push("arn:meanwhile".to_owned());
+        let mut kept = kept(snapshot(&observed()));
+        kept.responses.push(Response { before: snapshot(&then), ..kept.responses[0].clone() });
+        let found = before(&kept, &observed(), DENY_ALL);
+        assert_eq!(found.names.policies, [ADMINISTRATOR, "arn:meanwhile"]);
+        assert_eq!(found.since.policies, ["arn:meanwhile"]);
+        assert_eq!((found.unknown.len(), found.names.groups), (0, vec!["developers".to_owned()]));
+    }
+
+    #[test]
+    fn of_a_list_that_no_response_could_read_no_no_is_known() {
+        let found = before(&kept(snapshot(&Observed::nothing_read())), &observed(), DENY_ALL);
+        assert_eq!((found.unknown.len(), found.unread.len()), (3, 0));
+        assert!(found.unknown[0].starts_with("which attached policies it had"), "{found:?}");
     }
 
     #[test]
@@ -383,5 +507,10 @@ mod tests {
         }
         now.profile.as_mut().unwrap().boundary = Some("arn:own".to_owned());
         assert_eq!(before(&kept, &now, DENY_ALL).boundary.as_deref(), Some("arn:own"));
+        // Put back after a later response found it without.
+        let mut between = kept.clone();
+        between.responses.push(Response { before: snapshot(&observed()), ..kept.responses[0].clone() });
+        let found = before(&between, &now, DENY_ALL);
+        assert!(found.boundary.is_none() && found.notes[0].contains("not seen at every response"), "{found:?}");
     }
 }

@@ -64,7 +64,13 @@ const LONGEST: usize = 131_072;
 
 impl Plan {
     /// `holdings`: with the documents of everything that `before` names, as far as they could be read.
-    pub fn of(identity: &Identity, before: &Before, now: &Observed, holdings: &Holdings) -> Result<Self, String> {
+    pub fn of(
+        identity: &Identity,
+        facts: Vec<Fact>,
+        before: &Before,
+        now: &Observed,
+        holdings: &Holdings,
+    ) -> Result<Self, String> {
         let (Ok(attached), Ok(inline), Ok(groups), Ok(profile)) =
             (&now.attached, &now.inline, &now.groups, &now.profile)
         else {
@@ -111,8 +117,8 @@ impl Plan {
             left_out,
             added: Vec::new(),
             boundary: None,
-            facts: facts(identity),
-            without: Vec::new(),
+            facts,
+            without: before.unknown.clone(),
         };
         let mut room = MOST_BYTES;
         for policy in holdings.policies.iter().filter(|it| !is_found(it)) {
@@ -253,7 +259,8 @@ mod tests {
     }
 
     fn plan(kept: &Kept, now: &Observed, holdings: &Holdings) -> Plan {
-        Plan::of(&identity(IdentityKind::User), &before(kept, now, DENY_ALL), now, holdings).unwrap()
+        let alice = identity(IdentityKind::User);
+        Plan::of(&alice, facts(&alice), &before(kept, now, DENY_ALL), now, holdings).unwrap()
     }
 
     #[test]
@@ -301,7 +308,7 @@ mod tests {
         ];
         let mut holdings = holdings();
         holdings.policies.extend(late.map(|it| found.dated(it)));
-        let plan = Plan::of(&identity(IdentityKind::User), &found, &now, &holdings).unwrap();
+        let plan = Plan::of(&identity(IdentityKind::User), Vec::new(), &found, &now, &holdings).unwrap();
         let of_group = Exclusion::InlineOfGroup { name: "bars".to_owned(), group: "late".to_owned() };
         assert_eq!(plan.left_out, [Exclusion::Policy("arn:late".to_owned()), of_group]);
         assert_eq!((plan.added.len(), plan.without), (1, vec![]));
@@ -309,7 +316,7 @@ mod tests {
         // Of what may have been there before AWS is told nothing, and nothing is held against its answers.
         let undated = holdings.policies.iter().cloned().map(|it| it.with_denies(Denies::Undated)).collect();
         let holdings = Holdings { policies: undated, ..Holdings::default() };
-        let plan = Plan::of(&identity(IdentityKind::User), &found, &now, &holdings).unwrap();
+        let plan = Plan::of(&identity(IdentityKind::User), Vec::new(), &found, &now, &holdings).unwrap();
         assert!(plan.without.iter().any(|it| it.contains("inline policy bars of group late denies")), "{plan:?}");
     }
 
@@ -326,7 +333,7 @@ mod tests {
         had.attached = Ok(Vec::new());
         let mut found = before(&kept, &had, DENY_ALL);
         (found.names.policies, found.names.groups) = (Vec::new(), Vec::new());
-        let plan = Plan::of(&app, &found, &had, &holdings).unwrap();
+        let plan = Plan::of(&app, facts(&app), &found, &had, &holdings).unwrap();
         let name = REVOCATION_POLICY.to_owned();
         assert_eq!(plan.left_out, [Exclusion::Inline { name, of: IdentityKind::Role, identity: "app".to_owned() }]);
         assert_eq!((plan.added, plan.without), (vec![text("Allow", "iam:*")], vec![]));
@@ -376,7 +383,7 @@ mod tests {
         assert!(full.added.concat().len() <= MOST_BYTES && full.without.len() > 500);
         assert!(full.without.iter().any(|it| it.contains("arn:odd")));
         now.groups = Err(Unreadable::not_read("groups"));
-        let unknown = Plan::of(&identity(IdentityKind::User), &Before::default(), &now, &holdings);
+        let unknown = Plan::of(&identity(IdentityKind::User), Vec::new(), &Before::default(), &now, &holdings);
         assert!(unknown.unwrap_err().contains("could not be read"));
     }
 

@@ -9,8 +9,14 @@ use domain::identity::Read;
 /// So many roles are asked about at one go.
 const ROLES_AT_ONCE: usize = 50;
 
-/// Every role of the account with its trust policy.
-pub(super) type Trusts = Read<Vec<(String, String)>>;
+/// Whom roles trust.
+pub(super) struct Trusts {
+    /// By which ARN they name the identity: where a user is renamed, AWS renames it there.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_users_rename.html>
+    pub(super) of: String,
+    /// Every role of the account with its trust policy.
+    pub(super) roles: Read<Vec<(String, String)>>,
+}
 
 /// The look-ups in CloudTrail go on meanwhile: there is one thread for both.
 pub(super) async fn stepped(asking: &mut Asking<'_>) {
@@ -29,7 +35,8 @@ pub(super) async fn answers(asker: &Asker<'_>, trusts: &Trusts) -> Could {
 
 /// Which roles it may pass, and assume.
 pub(super) async fn roles(asker: &Asker<'_>, trusts: &Trusts, could: &mut Could) {
-    let trusts = match trusts {
+    let own = trusts.of.as_str();
+    let trusts = match &trusts.roles {
         Ok(it) => it,
         Err(error) => {
             let why = format!("whom roles trust ({})", error.why);
@@ -39,8 +46,8 @@ pub(super) async fn roles(asker: &Asker<'_>, trusts: &Trusts, could: &mut Could)
         }
     };
     could.name_roles_to_pass(asker.holdings, trusts);
-    let mut assuming = Assuming::new(asker.holdings, asker.arn);
-    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| role != asker.arn) {
+    let mut assuming = Assuming::new(asker.holdings, own);
+    for (at, (role, trust)) in trusts.iter().enumerate().filter(|(_, (role, _))| role != own) {
         assuming.ask(role, trust);
         if at % ROLES_AT_ONCE == 0 {
             tokio::task::yield_now().await;

@@ -5,17 +5,15 @@ use clients::iam::holdings::{self, Documents};
 use clients::ledger::Ledger;
 use domain::evidence::answer::Holdings;
 use domain::evidence::asking::Asker;
-use domain::evidence::before::before;
-use domain::evidence::condition::Context;
+use domain::evidence::before::{Changed, before};
 use domain::evidence::could::Could;
-use domain::evidence::simulating::facts;
 use domain::evidence::simulation::Simulation;
-use domain::identity::{Identity, IdentityKind, Observed};
+use domain::evidence::was::Was;
+use domain::identity::Observed;
 use domain::ids::{AccountId, Partition};
-use domain::text;
 use tokio::time::Instant;
 
-use super::answers::{roles, stepped};
+use super::answers::{Trusts, roles, stepped};
 use super::simulate::Simulator;
 use super::versions;
 use super::whom::Whom;
@@ -43,29 +41,34 @@ pub(super) async fn could(
         let inline = std::mem::take(&mut before.names.inline);
         before.unread.extend(inline.iter().map(|it| format!("inline policy {it} (deleted with the identity)")));
     }
-    let (Documents { policies, mut boundary, unread, edited }, trusts) =
+    let was = Was::of(identity, kept, now);
+    let (Documents { policies, mut boundary, unread, changed }, trusts) =
         tokio::join!(holdings::documents(iam, identity, &before), holdings::trusts(iam));
-    if let Some(edited) = boundary.as_ref().and_then(|it| before.edited(it)) {
+    // Trust policies name a user as it is called now.
+    let trusts = Trusts { of: identity.arn.clone(), roles: trusts };
+    if let Some((changed, words)) = boundary.as_ref().and_then(|it| before.changed(it)) {
+        let changed = match changed {
+            Changed::Edited => "was edited",
+            Changed::NotKept => "may have been edited",
+        };
         before.notes.push(format!(
-            "the permissions boundary ({edited}) was edited since the first response: it bounds none of these answers"
+            "the permissions boundary ({words}) {changed} since the first response: it bounds none of these answers"
         ));
         (boundary, before.boundary) = (None, None);
     }
+    before.doubt(&changed);
     let limits = boundary.into_iter().map(|it| vec![it]).collect();
-    let holdings = Holdings { policies, limits, context: context(identity, now), unread };
-    let asker = Asker { holdings: &holdings, account, partition, arn: &identity.arn };
+    let unread = [unread, before.unknown.clone()].concat();
+    let holdings = Holdings { policies, limits, context: was.context(), unread };
+    let asker = Asker { holdings: &holdings, account, partition, arn: &was.identity.arn };
     let mut asking = asker.begin();
-    let mut simulator = Simulator::new(iam, whom, &before, now, &holdings, until);
+    let mut simulator = Simulator::new(iam, (whom, &was), &before, now, &holdings, until);
     let everywhere = asking.everywhere();
     // AWS answers meanwhile, and the look-ups in CloudTrail go on: there is one thread for all.
     tokio::join!(stepped(&mut asking), simulator.ask(&everywhere));
     let somewhere = asking.somewhere(&everywhere);
     let mut could = asking.end();
-    could.notes = before.notes;
-    if !edited.is_empty() {
-        let edited = text::line(&edited.into_iter().collect::<Vec<_>>().join(", "), 500);
-        could.notes.push(format!("edited since the first response, so that what they deny depends on when: {edited}"));
-    }
+    could.notes = [before.notes, was.notes].concat();
     tokio::join!(roles(&asker, &trusts, &mut could), simulator.ask(&somewhere));
     could.simulation = simulator.end([everywhere, somewhere].concat());
     if could.simulation.answers.why_not().is_none()
@@ -75,22 +78,4 @@ pub(super) async fn could(
     }
     versions::add(iam, &asker, &trusts, until, &mut could).await;
     could
-}
-
-/// What every request of the identity has: its attacker chooses the rest.
-fn context(identity: &Identity, now: &Observed) -> Context {
-    let facts = facts(identity).into_iter();
-    let mut context = facts.fold(Context::default(), |context, it| context.with(it.key, &[it.value.as_str()]));
-    if identity.kind == IdentityKind::Role {
-        context = context.without("aws:username");
-    }
-    let Ok(profile) = &now.profile else { return context };
-    // A role's session may bring tags of its own.
-    if identity.kind == IdentityKind::User {
-        context = context.complete("aws:PrincipalTag/");
-        for (key, value) in &profile.tags {
-            context = context.with(&format!("aws:PrincipalTag/{key}"), &[value]);
-        }
-    }
-    context
 }

@@ -8,6 +8,7 @@ use domain::evidence::answer::Holdings;
 use domain::evidence::before::Before;
 use domain::evidence::simulating::Plan;
 use domain::evidence::simulation::{Asked, NotSimulated, Replies, Simulation};
+use domain::evidence::was::Was;
 use domain::identity::Observed;
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ pub(super) struct Simulator<'a> {
 impl<'a> Simulator<'a> {
     pub(super) fn new(
         iam: &'a IamRead,
-        whom: &Whom,
+        (whom, was): (&Whom, &Was),
         before: &Before,
         now: &Observed,
         holdings: &Holdings,
@@ -36,7 +37,7 @@ impl<'a> Simulator<'a> {
         let plan = if whom.is_gone {
             Err("it is not there any more".to_owned())
         } else {
-            Plan::of(&whom.identity, before, now, holdings)
+            Plan::of(&whom.identity, was.facts(), before, now, holdings)
         };
         Self { iam, plan, replies: Replies::default(), until: until.min(Instant::now() + SIMULATING) }
     }

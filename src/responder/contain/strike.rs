@@ -376,7 +376,7 @@ impl Engine<'_> {
             }
             (Change::AttachDenyAll { user, policy }, Outcome::Failed(failure)) if failure.is_quota() => {
                 let boundary = Change::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
-                let reason = format!("{failure}; the permissions boundary is used instead");
+                let reason = format!("{failure}; tried instead: {boundary}");
                 note(done, change, Outcome::Skipped { reason });
                 let outcome = self.try_on(&boundary).await;
                 note(done, boundary, outcome);
@@ -384,7 +384,7 @@ impl Engine<'_> {
             (Change::RevokeSessions { role, .. }, Outcome::Failed(failure)) if failure.is_quota() => {
                 let policy = self.finding.partition.deny_all_policy();
                 let deny = Change::AttachDenyAllToRole { role: role.clone(), policy };
-                let reason = format!("{failure}; the role is denied everything instead");
+                let reason = format!("{failure}; tried instead: {deny}");
                 note(done, change, Outcome::Skipped { reason });
                 let outcome = self.try_on(&deny).await;
                 note(done, deny, outcome);

@@ -3,6 +3,7 @@ docs/attacker.md come from many."""
 
 import concurrent.futures
 import datetime
+import re
 import time
 
 import pytest
@@ -94,7 +95,27 @@ def test_what_is_undone_is_put_back_and_counted(world):
     state = user.state()
     assert "AWSDenyAll" in state["policies"] and set(state["keys"].values()) == {"Inactive"}
     [alert] = world.alerts()
-    assert "AN ATTACKER IS FIGHTING BACK" in alert["Message"]
+    assert "AN ATTACKER IS FIGHTING BACK: what was done was undone 2 times, and put back." in alert["Message"]
+    assert "Undone by somebody, and put back:" in alert["Message"]
+
+
+@pytest.mark.seconds(8)
+def test_an_alert_says_that_something_was_put_back_only_where_it_was(world):
+    """From then on the account refuses it: an administrator's policy, say."""
+    world.deploy()
+    user = User(world)
+
+    def meddle():
+        for action in ("iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"):
+            world.fault(action, "AccessDenied", status=403)
+        world.iam.detach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+
+    report = respond_while(world, user, meddle)
+    assert report["verdict"] == "NotContained" and report["reversals"] and not user.is_denied()
+    [alert] = world.alerts()
+    assert re.search(r"FIGHTING BACK: what was done was undone \d times\.", alert["Message"]), alert["Message"]
+    assert "put back" not in alert["Message"] and "How to undo" not in alert["Message"]
+    assert "- aws iam attach-user-policy --user-name alice" in alert["Message"]
 
 
 def test_a_new_key_is_found_and_deactivated(world):

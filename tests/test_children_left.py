@@ -1,5 +1,7 @@
 """What a flagged key made and was not answered at once is tried again, and told to a person by name if nobody answers it."""
 
+import json
+
 import pytest
 
 from .harness.children import ago, by_key, next_report, seen, told_late, user_of
@@ -192,9 +194,12 @@ def test_who_got_no_place_is_told_by_name(world):
 
 @pytest.mark.seconds(5)
 def test_calls_that_nobody_could_read_for_hours_are_told(world):
+    """Each by its ID: who was made is in the call alone."""
     responder, user = begin(world)
-    backdoor(user.session())
-    contain(world, responder, world.event(EXFILTRATION, user))
+    for number in range(30):
+        made = world.iam.create_user(UserName=f"made-{number}")["User"]
+        told_late(world, by_key(world, user), made["UserName"], made["UserId"], at=-60)
+    contain(world, responder, seen(world.event(EXFILTRATION, user), -3600, 0))
     world.alerts(), world.alerts()
     world.fault("cloudtrail:LookupEvents", "AccessDeniedException", text="EventId")
     assert "errorType" in responder.invoke(DUE)
@@ -202,7 +207,9 @@ def test_calls_that_nobody_could_read_for_hours_are_told(world):
     table.change(table.item("children#"), "SET asked_at = :zero", zero={"N": "0"})
     assert look(responder) == {} and "due_bucket" not in table.item("children#")
     [text] = told(world)
-    assert "- CloudTrail event " in text and "could not be read" in text
+    named = json.loads(Table(world).item("evidence#")["made"]["S"])
+    assert len(named) == 30 and all(f"- CloudTrail event {it}: " in text for it in named) and "could not be read" in text
+    assert "aws cloudtrail lookup-events --region us-east-1" in text
 
 
 @pytest.mark.seconds(8)

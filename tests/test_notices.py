@@ -1,8 +1,10 @@
 """What people are told, whatever an attacker wrote."""
 
 import json
+import shlex
+import subprocess
 
-from .harness.victims import User
+from .harness.victims import INLINE, User
 
 EXFILTRATION = "guardduty-exfiltration-iam-user-anomalous-behavior"
 HOSTILE = "Re: \r\nSubject: all clear\u202e <script>alert(1)</script> <!channel> *ok* " + "\U0001f4a3" * 20_000
@@ -102,3 +104,62 @@ def test_logs_are_json_lines_without_secrets_or_payloads(world):
         assert fields["requestId"] and fields["finding"] == report["finding_id"]
         assert fields["account"] == world.member and fields["principal"] == "user/alice"
         assert line["outcome"] == "applied" and line["timestamp"]
+
+
+BY_HAND, UNDO = "What to do by hand, in the account:", "How to undo, in the account, or with `restore` all at once:"
+
+
+def commands(world):
+    """Of the one alert: the commands for a shell, by the section in which they stand."""
+    [alert] = world.alerts()
+    found, section = {}, ""
+    for line in alert["Message"].splitlines():
+        if line.endswith(":") and not line.startswith("-"):
+            section = line
+        if line.startswith("- aws iam "):
+            found.setdefault(section, []).append(line.removeprefix("- "))
+    return found
+
+
+def test_an_alert_about_who_was_not_contained_has_the_commands_to_do_it_by_hand(world):
+    """And none that lifts what was done."""
+    world.deploy()
+    user = User(world)
+    world.fault("iam:UpdateAccessKey", "AccessDenied", status=403)
+    responder = world.responder()
+    responder.invoke(world.event(EXFILTRATION, user))
+    assert responder.last_report()["verdict"] == "NotContained" and user.is_denied()
+    deactivate = "aws iam update-access-key --user-name alice --access-key-id {} --status Inactive"
+    assert commands(world) == {BY_HAND: [deactivate.format(it["AccessKeyId"]) for it in user.keys]}
+
+
+def test_where_nothing_could_be_read_back_the_alert_has_the_commands_that_failed(world):
+    world.deploy()
+    user = User(world)
+    for action in ("iam:AttachUserPolicy", "iam:ListAttachedUserPolicies"):
+        world.fault(action, "AccessDenied", status=403)
+    responder = world.responder()
+    responder.invoke(world.event(EXFILTRATION, user))
+    assert responder.last_report()["verdict"] == "Unverified"
+    deny = "aws iam attach-user-policy --user-name alice --policy-arn arn:aws:iam::aws:policy/AWSDenyAll"
+    assert commands(world) == {BY_HAND: [deny]}
+
+
+def test_an_alert_about_who_was_contained_ends_with_a_command_for_each_change(world):
+    """Tags too; and a boundary of the user's own comes back by what it is called."""
+    world.deploy()
+    user = User(world)
+    made = [world.iam.create_policy(PolicyName=f"filler-{n}", Path="/team=a/", PolicyDocument=INLINE)["Policy"]["Arn"] for n in range(7)]
+    for it in made:
+        world.iam.attach_user_policy(UserName="alice", PolicyArn=it)
+    world.iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=made[0])
+    [report] = world.responder().invoke(world.event(EXFILTRATION, user))["reports"]
+    assert report["verdict"] == "Contained"
+    [undo] = commands(world).items()
+    assert undo[0] == UNDO and [shlex.split(it)[2:] for it in undo[1]] == [
+        ["put-user-permissions-boundary", "--user-name", "alice", "--permissions-boundary", made[0]],
+        ["untag-user", "--user-name", "alice", "--tag-keys", "SecurityIncident", "RemediationDate", "FindingId"],
+    ]
+    for it in undo[1]:
+        words = subprocess.run(["bash", "-c", f"printf '%s\\n' {it}"], capture_output=True, text=True, check=True).stdout
+        assert words.splitlines() == shlex.split(it)

@@ -267,6 +267,9 @@ def test_a_full_role_without_a_free_policy_slot_is_not_said_to_be_contained(worl
     responder = world.responder()
     assert responder.invoke(world.event(OUTSIDE, role=role))["errorType"] == "ResponseIncomplete"
     assert responder.last_report()["verdict"] == "NotContained"
+    [alert] = world.alerts()
+    assert "denied everything" not in alert["Message"], alert["Message"]
+    assert f"- aws iam attach-role-policy --role-name app --policy-arn {DENY_ALL}" in alert["Message"]
 
 
 def test_a_policy_that_a_person_took_where_the_response_could_not_stays_taken(world):

@@ -1,5 +1,5 @@
-//! Everything that can be done to an identity, one variant each: words, the IAM permission, and the
-//! way back.
+//! Everything that can be done to an identity, one variant each: words and the IAM permission. What a person types for it,
+//! and the way back, is in `cli.rs`.
 //!
 //! The list is closed and every match is exhaustive: a new change is one variant, and the compiler
 //! lists what else to write. A plan is a value that one can print, compare, apply and undo.
@@ -125,13 +125,6 @@ pub enum Change {
     },
 }
 
-/// How a person takes a change back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undo {
-    By(String),
-    Never(&'static str),
-}
-
 impl Change {
     /// How the ledger remembers that it was meant to be done; of a revocation up to when, which is the last word.
     pub fn words_of_record(&self) -> String {
@@ -173,45 +166,6 @@ impl Change {
             Self::LiftRevocation { .. } => "iam:DeleteRolePolicy",
             Self::Untag { kind: IdentityKind::User, .. } => "iam:UntagUser",
             Self::Untag { kind: IdentityKind::Role, .. } => "iam:UntagRole",
-        }
-    }
-
-    /// The command that takes it back, or why nothing does. A leaked key is never activated again.
-    pub fn undo(&self) -> Undo {
-        match self {
-            Self::AttachDenyAll { user, policy } | Self::HoldConsole { user, policy } => {
-                Undo::By(format!("aws iam detach-user-policy --user-name {user} --policy-arn {policy}"))
-            }
-            Self::SetDenyAllBoundary { user, .. } => Undo::By(format!(
-                "aws iam delete-user-permissions-boundary --user-name {user} (or put the former boundary back)"
-            )),
-            Self::DeactivateAccessKey { .. } => Undo::Never("a leaked key stays inactive: create a new one"),
-            Self::DeactivateCredential { .. } => Undo::Never("a leaked credential stays inactive: create a new one"),
-            Self::DeleteLoginProfile { .. } => Undo::Never("a password can't be restored: set a new one"),
-            Self::DetachPolicy { user, policy } => {
-                Undo::By(format!("aws iam attach-user-policy --user-name {user} --policy-arn {policy}"))
-            }
-            Self::LeaveGroup { user, group } => {
-                Undo::By(format!("aws iam add-user-to-group --user-name {user} --group-name {group}"))
-            }
-            Self::RevokeSessions { role, .. } => {
-                Undo::By(format!("aws iam delete-role-policy --role-name {role} --policy-name {REVOCATION_POLICY}"))
-            }
-            Self::AttachDenyAllToRole { role, policy } => {
-                Undo::By(format!("aws iam detach-role-policy --role-name {role} --policy-arn {policy}"))
-            }
-            Self::Tag { kind, name, tags } => {
-                let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
-                let kind = kind.word();
-                Undo::By(format!("aws iam untag-{kind} --{kind}-name {name} --tag-keys {}", keys.join(" ")))
-            }
-            Self::AttachPolicy { .. }
-            | Self::JoinGroup { .. }
-            | Self::RestoreBoundary { .. }
-            | Self::LiftDenyAll { .. }
-            | Self::LiftConsoleHold { .. }
-            | Self::LiftRevocation { .. }
-            | Self::Untag { .. } => Undo::Never("contain it again with the command `contain`"),
         }
     }
 

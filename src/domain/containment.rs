@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod barriers;
+mod by_hand;
 pub mod contest;
 pub mod escalation;
 pub mod grouping;

@@ -47,6 +47,11 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether it is attached, by whom ever.
+    pub fn is_there(&self) -> bool {
+        matches!(self, Self::Attached { .. } | Self::WasThere { .. })
+    }
+
     /// What the first line of the alert says.
     pub fn headline(&self) -> Option<String> {
         match self {

@@ -11,6 +11,7 @@ pub mod answered;
 pub mod approval;
 pub mod change;
 pub mod child;
+pub mod cli;
 pub mod command;
 pub mod containment;
 pub mod coverage;

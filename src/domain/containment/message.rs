@@ -4,16 +4,18 @@
 use aws_smithy_types::DateTime;
 use serde_json::json;
 
+use super::by_hand::{self, by_hand};
 use super::incident_token;
 use super::playbooks::Playbook;
 use super::progress::Progress;
 use super::report::{Fight, MOST_LEADS, counted};
-use crate::change::Undo;
+use crate::change::Change;
+use crate::cli::Undo;
 use crate::finding::{Finding, Principal, Severity};
 use crate::guardrail::Standing;
 use crate::identity::Identity;
 use crate::ids::Arn;
-use crate::outcome::Outcome;
+use crate::outcome::{Deed, Outcome};
 use crate::question::Question;
 use crate::text;
 use crate::verdict::Verdict;
@@ -129,6 +131,9 @@ pub fn dropped(finding: &Finding, why: &str, done: WasDone) -> Dropped {
     }
 }
 
+const GUARDED: &str = "under the guardrail only `restore` lifts a deny, a boundary, a revocation or the mark: the commands \
+                       here are for when it is detached";
+
 struct View<'a> {
     finding: &'a Finding,
     playbook: &'a Playbook,
@@ -184,7 +189,8 @@ impl View<'_> {
         let times = progress.times_undone();
         if times > 0 {
             lines.push(String::new());
-            lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times, and put back."));
+            let how = if self.verdict().is_success() { ", and put back" } else { "" };
+            lines.push(format!("AN ATTACKER IS FIGHTING BACK: what was done was undone {times} times{how}."));
             lines.extend(Fight::of(progress).map(|it| it.words()));
         }
         if let Some(guardrail) = &progress.guardrail {
@@ -197,8 +203,10 @@ impl View<'_> {
             done.retain(|it| it.outcome != Outcome::Planned.word());
         }
         section(&mut lines, "What was done", done.into_iter().map(|it| it.words));
-        section(&mut lines, "Undone by somebody, and put back", counted(&progress.reversals).into_iter());
+        section(&mut lines, self.reversals_title(), counted(&progress.reversals).into_iter());
         section(&mut lines, "Still open", progress.open.iter().cloned());
+        let by_hand = by_hand(progress, &self.finding.partition.deny_all_policy());
+        section(&mut lines, "What to do by hand, in the account", by_hand.into_iter());
         let leads = progress.leads.iter().take(MOST_LEADS).cloned();
         section(&mut lines, "Leads, for a person to look at", leads);
         section(&mut lines, "Failed", progress.failed.iter().filter(|it| !progress.open.contains(it)).cloned());
@@ -209,7 +217,9 @@ impl View<'_> {
                 "Evidence: what it could do, did and left behind follows within minutes, as report {id}"
             ));
         }
-        section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo());
+        if self.verdict().is_success() {
+            section(&mut lines, "How to undo, in the account, or with `restore` all at once", self.undo().into_iter());
+        }
         section(&mut lines, "Where to look", self.links());
         text::cut(&lines.join("\n"), 100_000)
     }
@@ -222,6 +232,7 @@ impl View<'_> {
             lines.push(format!("Takes: {} different approvers", question.needed));
         }
         lines.push(match question.struck {
+            Some(_) if self.is_open() => "Meanwhile: what was to hold it back is not seen to".to_owned(),
             Some(barrier) => format!("Meanwhile: {}; that stays unless somebody declines", barrier.is()),
             None => "Meanwhile: nothing is changed".to_owned(),
         });
@@ -231,12 +242,36 @@ impl View<'_> {
         lines.extend(question.commands.iter().cloned());
     }
 
-    fn undo(&self) -> impl Iterator<Item = String> {
-        let applied = self.progress.changes.applied().into_iter().filter(|it| it.deed.contains());
-        applied.map(|it| match it.deed.undo() {
-            Undo::By(command) => command,
-            Undo::Never(why) => format!("{}: {why}", crate::outcome::Deed::target(&it.deed)),
-        })
+    /// Whatever it may do is not known to be stopped.
+    fn is_open(&self) -> bool {
+        matches!(self.verdict(), Verdict::NotContained | Verdict::Unverified)
+    }
+
+    /// What is said to be put back was read to be there.
+    fn reversals_title(&self) -> &'static str {
+        let is_undone = |it: &String| it.starts_with("was undone: ");
+        match self.verdict().is_success() && self.progress.reversals.iter().all(is_undone) {
+            true => "Undone by somebody, and put back",
+            false => "What somebody did against it",
+        }
+    }
+
+    /// One line for each change, whatever it took to make it hold.
+    fn undo(&self) -> Vec<String> {
+        let progress = self.progress;
+        let applied = progress.changes.applied().into_iter().map(|it| it.deed);
+        let (lifted, other): (Vec<_>, Vec<_>) = applied.partition(Change::contains);
+        // The mark says what happened as long as anything of it stands.
+        let marks = other.into_iter().filter(|it| matches!(it, Change::Tag { .. }));
+        let before = by_hand::before(progress, &self.finding.partition.deny_all_policy());
+        let words = |it: &Change| match it.undo(before.as_ref()) {
+            Undo::By(commands) => commands,
+            Undo::Never(why) => vec![format!("{}: {why}", it.target())],
+        };
+        let done = by_hand::each_once(lifted.into_iter().chain(marks), progress);
+        let lines: Vec<_> = done.iter().flat_map(words).collect();
+        let is_guarded = progress.guardrail.as_ref().is_some_and(Standing::is_there) && !lines.is_empty();
+        is_guarded.then(|| GUARDED.to_owned()).into_iter().chain(lines).collect()
     }
 
     fn links(&self) -> impl Iterator<Item = String> {

@@ -156,7 +156,10 @@ fn left_in_place(case: &Case, observed: &Observed) -> Vec<String> {
         notes.push(format!("MFA devices, check that each is known: {}", text::line(&devices.join(", "), 400)));
     }
     if observed.login == Ok(true) && !case.options.remove_login_profile {
-        notes.push("there is a console password: the deny covers it, reset it before you lift the deny".to_owned());
+        notes.push(
+            "there is a console password: nothing but the deny stops it, so reset it before you lift the deny"
+                .to_owned(),
+        );
     }
     notes
 }

@@ -58,6 +58,10 @@ pub struct Progress {
     pub leads: Vec<String>,
     /// What still lets the identity act.
     pub open: Vec<String>,
+    /// The changes that were read to be missing last: for a person to make.
+    pub to_do: Vec<Change>,
+    /// That everything could be read then.
+    pub is_read_back: bool,
     /// What people are asked.
     pub question: Option<Question>,
     /// Somebody is to acknowledge the alert, or has.

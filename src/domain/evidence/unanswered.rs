@@ -1,4 +1,5 @@
-//! What a flagged credential made and nobody answered: a person hears of each by name.
+//! What a flagged credential made and nobody answered: a person hears of each by name, or by the call's ID where nobody
+//! could read that.
 
 use crate::child::{Child, Maker};
 use crate::text;
@@ -7,8 +8,8 @@ use crate::told::Alert;
 /// Of a link that nothing leads on from.
 const NOT_LOOKED_FOR: &str = "what it made was not looked for";
 
-/// How many are named in one alert.
-const MOST_NAMED: usize = 20;
+/// How many are named in one alert: as many as reports name at most.
+const MOST_NAMED: usize = 100;
 
 /// What nobody answered, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +44,30 @@ impl Unanswered {
 
     /// A call that the report names, of which nothing else is known.
     pub fn call(event: &str, why: &str) -> Self {
-        Self { event: event.to_owned(), what: format!("CloudTrail event {event}"), why: why.to_owned() }
+        Self { event: event.to_owned(), what: call(event), why: why.to_owned() }
+    }
+
+    /// Whether nobody could read what it made.
+    fn is_call(&self) -> bool {
+        self.what == call(&self.event)
     }
 
     fn line(&self) -> String {
         text::line(&format!("- {}: {}", self.what, self.why), 500)
     }
+}
+
+fn call(event: &str) -> String {
+    format!("CloudTrail event {event}")
+}
+
+/// How a person reads what we could not.
+fn look_up(maker: &Maker) -> String {
+    let region = maker.partition.iam_region().unwrap_or(maker.region.as_str());
+    format!(
+        "- what an event made that stands here by its ID alone says, in the account: aws cloudtrail lookup-events \
+         --region {region} --lookup-attributes AttributeKey=EventId,AttributeValue=ID"
+    )
 }
 
 pub fn alert(maker: &Maker, unanswered: &[Unanswered]) -> Alert {
@@ -57,6 +76,7 @@ pub fn alert(maker: &Maker, unanswered: &[Unanswered]) -> Alert {
     if let Some(more) = unanswered.len().checked_sub(MOST_NAMED).filter(|it| *it > 0) {
         lines.push(format!("- and {more} more"));
     }
+    lines.extend(unanswered.iter().any(Unanswered::is_call).then(|| look_up(maker)));
     let lines = lines.join("\n");
     Alert {
         subject: text::subject(&format!("Not answered: made with a flagged credential of {name}, account {account}")),
@@ -102,6 +122,10 @@ mod tests {
         assert!(text.contains("event an-event: it was deleted, and what it made was not looked for\n"), "{text}");
         assert!(text.contains("it may be deleted, and what it made was not looked for\n"), "{text}");
         assert!(text.contains("by another response, and what it made was not looked for\n"), "{text}");
+        assert!(!it.text.contains("lookup-events"));
+        let text = alert(&maker, &[Unanswered::call("e-1", "it was not looked at"), one.clone()]).text;
+        assert!(text.contains("- CloudTrail event e-1: it was not looked at\n") && text.contains("mallory"), "{text}");
+        assert!(text.contains("lookup-events --region us-east-1 --lookup-attributes"), "{text}");
         let many = vec![one; MOST_NAMED + 2];
         let text = alert(&maker, &many).text;
         assert_eq!(text.matches("mallory").count(), MOST_NAMED);

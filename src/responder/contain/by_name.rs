@@ -141,14 +141,16 @@ impl Engine<'_> {
                 let reason = format!("{failure}; the permissions boundary is used once the user's own one is kept");
                 return note(done, change, Outcome::Skipped { reason });
             }
-            (Change::AttachDenyAll { user, policy }, Outcome::Failed(failure)) if failure.is_quota() => (
-                Change::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() },
-                format!("{failure}; the permissions boundary is used instead"),
-            ),
+            (Change::AttachDenyAll { user, policy }, Outcome::Failed(failure)) if failure.is_quota() => {
+                let boundary = Change::SetDenyAllBoundary { user: user.clone(), policy: policy.clone() };
+                let reason = format!("{failure}; tried instead: {boundary}");
+                (boundary, reason)
+            }
             (Change::RevokeSessions { role, .. }, Outcome::Failed(failure)) if failure.is_quota() => {
                 let policy = self.finding.partition.deny_all_policy();
                 let deny = Change::AttachDenyAllToRole { role: role.clone(), policy };
-                (deny, format!("{failure}; the role is denied everything instead"))
+                let reason = format!("{failure}; tried instead: {deny}");
+                (deny, reason)
             }
             _ => return note(done, change, outcome),
         };

@@ -27,6 +27,7 @@ pub(super) fn judge(
     let mut unread = unread(after);
     unread.extend(suspects.as_ref().err().map(|it| format!("{} ({})", it.what, it.why)));
     progress.not_taken = missing.iter().filter(|it| !it.is_additive()).map(Change::words_of_record).collect();
+    (progress.to_do, progress.is_read_back) = (missing.to_vec(), unread.is_empty());
     progress.open = missing.iter().map(|it| format!("still to do: {it}")).collect();
     progress.open.extend(unread.iter().map(|it| format!("could not be read back: {it}")));
     let granting = still_granting(after);

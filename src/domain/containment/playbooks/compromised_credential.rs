@@ -60,7 +60,7 @@ fn plan(case: &Case, observed: &Observed) -> Plan {
 }
 
 const NO_ROOM: &str = "all fifty tags of the role are others', so that it can't be marked, and without the mark anybody could \
-                       delete the revocation: it is denied everything, new sessions too";
+                       delete the revocation: hence the deny of everything, new sessions too";
 
 /// Seen after an earlier revocation: somebody gets new sessions, and revoking those up to now stops
 /// nobody who gets the next one.

@@ -28,7 +28,7 @@ fn strike(_: &Case, _: &Observed) -> Vec<Change> {
 const CONSOLE: &str = "the console stays open: the password still signs in without MFA. Only the user, or who resets \
                        the password, closes it";
 
-const KEYS: &str = "the access keys work on: only what is done in the console without MFA is denied, but for setting MFA \
+const KEYS: &str = "the access keys work on: what the policy denies is done in the console without MFA, but for setting MFA \
                     up, which whoever has the password can do";
 
 const EDITED: &str = "is attached, and somebody edited it: it does more than deny, so that it holds nothing back and may give \

@@ -69,7 +69,7 @@ TABLE = {
     r"make test PROPTEST_CASES=\d+": lambda: by_night("test"),
     r"make nightly": lambda: by_night("make nightly"),
     r"make compare( RUNS=\d+)?|\.venv/bin/python -m bench .*": lambda: by("test_compare.py", "the_responder_and_the_same_in_python_are_measured_on_one_event"),
-    r"cargo build": lambda: by_ci("cargo build"),
+    r"cargo build( --release --locked)?": lambda: by_ci("cargo build"),
     r"cargo test --release --locked -p domain --test fight .*": lambda: by_ci("cargo test"),
     r"\.venv/bin/python -m pytest .*": lambda: by_ci("-m pytest"),
     r"\.venv/bin/python -m tests\.experiments\.attacker .*": lambda: by_night("bench"),

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from .harness.ledger import Table, about, until
-from .harness.victims import User, user_state
+from .harness.victims import Role, User, user_state
 from .test_children import status
 from .test_lease import while_running
 
@@ -148,6 +148,19 @@ def test_a_name_that_is_read_again_before_the_strike_costs_one_call(world):
     struck = min(it["began"] for it in calls if it["action"] == "iam:AttachUserPolicy")
     before = sorted(it["action"] for it in calls if it["ended"] <= struck and it["action"].startswith("iam:"))
     assert before == ["iam:GetUser", "iam:GetUser", "iam:ListAccessKeys", "iam:ListAttachedUserPolicies"], before
+
+
+@pytest.mark.seconds(10)
+def test_a_role_is_struck_however_slow_what_is_read_beside_its_name(world):
+    world.deploy()
+    role = Role(world)
+    world.fault("iam:GetRolePolicy", delay_ms=700)
+    name = "guardduty-unauthorized-access-iam-user-instance-credential-exfiltration-outside-aws"
+    [report] = world.responder().invoke(world.event(name, role=role))["reports"]
+    assert report["verdict"] == "Contained", report
+    calls = [it for it in world.journal() if it["is_ours"]]
+    struck = min(it["began"] for it in calls if it["action"] == "iam:PutRolePolicy")
+    assert [it["action"] for it in calls if it["began"] < struck].count("iam:GetRole") == 2
 
 
 @pytest.mark.seconds(10)

@@ -34,6 +34,11 @@ impl Patience {
         Self { until: Some(moment), ..Self::default() }
     }
 
+    /// Whether anything is tried on at all.
+    pub(crate) fn tries_on(&self) -> bool {
+        self.until.is_some()
+    }
+
     /// How often a call was put off because AWS throttled.
     pub fn waits(&self) -> usize {
         self.waits.load(Ordering::Relaxed)

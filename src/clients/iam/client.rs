@@ -45,8 +45,12 @@ impl IamRead {
         Self(at_once(&self.0), Patience::default())
     }
 
-    /// For what nothing that stops an attacker waits for: leaves the account's calls to what does.
+    /// For what nothing that stops an attacker waits for: leaves the account's calls to what does. Who has no time to
+    /// try on keeps the SDK's tries.
     pub(crate) fn unhurried(&self) -> Self {
+        if !self.1.tries_on() {
+            return self.clone();
+        }
         let retries = RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(400));
         Self(Client::from_conf(self.0.config().to_builder().retry_config(retries).build()), self.1.clone())
     }

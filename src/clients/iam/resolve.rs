@@ -247,22 +247,31 @@ pub async fn user_id(iam: &IamRead, name: &str) -> Result<Option<String>, Failur
     }
 }
 
-/// The same one, where it still bears the name; of a user that is one call, which nothing else is waited for beside.
-/// `None`: another does, or nobody.
+/// The same one, where it still bears the name: one call, which nothing else is waited for beside. `None`: another does,
+/// or nobody.
 pub async fn confirmed(iam: &IamRead, resolved: Resolved) -> Result<Option<Resolved>, Failure> {
     let Resolved { identity, observed, .. } = resolved;
-    if identity.kind == IdentityKind::Role {
-        let found = bearer(iam, identity.kind, &identity.name).await?;
-        return Ok(found.filter(|it| it.identity.id == identity.id));
-    }
-    let user = match iam.urgently(|| iam.get_user().user_name(identity.name.as_str()).send()).await {
-        Ok(it) => it.user.ok_or_else(|| incomplete("GetUser gave no user"))?,
-        Err(error) if errors::is(&error, "NoSuchEntity") => return Ok(None),
-        Err(error) => return Err(failure(&error)),
+    let name = identity.name.as_str();
+    let (found, profile) = match identity.kind {
+        IdentityKind::User => match iam.urgently(|| iam.get_user().user_name(name).send()).await {
+            Ok(it) => {
+                let user = it.user.ok_or_else(|| incomplete("GetUser gave no user"))?;
+                (user_identity(&user)?, user_profile(&user))
+            }
+            Err(error) if errors::is(&error, "NoSuchEntity") => return Ok(None),
+            Err(error) => return Err(failure(&error)),
+        },
+        IdentityKind::Role => match iam.urgently(|| iam.get_role().role_name(name).send()).await {
+            Ok(it) => {
+                let role = it.role.ok_or_else(|| incomplete("GetRole gave no role"))?;
+                (role_identity(&role)?, role_profile(&role))
+            }
+            Err(error) if errors::is(&error, "NoSuchEntity") => return Ok(None),
+            Err(error) => return Err(failure(&error)),
+        },
     };
-    let found = user_identity(&user)?;
-    let observed = Observed { profile: Ok(user_profile(&user)), ..observed };
     let is_same = found.id == identity.id;
+    let observed = Observed { profile: Ok(profile), ..observed };
     Ok(is_same.then(|| Resolved { identity: found, observed, read_at: Instant::now() }))
 }
 
@@ -338,19 +347,23 @@ async fn role(iam: &IamRead, name: &PrincipalName) -> Result<Resolved, Unresolve
         }
         Err(error) => return Err(Unresolved::Failed(failure(&error))),
     };
-    let identity = Identity {
+    let identity = role_identity(&role)?;
+    let observed = with_revocation(
+        Observed { profile: Ok(role_profile(&role)), attached, ..Observed::nothing_read() },
+        revocation,
+    );
+    Ok(Resolved { identity, observed, read_at })
+}
+
+fn role_identity(role: &aws_sdk_iam::types::Role) -> Result<Identity, Failure> {
+    Ok(Identity {
         kind: IdentityKind::Role,
         name: PrincipalName::parse(&role.role_name).map_err(|_| incomplete("GetRole gave an odd name"))?,
         id: UniqueId::parse(&role.role_id).map_err(|_| incomplete("GetRole gave an odd ID"))?,
         arn: role.arn.clone(),
         path: role.path.clone(),
         created: Some(role.create_date),
-    };
-    let observed = with_revocation(
-        Observed { profile: Ok(role_profile(&role)), attached, ..Observed::nothing_read() },
-        revocation,
-    );
-    Ok(Resolved { identity, observed, read_at })
+    })
 }
 
 pub(super) fn user_identity(user: &aws_sdk_iam::types::User) -> Result<Identity, Failure> {

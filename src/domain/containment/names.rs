@@ -44,6 +44,11 @@ impl Names {
         self.known(identity).and_then(|it| it.at).is_some_and(|it| now.saturating_sub(it) < ID_HOLDS)
     }
 
+    /// A read that has begun since then has shown it.
+    pub fn is_seen_since(&self, identity: &Identity, moment: Moment) -> bool {
+        self.known(identity).and_then(|it| it.at).is_some_and(|it| it >= moment)
+    }
+
     /// The name led to another, or to nobody.
     pub fn lost(&mut self, identity: &Identity) {
         self.of(identity).at = None;

@@ -124,7 +124,7 @@ impl Attempt<'_> {
         let mut resolved = resolved;
         for _ in 0..MOST_RENAMES {
             if resolved.read_at.elapsed() < ID_HOLDS {
-                return Some(resolved);
+                break;
             }
             let sought = resolved.identity.clone();
             let again = Box::pin(self.sought_again(&member, resolved)).await;
@@ -134,6 +134,9 @@ impl Attempt<'_> {
                 running.progress.conclude(Verdict::Refused, reason);
                 return None;
             }
+        }
+        if resolved.read_at.elapsed() < ID_HOLDS {
+            return Some(resolved);
         }
         let reason =
             format!("{} is renamed again and again: by no name could it be struck in time", resolved.identity.arn);

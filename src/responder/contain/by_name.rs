@@ -88,10 +88,10 @@ impl Engine<'_> {
         let once = || async {
             let mut tries = 1;
             loop {
-                let is_known = is_known.swap(!is_taken, Ordering::Relaxed);
-                if !is_known && !self.leads_to(identity, change.contains()).await? {
+                if !is_known.load(Ordering::Relaxed) && !self.leads_to(identity, change.contains()).await? {
                     return Ok(None);
                 }
+                is_known.store(!is_taken, Ordering::Relaxed);
                 let outcome = apply(&write, change).await;
                 self.by_name.written(identity, change, Some(&outcome));
                 match outcome {
@@ -109,11 +109,16 @@ impl Engine<'_> {
         outcome.unwrap_or_else(|failure| Some(Outcome::Failed(failure)))
     }
 
-    /// Whether the name leads to the identity: one call, unless a read has shown it within half a second.
+    /// Whether the name leads to the identity: one call, unless a read has shown it within half a second, or one that
+    /// was begun meanwhile, however long that took.
     async fn leads_to(&self, identity: &Identity, is_urgent: bool) -> Result<bool, Failure> {
+        let asked = budgets::now();
         let _asking = self.by_name.asking.lock().await;
-        if self.by_name.names().is_sure(identity, budgets::now()) {
-            return Ok(true);
+        {
+            let names = self.by_name.names();
+            if names.is_sure(identity, budgets::now()) || names.is_seen_since(identity, asked) {
+                return Ok(true);
+            }
         }
         let read = || async {
             let began = budgets::now();

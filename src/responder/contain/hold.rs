@@ -200,7 +200,7 @@ impl Engine<'_> {
     /// as there is time.
     pub(super) async fn find_again(&self, identity: &Identity, progress: &mut Progress) -> Sought {
         let look = || resolve::find_again(&self.member.read, identity);
-        match self.member.patience.with(look).await {
+        match self.member.patience.urgently(look).await {
             Ok(found) => {
                 if found.name != identity.name {
                     progress.reversals.push(format!("user {} was renamed to {}", identity.name, found.name));

@@ -65,6 +65,13 @@ def test_everything_but_credentials_comes_back(world, name):
     assert "restored" in alert["Subject"] and "By: Dana" in alert["Message"] and "Why: a drill" in alert["Message"]
 
 
+def test_a_restore_outlasts_two_throttles_of_a_read(world):
+    user, before, _ = contained(world)
+    world.fault("iam:ListGroupsForUser", "Throttling", status=400, times=2)
+    report = restored(world)
+    assert report["verdict"] == "Restored" and as_before(user, before), report
+
+
 def test_the_deny_goes_after_everything_came_back_and_before_the_mark(world):
     user, _, _ = contained(world, OVERPRIVILEGED)
     world.responder().invoke(world.event(EXFILTRATION, user))

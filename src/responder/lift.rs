@@ -139,7 +139,7 @@ impl Lift<'_> {
     async fn try_again(&self, report: &Report, failed: &[String]) -> Result<(), Failure> {
         let at = now_millis() + self.fails_for().clamp(PAUSE, LONGEST_PAUSE);
         // Whom a write met by the name is in what failed, and not in the reason.
-        let trouble = trouble(&[&[report.reason.clone()], failed].concat().join("; "));
+        let trouble = trouble(&[std::slice::from_ref(&report.reason), failed].concat().join("; "));
         if self.request.lift_trouble.as_ref() == Some(&trouble) {
             tracing::warn!(request = self.id.as_str(), "what was declined is not lifted yet: {}", report.reason);
             return self.ledger.put_lift_off(self.id, at, None).await;

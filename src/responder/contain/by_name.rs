@@ -1,8 +1,9 @@
 //! What is written outside a fight, and by which name: IAM's writes go by it, and it can become another's while
 //! something else is waited for.
 //!
-//! INVARIANT: nothing is written by a name of which no read has shown the unique ID within half a second, and what
-//! takes away is not tried again by such a one either; whoever may have got something all the same is looked for.
+//! INVARIANT: nothing is written by a name of which no read has shown the unique ID within half a second, or since it
+//! was asked for, and what takes away is read for again before each try; whoever may have got something all the same is
+//! looked for. What IAM throttles of what adds, and a conflict for three seconds, is tried on without (SECURITY.md).
 //! `tests/test_struck_by_name.py` holds it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
